@@ -1,0 +1,433 @@
+"""Every message on the bus, in one place.
+
+Structs are frozen and travel as JSON with a version tag (`book.1`), so `redis-cli` shows readable text.
+Adding a field with a default keeps the tag; changing a meaning makes a new tag, and both are decoded for one
+release. Prices, sizes and money are `Decimal` (JSON strings), never floats; estimates and ratios are floats.
+
+Units ride in names. Signs: inventory + is long, OFI + is buying, a fee + is paid and - is a rebate.
+Times `_ms` are Unix milliseconds; `received_ms` and `source_ms` keep microseconds as a fraction, because
+tick-to-order latency is measured from them in production.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal
+
+import msgspec
+
+from shared.units import Side
+
+Regime = Literal["calm", "uncertain", "halt"]
+ZERO = Decimal(0)
+
+
+class Message(msgspec.Struct, frozen=True):
+    """Base of everything that travels on a stream."""
+
+
+class Reason(StrEnum):
+    """Why a side shows no quote, an order was refused, or a quote is reduced: codes for log, metric and status."""
+
+    NO_BOOK = "no_book"
+    STALE_BOOK = "stale_book"
+    CROSSED_BOOK = "crossed_book"
+    RECONNECTING = "reconnecting"
+    NO_UNIVERSE = "no_universe"
+    NO_LEASE = "no_lease"
+    LEASE_EXPIRED = "lease_expired"
+    HALTED = "halted"
+    COIN_DISABLED = "coin_disabled"
+    NEGATIVE_EDGE = "negative_edge"
+    REGIME_HALT = "regime_halt"
+    FUNDING_HALT = "funding_halt"
+    OFI_SELL_DOMINANCE = "ofi_sell_dominance"
+    OFI_BUY_DOMINANCE = "ofi_buy_dominance"
+    MAX_INVENTORY = "max_inventory"
+    REDUCE_ONLY = "reduce_only"
+    STALL = "stall"
+    BELOW_MIN_NOTIONAL = "below_min_notional"
+    ORDER_CAP = "order_cap"
+    WOULD_CROSS = "would_cross"
+    INVALID_PX = "invalid_px"
+    INVALID_SZ = "invalid_sz"
+    BUS_LOST = "bus_lost"
+
+
+# ---- market data: written by the ingestor ------------------------------------------------------------------
+
+
+class Level(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One price level, `[px, sz]` on the wire; sz in coins."""
+
+    px: Decimal
+    sz: Decimal
+
+
+class CoinMeta(msgspec.Struct, frozen=True, gc=False):
+    """What must be known of a coin before any price of it is rounded."""
+
+    coin: str
+    sz_decimals: int
+    max_leverage: int
+
+
+class Universe(Message, tag="universe.1", kw_only=True):
+    """The coins of this run; every service takes its per-coin streams from the newest one."""
+
+    coins: tuple[CoinMeta, ...]
+    time_ms: int
+
+
+class Book(Message, tag="book.1", kw_only=True):
+    """The best (up to five) levels of a coin: the newest `bbo` laid over the newest fast `l2Book`."""
+
+    coin: str
+    time_ms: int
+    """Venue block time of the newest part."""
+    received_ms: float
+    """Wall time at which the ingestor read the frame."""
+    epoch: int
+    """Connection number; rises with every reconnect. A book of an older epoch is never used."""
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
+    @property
+    def mid_px(self) -> float:
+        return float(self.bids[0].px + self.asks[0].px) / 2
+
+    @property
+    def spread_bps(self) -> float:
+        """Touch-to-touch spread."""
+        return float(self.asks[0].px - self.bids[0].px) / self.mid_px * 1e4
+
+
+class Depth(Message, tag="depth.1", kw_only=True):
+    """The slow 20-level book: tells the queue at prices that the fast book does not show."""
+
+    coin: str
+    time_ms: int
+    received_ms: float
+    epoch: int
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
+
+class Trade(msgspec.Struct, frozen=True, gc=False):
+    """One print. `side` is the aggressor: "B" bought, "A" sold. `tid` is unique per coin and time."""
+
+    px: Decimal
+    sz: Decimal
+    side: Literal["B", "A"]
+    time_ms: int
+    tid: int
+
+
+class Trades(Message, tag="trades.1", kw_only=True):
+    """New prints of one coin in venue order, none of them sent before."""
+
+    coin: str
+    received_ms: float
+    epoch: int
+    trades: tuple[Trade, ...]
+
+
+class AssetCtx(Message, tag="ctx.1", kw_only=True):
+    """Funding and reference prices of a coin. `funding_1h_frac` is the hourly rate the venue predicts now."""
+
+    coin: str
+    received_ms: float
+    funding_1h_frac: float
+    oracle_px: Decimal
+    mark_px: Decimal
+    open_interest: float
+    day_ntl_usd: float
+
+
+class Reconnected(Message, tag="reconnected.1", kw_only=True):
+    """A new connection carries data from here on; what came before is history."""
+
+    epoch: int
+    time_ms: int
+
+
+class FeedHealth(Message, tag="feed.1", kw_only=True):
+    """Once a second: is the feed alive, and how long do we take from frame to bus?"""
+
+    time_ms: int
+    connected: bool
+    epoch: int
+    last_frame_ms: float
+    frames_total: int
+    refused_total: int
+    """Frames refused because crossed, malformed or older than the last of their kind."""
+    reconnects_total: int
+    latency_p95_ms: float
+    latency_p99_ms: float
+    latency_samples: int
+
+
+# ---- decisions ---------------------------------------------------------------------------------------------
+
+
+class AssetConfig(Message, tag="asset_config.1", kw_only=True):
+    """`config.MmAssetConfig` on the bus: one coin's quoting parameters, published by the screener."""
+
+    coin: str
+    enabled: bool = True
+    strategy: str = "grid"
+    base_spread_bps: float = 1.5
+    """Half spread of the tightest level (the seeds' name kept)."""
+    tier_multipliers: tuple[float, ...] = (1.0, 2.5, 5.0)
+    min_order_usd: float = 12.0
+    tier_sizes: tuple[float, ...] = (1.0, 2.0, 3.0)
+    max_inv_usd: float = 200.0
+    atr_fraction: float = 0.002
+    atr_measured: bool = False
+    """False: `atr_fraction` is the built-in default, and the governor trusts the label instead."""
+    regime: Regime = "calm"
+    maker_fee_bps: float = 1.5
+    edge_bps: float | None = None
+    """Expected net edge per fill; None until there is enough data to say."""
+    rank: int | None = None
+    version: int = 0
+    published_ms: int = 0
+
+
+class AssetConfigList(Message, tag="asset_config_list.1", kw_only=True):
+    """All coins at once, for people on V6's channel `mm:asset_config`."""
+
+    configs: tuple[AssetConfig, ...]
+    published_ms: int
+
+
+class QuoteLevel(msgspec.Struct, frozen=True, gc=False):
+    """One order we want to rest; `level` counts from 1, tightest first."""
+
+    level: int
+    px: Decimal
+    sz: Decimal
+
+
+class TargetQuotes(Message, tag="target.1", kw_only=True):
+    """The whole ladder we want for a coin. Each one replaces the last, so losing one is harmless."""
+
+    coin: str
+    source_ms: float
+    """`received_ms` of the book it was computed from; 0 when there was none."""
+    computed_ms: int
+    mid_px: float
+    half_spread_bps: float
+    shift_bps: float
+    multiplier: float
+    regime: Regime
+    bids: tuple[QuoteLevel, ...] = ()
+    asks: tuple[QuoteLevel, ...] = ()
+    bid_reason: Reason | None = None
+    """Set exactly when `bids` is empty."""
+    ask_reason: Reason | None = None
+    max_inv_usd: float = 200.0
+
+
+class SidePermit(msgspec.Struct, frozen=True):
+    """What one side may do: "quote", "reduce" (only towards flat) or "none"; with the reason unless "quote"."""
+
+    allow: Literal["quote", "reduce", "none"] = "quote"
+    reason: Reason | None = None
+
+
+class RiskLease(Message, tag="risk.1", kw_only=True):
+    """What each side of a coin may do until `valid_until_ms`; silence of the guard means: nothing."""
+
+    coin: str
+    issued_ms: int
+    valid_until_ms: int
+    bid: SidePermit
+    ask: SidePermit
+    ofi: float | None = None
+    """Taker order-flow imbalance, -1..1; None while too few trades are known."""
+    latency_p95_ms: float = 0.0
+    latency_samples: int = 0
+    cancels_1h: int = 0
+    fills_1h: int = 0
+
+
+class Command(Message, tag="command.1", kw_only=True):
+    """An order from the operator or the guard. `id` makes a repeat harmless."""
+
+    id: str
+    action: Literal["halt", "resume", "cancel_all", "resubscribe"]
+    who: str
+    reason: str
+    time_ms: int
+
+
+class HaltState(Message, tag="halt.1", kw_only=True):
+    """The value of `mm:halt`; absent key = not halted. Survives restarts; only `resume` clears it."""
+
+    halted: bool
+    reason: str = ""
+    who: str = ""
+    since_ms: int = 0
+
+
+# ---- execution: written by the executor ---------------------------------------------------------------------
+
+
+class OrderUpdate(Message, tag="order.1", kw_only=True):
+    """A step in an order's life."""
+
+    coin: str
+    cloid: str
+    side: Side
+    level: int
+    px: Decimal
+    sz: Decimal
+    filled_sz: Decimal
+    status: Literal["pending", "open", "cancelling", "filled", "canceled", "rejected"]
+    reason: str = ""
+    time_ms: int
+    source_ms: float = 0.0
+
+
+class Fill(Message, tag="fill.1", kw_only=True):
+    """One (partial) fill and the ledger right after it. `seq` counts the coin's fills from 1 without a gap."""
+
+    coin: str
+    fill_id: str
+    seq: int
+    cloid: str
+    mode: Literal["shadow", "live"]
+    side: Side
+    level: int
+    px: Decimal
+    sz: Decimal
+    fee_usd: Decimal
+    """+ paid, - rebate; cut to micro-dollars as the venue does."""
+    mid_px: Decimal
+    """Mid before the fill: the reference of markouts."""
+    realized_usd: Decimal
+    """Closed PnL of this fill, gross of fees."""
+    position_sz: Decimal
+    """Signed position after the fill."""
+    time_ms: int
+
+
+class Funding(Message, tag="funding.1", kw_only=True):
+    """One hourly funding payment, booked once per coin and hour. `usd` + received, - paid."""
+
+    coin: str
+    hour_ms: int
+    usd: Decimal
+    position_sz: Decimal
+    oracle_px: Decimal
+    rate_frac: Decimal
+
+
+class PositionState(Message, tag="position.1", kw_only=True):
+    """The ledger of a coin, kept in the hash `mm:position:{C}`: what is needed to go on after a restart."""
+
+    coin: str
+    seq: int
+    """Number of the last fill contained."""
+    position_sz: Decimal
+    cost_usd: Decimal
+    """Signed cost of the open position; average entry = cost_usd / position_sz."""
+    realized_usd: Decimal
+    fees_usd: Decimal
+    funding_usd: Decimal
+    volume_usd: Decimal
+    fills: int
+    funding_hour_ms: int = 0
+    """Last hour whose funding is booked."""
+    mark_px: Decimal = ZERO
+    """Mid at which the position was last marked."""
+    time_ms: int = 0
+
+
+class CoinStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One coin's line in the executor's status."""
+
+    coin: str
+    position_sz: Decimal
+    mark_px: Decimal
+    realized_usd: Decimal
+    unrealized_usd: Decimal
+    fees_usd: Decimal
+    funding_usd: Decimal
+    volume_usd: Decimal
+    fills: int
+    orders_placed: int
+    orders_canceled: int
+    orders_rejected: int
+    resting_bids: int
+    resting_asks: int
+    best_bid_px: Decimal | None = None
+    best_ask_px: Decimal | None = None
+    bid_reason: Reason | None = None
+    ask_reason: Reason | None = None
+
+
+class AccountStatus(Message, tag="account.1", kw_only=True):
+    """Once a second from the executor: session PnL and every coin. Also published on `mm:engine_status`.
+
+    `pnl_usd` = Σ realised + unrealised - fees + funding; `day_pnl_usd` the same since the UTC day began.
+    """
+
+    time_ms: int
+    mode: Literal["shadow", "live"]
+    session_start_ms: int
+    starting_balance_usd: Decimal
+    pnl_usd: Decimal
+    day_pnl_usd: Decimal
+    peak_pnl_usd: Decimal
+    fees_usd: Decimal
+    funding_usd: Decimal
+    volume_usd: Decimal
+    fills: int
+    coins: tuple[CoinStatus, ...]
+
+
+class AccountState(Message, tag="account_state.1", kw_only=True):
+    """What the executor needs after a restart beyond the positions; one hash."""
+
+    session_start_ms: int
+    day_start_ms: int
+    day_start_pnl_usd: Decimal
+    peak_pnl_usd: Decimal
+    base_pnl_usd: Decimal = ZERO
+
+
+# ---- everyone ------------------------------------------------------------------------------------------------
+
+
+class Heartbeat(Message, tag="heartbeat.1", kw_only=True):
+    """Once a second from every service."""
+
+    service: str
+    time_ms: int
+    started_ms: int
+    pid: int
+    handled_total: int
+    skipped_total: int
+    """Entries passed over by conflation of `latest` streams."""
+    lost_total: int
+    """Pending entries that were trimmed before anyone handled them."""
+    rss_mb: float
+
+
+class Event(Message, tag="event.1", kw_only=True):
+    """One line that people read; the log line is its rendering (see `shared.log`)."""
+
+    service: str = ""
+    """Filled in by the runtime."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    tag: str
+    """The bracketed word of the seeds, for example SHADOW FILL."""
+    text: str
+    coin: str = ""
+    time_ms: int = 0
+    fields: dict[str, Any] = {}
+
+
+class Tick(Message, tag="tick.1", kw_only=True):
+    """The passing of time, delivered by the runtime every `tick_ms`; never on the bus."""
