@@ -71,14 +71,14 @@ class CoinMeta(msgspec.Struct, frozen=True, gc=False):
     max_leverage: int
 
 
-class Universe(Message, tag="universe.1", kw_only=True):
+class Universe(Message, tag="universe.1", frozen=True, kw_only=True):
     """The coins of this run; every service takes its per-coin streams from the newest one."""
 
     coins: tuple[CoinMeta, ...]
     time_ms: int
 
 
-class Book(Message, tag="book.1", kw_only=True):
+class Book(Message, tag="book.1", frozen=True, kw_only=True):
     """The best (up to five) levels of a coin: the newest `bbo` laid over the newest fast `l2Book`."""
 
     coin: str
@@ -101,7 +101,7 @@ class Book(Message, tag="book.1", kw_only=True):
         return float(self.asks[0].px - self.bids[0].px) / self.mid_px * 1e4
 
 
-class Depth(Message, tag="depth.1", kw_only=True):
+class Depth(Message, tag="depth.1", frozen=True, kw_only=True):
     """The slow 20-level book: tells the queue at prices that the fast book does not show."""
 
     coin: str
@@ -122,7 +122,7 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
     tid: int
 
 
-class Trades(Message, tag="trades.1", kw_only=True):
+class Trades(Message, tag="trades.1", frozen=True, kw_only=True):
     """New prints of one coin in venue order, none of them sent before."""
 
     coin: str
@@ -131,7 +131,7 @@ class Trades(Message, tag="trades.1", kw_only=True):
     trades: tuple[Trade, ...]
 
 
-class AssetCtx(Message, tag="ctx.1", kw_only=True):
+class AssetCtx(Message, tag="ctx.1", frozen=True, kw_only=True):
     """Funding and reference prices of a coin. `funding_1h_frac` is the hourly rate the venue predicts now."""
 
     coin: str
@@ -143,14 +143,14 @@ class AssetCtx(Message, tag="ctx.1", kw_only=True):
     day_ntl_usd: float
 
 
-class Reconnected(Message, tag="reconnected.1", kw_only=True):
+class Reconnected(Message, tag="reconnected.1", frozen=True, kw_only=True):
     """A new connection carries data from here on; what came before is history."""
 
     epoch: int
     time_ms: int
 
 
-class FeedHealth(Message, tag="feed.1", kw_only=True):
+class FeedHealth(Message, tag="feed.1", frozen=True, kw_only=True):
     """Once a second: is the feed alive, and how long do we take from frame to bus?"""
 
     time_ms: int
@@ -169,7 +169,7 @@ class FeedHealth(Message, tag="feed.1", kw_only=True):
 # ---- decisions ---------------------------------------------------------------------------------------------
 
 
-class AssetConfig(Message, tag="asset_config.1", kw_only=True):
+class AssetConfig(Message, tag="asset_config.1", frozen=True, kw_only=True):
     """`config.MmAssetConfig` on the bus: one coin's quoting parameters, published by the screener."""
 
     coin: str
@@ -193,7 +193,7 @@ class AssetConfig(Message, tag="asset_config.1", kw_only=True):
     published_ms: int = 0
 
 
-class AssetConfigList(Message, tag="asset_config_list.1", kw_only=True):
+class AssetConfigList(Message, tag="asset_config_list.1", frozen=True, kw_only=True):
     """All coins at once, for people on V6's channel `mm:asset_config`."""
 
     configs: tuple[AssetConfig, ...]
@@ -208,7 +208,7 @@ class QuoteLevel(msgspec.Struct, frozen=True, gc=False):
     sz: Decimal
 
 
-class TargetQuotes(Message, tag="target.1", kw_only=True):
+class TargetQuotes(Message, tag="target.1", frozen=True, kw_only=True):
     """The whole ladder we want for a coin. Each one replaces the last, so losing one is harmless."""
 
     coin: str
@@ -235,7 +235,7 @@ class SidePermit(msgspec.Struct, frozen=True):
     reason: Reason | None = None
 
 
-class RiskLease(Message, tag="risk.1", kw_only=True):
+class RiskLease(Message, tag="risk.1", frozen=True, kw_only=True):
     """What each side of a coin may do until `valid_until_ms`; silence of the guard means: nothing."""
 
     coin: str
@@ -251,7 +251,7 @@ class RiskLease(Message, tag="risk.1", kw_only=True):
     fills_1h: int = 0
 
 
-class Command(Message, tag="command.1", kw_only=True):
+class Command(Message, tag="command.1", frozen=True, kw_only=True):
     """An order from the operator or the guard. `id` makes a repeat harmless."""
 
     id: str
@@ -261,7 +261,7 @@ class Command(Message, tag="command.1", kw_only=True):
     time_ms: int
 
 
-class HaltState(Message, tag="halt.1", kw_only=True):
+class HaltState(Message, tag="halt.1", frozen=True, kw_only=True):
     """The value of `mm:halt`; absent key = not halted. Survives restarts; only `resume` clears it."""
 
     halted: bool
@@ -273,7 +273,7 @@ class HaltState(Message, tag="halt.1", kw_only=True):
 # ---- execution: written by the executor ---------------------------------------------------------------------
 
 
-class OrderUpdate(Message, tag="order.1", kw_only=True):
+class OrderUpdate(Message, tag="order.1", frozen=True, kw_only=True):
     """A step in an order's life."""
 
     coin: str
@@ -289,7 +289,7 @@ class OrderUpdate(Message, tag="order.1", kw_only=True):
     source_ms: float = 0.0
 
 
-class Fill(Message, tag="fill.1", kw_only=True):
+class Fill(Message, tag="fill.1", frozen=True, kw_only=True):
     """One (partial) fill and the ledger right after it. `seq` counts the coin's fills from 1 without a gap."""
 
     coin: str
@@ -312,7 +312,7 @@ class Fill(Message, tag="fill.1", kw_only=True):
     time_ms: int
 
 
-class Funding(Message, tag="funding.1", kw_only=True):
+class Funding(Message, tag="funding.1", frozen=True, kw_only=True):
     """One hourly funding payment, booked once per coin and hour. `usd` + received, - paid."""
 
     coin: str
@@ -323,7 +323,7 @@ class Funding(Message, tag="funding.1", kw_only=True):
     rate_frac: Decimal
 
 
-class PositionState(Message, tag="position.1", kw_only=True):
+class PositionState(Message, tag="position.1", frozen=True, kw_only=True):
     """The ledger of a coin, kept in the hash `mm:position:{C}`: what is needed to go on after a restart."""
 
     coin: str
@@ -367,7 +367,7 @@ class CoinStatus(msgspec.Struct, frozen=True, kw_only=True):
     ask_reason: Reason | None = None
 
 
-class AccountStatus(Message, tag="account.1", kw_only=True):
+class AccountStatus(Message, tag="account.1", frozen=True, kw_only=True):
     """Once a second from the executor: session PnL and every coin. Also published on `mm:engine_status`.
 
     `pnl_usd` = Σ realised + unrealised - fees + funding; `day_pnl_usd` the same since the UTC day began.
@@ -387,7 +387,7 @@ class AccountStatus(Message, tag="account.1", kw_only=True):
     coins: tuple[CoinStatus, ...]
 
 
-class AccountState(Message, tag="account_state.1", kw_only=True):
+class AccountState(Message, tag="account_state.1", frozen=True, kw_only=True):
     """What the executor needs after a restart beyond the positions; one hash."""
 
     session_start_ms: int
@@ -400,7 +400,7 @@ class AccountState(Message, tag="account_state.1", kw_only=True):
 # ---- everyone ------------------------------------------------------------------------------------------------
 
 
-class Heartbeat(Message, tag="heartbeat.1", kw_only=True):
+class Heartbeat(Message, tag="heartbeat.1", frozen=True, kw_only=True):
     """Once a second from every service."""
 
     service: str
@@ -415,7 +415,7 @@ class Heartbeat(Message, tag="heartbeat.1", kw_only=True):
     rss_mb: float
 
 
-class Event(Message, tag="event.1", kw_only=True):
+class Event(Message, tag="event.1", frozen=True, kw_only=True):
     """One line that people read; the log line is its rendering (see `shared.log`)."""
 
     service: str = ""
@@ -427,7 +427,3 @@ class Event(Message, tag="event.1", kw_only=True):
     coin: str = ""
     time_ms: int = 0
     fields: dict[str, Any] = {}
-
-
-class Tick(Message, tag="tick.1", kw_only=True):
-    """The passing of time, delivered by the runtime every `tick_ms`; never on the bus."""

@@ -56,8 +56,10 @@ def tick_above(px: Decimal, sz_decimals: int) -> Decimal:
 def behind_touch(px: Decimal, best_opposite: Decimal, sz_decimals: int, side: Side) -> Decimal:
     """`px` held at least one tick behind the opposite best price, so that a post-only order rests."""
     if side == "bid":
-        return px if px < best_opposite else round_px(
-            best_opposite - tick_size(best_opposite, sz_decimals), sz_decimals, "bid"
+        return (
+            px
+            if px < best_opposite
+            else round_px(best_opposite - tick_size(best_opposite, sz_decimals), sz_decimals, "bid")
         )
     return px if px > best_opposite else tick_above(best_opposite, sz_decimals)
 

@@ -1,0 +1,336 @@
+"""Redis Streams behind one small interface; `shared.memory_bus` has the same one for tests and replay.
+
+Two connections for reading (blocking, no socket timeout), one for writing (1 s timeout, no retries: a repeated
+XADD could enter twice). Only commands that Redis 7, Redis 8 and Valkey share.
+
+- `latest` streams: one XREAD over all keys, the newest entry per key is kept, the rest counted as skipped.
+- `every` streams: group at `0`; own pending entries first, then those of dead consumers, then new ones;
+  acknowledged by the caller after the effect.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from shared.errors import BusError
+from shared.messages import HaltState, Message
+from shared.streams import STREAM_OF, Stream, channel_of
+
+FIELD = b"m"
+BLOCK_MS = 1000
+RECLAIM_IDLE_MS = 30_000
+"""Entries that another consumer left unacknowledged this long are taken over; far above the slowest handler."""
+_ENCODER = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One entry as read: the message, where it stood, and when Redis took it in (ms of the entry id)."""
+
+    stream: Stream
+    message: Message
+    key: str
+    entry_id: str
+
+    @property
+    def written_ms(self) -> int:
+        return int(self.entry_id.split("-", 1)[0])
+
+
+class Reader(Protocol):
+    """A cursor over some streams of some coins."""
+
+    skipped: dict[str, int]
+    lost: dict[str, int]
+
+    async def watch(self, coins: Sequence[str]) -> None: ...
+    async def read(self, block_ms: int = BLOCK_MS) -> list[Delivery]: ...
+    async def ack(self, deliveries: Sequence[Delivery]) -> None: ...
+
+
+class Bus(Protocol):
+    """What a service may do with the bus; both implementations pass the same contract tests."""
+
+    def latest(self, streams: Sequence[Stream]) -> Reader: ...
+    def every(self, streams: Sequence[Stream], group: str, consumer: str) -> Reader: ...
+    async def publish(self, messages: Sequence[Message]) -> None: ...
+    async def stored(self, stream: Stream, coins: Sequence[str], last: int | None = None) -> list[Message]: ...
+    async def halt_state(self) -> HaltState: ...
+    async def ping(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+def key_of(message: Message) -> str:
+    stream = STREAM_OF[type(message)]
+    return stream.key(getattr(message, "coin", "") if stream.per_coin else "")
+
+
+def keys_of(streams: Sequence[Stream], coins: Sequence[str]) -> dict[str, Stream]:
+    """Every concrete key of `streams` for `coins`."""
+    return {
+        key: stream
+        for stream in streams
+        for key in ([stream.key(coin) for coin in coins] if stream.per_coin else [stream.key()])
+    }
+
+
+class RedisBus:
+    """The bus over one Redis or Valkey server."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._write = self._client(socket_timeout=1.0)
+        self._readers: list[Redis] = []
+
+    def _client(self, socket_timeout: float | None) -> Redis:
+        return Redis.from_url(
+            self.url, socket_timeout=socket_timeout, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 0)
+        )
+
+    def _reading_client(self) -> Redis:
+        client = self._client(socket_timeout=None)
+        self._readers.append(client)
+        return client
+
+    def latest(self, streams: Sequence[Stream]) -> Reader:
+        return _LatestReader(self._reading_client(), streams)
+
+    def every(self, streams: Sequence[Stream], group: str, consumer: str) -> Reader:
+        return _EveryReader(self._reading_client(), self._write, streams, group, consumer)
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Write messages in order, in one round trip.
+
+        Raises:
+            BusError: Redis is away, out of memory or read-only; none, some or all may have been written.
+        """
+        if not messages:
+            return
+        pipeline = self._write.pipeline(transaction=False)
+        for message in messages:
+            self._queue(pipeline, message)
+        try:
+            await pipeline.execute()
+        except (RedisError, OSError) as error:
+            raise BusError(f"cannot write to {self.url}: {error}") from error
+
+    @staticmethod
+    def _queue(pipeline: Any, message: Message) -> None:
+        stream, key, body = STREAM_OF[type(message)], key_of(message), _ENCODER.encode(message)
+        if stream.policy in ("latest", "every"):
+            pipeline.xadd(key, {FIELD: body}, maxlen=stream.maxlen, approximate=True)
+        elif stream.policy == "hash":
+            pipeline.hset(key, FIELD, body)
+        elif isinstance(message, HaltState) and not message.halted:
+            pipeline.delete(key)
+        elif stream.policy == "key":
+            pipeline.set(key, body)
+        channel = channel_of(message)
+        if channel:
+            pipeline.publish(channel, body)
+
+    async def stored(self, stream: Stream, coins: Sequence[str], last: int | None = None) -> list[Message]:
+        """What a stream or hash still holds, oldest first; only the `last` entries of each key if given."""
+        pipeline = self._write.pipeline(transaction=False)
+        for key in keys_of([stream], coins):
+            if stream.policy == "hash":
+                pipeline.hget(key, FIELD)
+            else:
+                pipeline.xrevrange(key, count=last)
+        try:
+            replies = await pipeline.execute()
+        except (RedisError, OSError) as error:
+            raise BusError(f"cannot read from {self.url}: {error}") from error
+        if stream.policy == "hash":
+            return [stream.decoder.decode(body) for body in replies if body]
+        return [stream.decoder.decode(fields[FIELD]) for reply in replies for _, fields in reversed(reply)]
+
+    async def halt_state(self) -> HaltState:
+        """The current `mm:halt`."""
+        try:
+            body = await self._write.get("mm:halt")
+        except (RedisError, OSError) as error:
+            raise BusError(f"cannot read from {self.url}: {error}") from error
+        return msgspec.json.decode(body, type=HaltState) if body else HaltState(halted=False)
+
+    async def ping(self) -> None:
+        try:
+            await self._write.ping()
+        except (RedisError, OSError) as error:
+            raise BusError(f"no answer from {self.url}: {error}") from error
+
+    async def close(self) -> None:
+        for client in (self._write, *self._readers):
+            await client.aclose()
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+class _LatestReader:
+    """Newest entry per key; a stream read `unconflated` gives all entries that are still there."""
+
+    def __init__(self, client: Redis, streams: Sequence[Stream]) -> None:
+        self._client, self._streams = client, streams
+        self._keys: dict[str, Stream] = {}
+        self._cursors: dict[Any, Any] = {}
+        self.skipped: dict[str, int] = {}
+        self.lost: dict[str, int] = {}
+
+    async def watch(self, coins: Sequence[str]) -> None:
+        self._keys = keys_of(self._streams, coins)
+        self._cursors = {key: self._cursors.get(key, "0") for key in self._keys}
+
+    async def read(self, block_ms: int = BLOCK_MS) -> list[Delivery]:
+        if not self._cursors:
+            await asyncio.sleep(block_ms / 1000)
+            return []
+        try:
+            reply = await self._client.xread(self._cursors, block=block_ms or None)
+        except (RedisError, OSError) as error:
+            raise BusError(f"cannot read: {error}") from error
+        deliveries = []
+        for name, entries in _pairs(reply):
+            key = _text(name)
+            stream = self._keys[key]
+            self._cursors[key] = _text(entries[-1][0])
+            if stream.conflate and len(entries) > 1:
+                self.skipped[stream.name] = self.skipped.get(stream.name, 0) + len(entries) - 1
+                entries = entries[-1:]
+            deliveries += [_delivery(stream, key, entry) for entry in entries]
+        return deliveries
+
+    async def ack(self, deliveries: Sequence[Delivery]) -> None:
+        """Nothing to do: a reader of `latest` streams keeps its own cursor."""
+
+
+class _EveryReader:
+    """Each entry once per group, even when the consumer dies between reading and acknowledging."""
+
+    def __init__(self, client: Redis, writer: Redis, streams: Sequence[Stream], group: str, consumer: str) -> None:
+        self._client, self._writer, self._streams = client, writer, streams
+        self._group, self._consumer = group, consumer
+        self._keys: dict[str, Stream] = {}
+        self._pending: dict[Any, Any] = {}
+        self._reclaim: list[str] = []
+        self.skipped: dict[str, int] = {}
+        self.lost: dict[str, int] = {}
+
+    async def watch(self, coins: Sequence[str]) -> None:
+        keys = keys_of(self._streams, coins)
+        fresh = [key for key in keys if key not in self._keys]
+        await self._create_groups(fresh)
+        self._keys = keys
+        self._pending |= dict.fromkeys(fresh, "0")
+        self._reclaim += fresh
+
+    async def _create_groups(self, keys: Sequence[str]) -> None:
+        pipeline = self._writer.pipeline(transaction=False)
+        for key in keys:
+            pipeline.xgroup_create(key, self._group, id="0", mkstream=True)
+        try:
+            replies = await pipeline.execute(raise_on_error=False) if keys else []
+        except (RedisError, OSError) as error:
+            raise BusError(f"cannot create consumer groups: {error}") from error
+        for reply in replies:
+            if isinstance(reply, Exception) and "BUSYGROUP" not in str(reply):
+                raise BusError(f"cannot create a consumer group: {reply}")
+
+    async def read(self, block_ms: int = BLOCK_MS) -> list[Delivery]:
+        if not self._keys:
+            await asyncio.sleep(block_ms / 1000)
+            return []
+        try:
+            if self._pending:
+                return await self._read_own_pending()
+            if self._reclaim:
+                return await self._take_over(self._reclaim.pop())
+            cursors: dict[Any, Any] = dict.fromkeys(self._keys, ">")
+            reply = await self._client.xreadgroup(
+                self._group, self._consumer, cursors, count=500, block=block_ms or None
+            )
+        except ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise BusError(f"cannot read: {error}") from error
+            await self._create_groups(list(self._keys))  # the server came back empty
+            return []
+        except (RedisError, OSError) as error:
+            raise BusError(f"cannot read: {error}") from error
+        return [
+            _delivery(self._keys[_text(name)], _text(name), entry)
+            for name, entries in _pairs(reply)
+            for entry in entries
+        ]
+
+    async def _read_own_pending(self) -> list[Delivery]:
+        reply = await self._client.xreadgroup(self._group, self._consumer, self._pending, count=500)
+        self._pending = {}
+        deliveries: list[Delivery] = []
+        for name, entries in _pairs(reply):
+            key = _text(name)
+            if not entries:
+                continue
+            self._pending[key] = _text(entries[-1][0])
+            deliveries += await self._surviving(key, entries)
+        return deliveries
+
+    async def _take_over(self, key: str) -> list[Delivery]:
+        reply = await self._client.xautoclaim(
+            key, self._group, self._consumer, min_idle_time=RECLAIM_IDLE_MS, count=500
+        )
+        cursor, entries = _text(reply[0]), reply[1]
+        deleted = reply[2] if len(reply) > 2 else []
+        self._count_lost(key, len(deleted))
+        if cursor != "0-0":
+            self._reclaim.append(key)
+        return [_delivery(self._keys[key], key, entry) for entry in entries if entry[1]]
+
+    async def _surviving(self, key: str, entries: list[Any]) -> list[Delivery]:
+        """Pending entries that MAXLEN trimmed meanwhile come back without content: lost work, counted."""
+        gone = [entry[0] for entry in entries if not entry[1]]
+        if gone:
+            self._count_lost(key, len(gone))
+            await self._writer.xack(key, self._group, *gone)
+        return [_delivery(self._keys[key], key, entry) for entry in entries if entry[1]]
+
+    def _count_lost(self, key: str, count: int) -> None:
+        if count:
+            name = self._keys[key].name
+            self.lost[name] = self.lost.get(name, 0) + count
+
+    def take_over_later(self) -> None:
+        """Look for abandoned entries again; called by the runtime now and then."""
+        self._reclaim = list(self._keys)
+
+    async def ack(self, deliveries: Sequence[Delivery]) -> None:
+        ids: dict[str, list[str]] = {}
+        for delivery in deliveries:
+            ids.setdefault(delivery.key, []).append(delivery.entry_id)
+        pipeline = self._writer.pipeline(transaction=False)
+        for key, entry_ids in ids.items():
+            pipeline.xack(key, self._group, *entry_ids)
+        try:
+            await pipeline.execute()
+        except (RedisError, OSError) as error:
+            raise BusError(f"cannot acknowledge: {error}") from error
+
+
+def _pairs(reply: Any) -> list[tuple[Any, Any]]:
+    """XREAD and XREADGROUP answer a list of pairs, or a mapping with the newer protocol."""
+    if isinstance(reply, dict):
+        return [
+            (name, value[0] if value and isinstance(value[0], list) else value) for name, value in reply.items()
+        ]
+    return list(reply or [])
+
+
+def _delivery(stream: Stream, key: str, entry: Any) -> Delivery:
+    return Delivery(stream, stream.decoder.decode(entry[1][FIELD]), key, _text(entry[0]))
