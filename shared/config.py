@@ -67,6 +67,7 @@ class EngineConfig(BaseSettings):
     dex: str = Field("", description="HIP-3 perp dex; empty: the main one.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line shown.")
     log_format: Literal["pretty", "json"] = Field("pretty", description="Lines for people or for machines.")
+    run_id: str = Field("", description="Set by the launcher; a restart inside one run continues its session.")
     data_dir: Path = Field(Path("data"), description="Ticks, trades, depth, parquet and state live here.")
     run_dir: Path = Field(Path("data/state"), description="Health marks and other small state files.")
     metrics_host: str = Field("127.0.0.1", description="Address of the metrics endpoint.")

@@ -255,7 +255,7 @@ class Command(Message, tag="command.1", frozen=True, kw_only=True):
     """An order from the operator or the guard. `id` makes a repeat harmless."""
 
     id: str
-    action: Literal["halt", "resume", "cancel_all", "resubscribe"]
+    action: Literal["halt", "resume", "cancel_all"]
     who: str
     reason: str
     time_ms: int
@@ -376,6 +376,8 @@ class AccountStatus(Message, tag="account.1", frozen=True, kw_only=True):
     time_ms: int
     mode: Literal["shadow", "live"]
     session_start_ms: int
+    day_start_ms: int
+    """When the daily loss budget began to count: UTC midnight, or the last `resume`."""
     starting_balance_usd: Decimal
     pnl_usd: Decimal
     day_pnl_usd: Decimal
@@ -394,7 +396,14 @@ class AccountState(Message, tag="account_state.1", frozen=True, kw_only=True):
     day_start_ms: int
     day_start_pnl_usd: Decimal
     peak_pnl_usd: Decimal
+    run_id: str
+    """The run this session belongs to; a new run starts a new session on the same positions."""
     base_pnl_usd: Decimal = ZERO
+    """Totals at the start of the session, taken off what `AccountStatus` shows."""
+    base_fees_usd: Decimal = ZERO
+    base_funding_usd: Decimal = ZERO
+    base_volume_usd: Decimal = ZERO
+    base_fills: int = 0
 
 
 # ---- everyone ------------------------------------------------------------------------------------------------
