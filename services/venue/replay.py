@@ -1,0 +1,248 @@
+"""A recording as a market source.
+
+Streams are merged on the exchange's time. In one block trades come before the book, because the recorded book
+is the state after the block. A trade id is taken once. A trade needs a living book before it: the venue's
+replay of old prints at every (re)connect and prints inside a hole are left out. Where neither book nor bbo of
+a coin says anything for more than `HOLE_MS`, a `Hole` is yielded and nothing is carried over it.
+
+Funding, mark, oracle and open interest are in no recording. The asset context is therefore *made up* from the
+mid: oracle = mark = mid, funding at the venue's interest rate, no open interest, and as day volume what the
+recording traded so far.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+from services.venue.feed import Hole, Pacer, Raw
+from services.venue.formats import Quote, Streams, find_streams
+from services.venue.universe import KNOWN_COINS
+from shared.errors import DataError
+from shared.hyperliquid.wire import ActiveAssetCtx, Bbo, Ctx, L2Book, MarketEvent, WireLevel, WireTrade
+from shared.messages import CoinMeta
+
+HOLE_MS = 5000
+CTX_MS = 1000
+INTEREST_1H = Decimal("0.0000125")
+"""0.01 % per 8 h: the funding rate of a perp that trades at its oracle."""
+SEEN_TRADES = 4096
+SAMPLE_ROWS = 500
+LOWEST_LEVERAGE = 3
+ZERO = Decimal(0)
+
+Item = tuple[int, int, Raw]
+"""Time, order inside the block (trades, bbo, book), event."""
+
+
+class Recording:
+    """An opened recording. `warnings` names the file tails that are left out; reading is repeatable."""
+
+    def __init__(self, path: Path, streams: dict[str, Streams]) -> None:
+        self.path = path
+        self._streams = streams
+        self.warnings: list[str] = []
+        spans: list[tuple[int, int]] = []
+        for files in streams.values():
+            for file in files.files:
+                found = file.survey(0)
+                if found is None:
+                    self.warnings.append(f"{file.path}: no complete row")
+                    continue
+                first, last, tail = found
+                if tail:
+                    self.warnings.append(tail)
+                if file not in files.trades.files:
+                    spans.append((first, last))
+        if not spans:
+            raise DataError(f"{path}: the recording holds no book; nothing can be replayed")
+        self.start_ms = min(first for first, _ in spans)
+        self.end_ms = max(last for _, last in spans)
+        self.coins = tuple(_meta(coin, files) for coin, files in streams.items())
+
+    def raw(self) -> Iterator[tuple[int, Raw]]:
+        """Everything recorded, holes marked (see `feed.Source`)."""
+        coins = (_coin_events(coin, files) for coin, files in self._streams.items())
+        return heapq.merge(*coins, key=lambda item: item[0])
+
+    def events(self, fast_ms: int = 500, slow_ms: int = 5000) -> Iterator[tuple[int, MarketEvent]]:
+        """What a client of all channels would have received, with the exchange's time."""
+        pacer = Pacer(fast_ms, slow_ms)
+        for time_ms, raw in self.raw():
+            for event in pacer.step(time_ms, raw):
+                yield time_ms, event
+
+
+def open_recording(path: Path) -> Recording:
+    """Recognise a recording folder, check every header and read every file once for its span and tail.
+
+    Raises:
+        DataError: not a recording, or damaged in a way that cannot be left out.
+    """
+    return Recording(path, find_streams(path))
+
+
+def _meta(coin: str, streams: Streams) -> CoinMeta:
+    """Known coins by table; others by the finest size among the first rows, at the venue's lowest leverage."""
+    known = KNOWN_COINS.get(coin)
+    if known is not None:
+        return known
+    sizes = [trade.sz for trade, _ in zip(streams.trades, range(SAMPLE_ROWS), strict=False)]
+    for book, _ in zip(streams.books, range(SAMPLE_ROWS), strict=False):
+        sizes += [level.sz for side in book.levels for level in side]
+    sizes += [level.sz for (_, _, level), _ in zip(streams.bbos, range(SAMPLE_ROWS), strict=False)]
+    return CoinMeta(coin, max((_decimals(sz) for sz in sizes), default=0), LOWEST_LEVERAGE)
+
+
+def _decimals(value: Decimal) -> int:
+    exponent = value.normalize().as_tuple().exponent
+    return max(-exponent, 0) if isinstance(exponent, int) else 0
+
+
+# ---- one coin ------------------------------------------------------------------------------------------------
+
+
+def _coin_events(coin: str, streams: Streams) -> Iterator[tuple[int, Raw]]:
+    quotes = heapq.merge(_bbos(coin, streams.bbos), _books(coin, streams), key=lambda item: item[:2])
+    merged = heapq.merge(_trades(streams.trades), _with_holes(coin, quotes), key=lambda item: item[:2])
+    contexts = _Contexts(coin)
+    alive = False
+    held: list[tuple[WireTrade, ...]] = []
+    for time_ms, _, raw in merged:
+        if isinstance(raw, tuple):
+            if alive:
+                held.append(raw)
+            continue
+        if isinstance(raw, Hole):
+            held = [trades for trades in held if trades[0].time <= raw.start_ms]
+        for trades in held:
+            contexts.note(trades)
+            yield trades[0].time, trades
+        held.clear()
+        yield time_ms, raw
+        alive = not isinstance(raw, Hole)
+        ctx = contexts.due(time_ms, raw)
+        if ctx is not None:
+            yield time_ms, ctx
+
+
+def _with_holes(coin: str, quotes: Iterable[Item]) -> Iterator[Item]:
+    """The quotes, and before the first one after a silence the `Hole` it ends, one place before the block."""
+    last_ms: int | None = None
+    for item in quotes:
+        if last_ms is not None and item[0] - last_ms > HOLE_MS:
+            yield item[0], -1, Hole(coin, last_ms, item[0])
+        last_ms = item[0]
+        yield item
+
+
+def _books(coin: str, streams: Streams) -> Iterator[Item]:
+    """Recorded books; without any, the bbo as a book of one level; without bbo, its changes of touch too."""
+    if not streams.books.files:
+        for time_ms, bid, ask in _touches(coin, streams.bbos):
+            yield time_ms, 2, L2Book(coin, time_ms, ((bid,), (ask,)))
+        return
+    touch: tuple[WireLevel | None, WireLevel | None] | None = None
+    last_ms = 0
+    for book in streams.books:
+        if book.time < last_ms:
+            raise DataError(f"{coin}: book at {book.time} ms after one at {last_ms} ms; time may not go back")
+        last_ms = book.time
+        if not streams.bbos.files:
+            best = _best(book.levels[0]), _best(book.levels[1])
+            if best != touch:
+                touch = best
+                yield book.time, 1, Bbo(coin, book.time, best)
+        yield book.time, 2, book
+
+
+def _best(levels: tuple[WireLevel, ...]) -> WireLevel | None:
+    return levels[0] if levels else None
+
+
+def _bbos(coin: str, rows: Iterable[Quote]) -> Iterator[Item]:
+    for time_ms, bid, ask in _touches(coin, rows):
+        yield time_ms, 1, Bbo(coin, time_ms, (bid, ask))
+
+
+def _touches(coin: str, rows: Iterable[Quote]) -> Iterator[tuple[int, WireLevel, WireLevel]]:
+    """Messages from pairs of rows of one time, in either order.
+
+    A lone row is half of a message that the recorder cut at the edge of a window; it is left out.
+    """
+    last: Quote | None = None
+    for row in rows:
+        time_ms, side, level = row
+        if last is not None and time_ms < last[0]:
+            raise DataError(f"{coin}: bbo at {time_ms} ms after one at {last[0]} ms; time may not go back")
+        if last is None or last[0] != time_ms or last[1] == side:
+            last = row
+            continue
+        yield (time_ms, level, last[2]) if side == "bid" else (time_ms, last[2], level)
+        last = None
+
+
+def _trades(rows: Iterable[WireTrade]) -> Iterator[Item]:
+    """Frames of trades of one block, each trade once, none older than what was already printed."""
+    seen: set[int] = set()
+    order: deque[int] = deque()
+    frame: list[WireTrade] = []
+    for trade in rows:
+        if trade.tid in seen or (frame and trade.time < frame[-1].time):
+            continue
+        seen.add(trade.tid)
+        order.append(trade.tid)
+        if len(order) > SEEN_TRADES:
+            seen.discard(order.popleft())
+        if frame and trade.time != frame[-1].time:
+            yield frame[-1].time, 0, tuple(frame)
+            frame = []
+        frame.append(trade)
+    if frame:
+        yield frame[-1].time, 0, tuple(frame)
+
+
+class _Contexts:
+    """Makes up the asset context of a coin, at most one a second."""
+
+    def __init__(self, coin: str) -> None:
+        self._coin = coin
+        self._next_ms = 0
+        self._first_px: Decimal | None = None
+        self._ntl = self._base = ZERO
+
+    def note(self, trades: tuple[WireTrade, ...]) -> None:
+        for trade in trades:
+            self._ntl += trade.px * trade.sz
+            self._base += trade.sz
+
+    def due(self, time_ms: int, raw: Raw) -> ActiveAssetCtx | None:
+        if time_ms < self._next_ms:
+            return None
+        if isinstance(raw, Bbo):
+            bid, ask = raw.bbo
+        elif isinstance(raw, L2Book):
+            bid, ask = _best(raw.levels[0]), _best(raw.levels[1])
+        else:
+            return None
+        if bid is None or ask is None:
+            return None
+        self._next_ms = time_ms + CTX_MS
+        mid = (bid.px + ask.px) / 2
+        self._first_px = self._first_px or mid
+        return ActiveAssetCtx(
+            self._coin,
+            Ctx(
+                funding=INTEREST_1H,
+                openInterest=ZERO,
+                prevDayPx=self._first_px,
+                dayNtlVlm=self._ntl,
+                oraclePx=mid,
+                markPx=mid,
+                premium=ZERO,
+                midPx=mid,
+                impactPxs=(bid.px, ask.px),
+                dayBaseVlm=self._base,
+            ),
+        )
