@@ -1,0 +1,32 @@
+"""The services: each folder declares one `SERVICE` in its `service.py` (see `shared.service`)."""
+
+from importlib import import_module
+from typing import Any
+
+from shared.errors import ConfigError
+from shared.service import Service
+
+SERVICES = (
+    "ingestor",
+    "harvester",
+    "screener",
+    "quoter",
+    "guard",
+    "executor",
+    "converter",
+    "monitor",
+    "venue",
+)
+
+
+def load(name: str) -> Service[Any]:
+    """The declaration of one service; only its own modules are imported.
+
+    Raises:
+        ConfigError: no such service.
+    """
+    if name not in SERVICES:
+        raise ConfigError(f"no service named {name!r}; there are: {', '.join(SERVICES)}")
+    service = import_module(f"services.{name}.service").SERVICE
+    assert isinstance(service, Service)
+    return service

@@ -45,7 +45,7 @@ class Delivery:
 
 
 class Reader(Protocol):
-    """A cursor over some streams of some coins."""
+    """A cursor over some streams of some coins; `skipped` and `lost` count entries by stream name."""
 
     skipped: dict[str, int]
     lost: dict[str, int]
@@ -53,6 +53,7 @@ class Reader(Protocol):
     async def watch(self, coins: Sequence[str]) -> None: ...
     async def read(self, block_ms: int = BLOCK_MS) -> list[Delivery]: ...
     async def ack(self, deliveries: Sequence[Delivery]) -> None: ...
+    def take_over_later(self) -> None: ...
 
 
 class Bus(Protocol):
@@ -63,7 +64,7 @@ class Bus(Protocol):
     async def publish(self, messages: Sequence[Message]) -> None: ...
     async def stored(self, stream: Stream, coins: Sequence[str], last: int | None = None) -> list[Message]: ...
     async def halt_state(self) -> HaltState: ...
-    async def ping(self) -> None: ...
+    async def memory_ratio(self) -> float: ...
     async def close(self) -> None: ...
 
 
@@ -91,7 +92,10 @@ class RedisBus:
 
     def _client(self, socket_timeout: float | None) -> Redis:
         return Redis.from_url(
-            self.url, socket_timeout=socket_timeout, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 0)
+            self.url,
+            socket_timeout=socket_timeout,
+            socket_connect_timeout=1.0,
+            retry=Retry(NoBackoff(), 0),
         )
 
     def _reading_client(self) -> Redis:
@@ -160,11 +164,14 @@ class RedisBus:
             raise BusError(f"cannot read from {self.url}: {error}") from error
         return msgspec.json.decode(body, type=HaltState) if body else HaltState(halted=False)
 
-    async def ping(self) -> None:
+    async def memory_ratio(self) -> float:
+        """Used memory of the server as a fraction of its limit; 0.0 where no limit is set."""
         try:
-            await self._write.ping()
+            info = await self._write.info("memory")
         except (RedisError, OSError) as error:
             raise BusError(f"no answer from {self.url}: {error}") from error
+        limit = int(info.get("maxmemory", 0))
+        return int(info["used_memory"]) / limit if limit else 0.0
 
     async def close(self) -> None:
         for client in (self._write, *self._readers):
@@ -210,6 +217,9 @@ class _LatestReader:
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
         """Nothing to do: a reader of `latest` streams keeps its own cursor."""
+
+    def take_over_later(self) -> None:
+        """Nothing to do: without a group nothing is left behind."""
 
 
 class _EveryReader:

@@ -63,8 +63,9 @@ class MemoryBus:
         body = self.values.get("mm:halt")
         return msgspec.json.decode(body, type=HaltState) if body else HaltState(halted=False)
 
-    async def ping(self) -> None:
-        """Always there."""
+    async def memory_ratio(self) -> float:
+        """No server, no limit."""
+        return 0.0
 
     async def close(self) -> None:
         """Nothing to give back."""
@@ -115,6 +116,9 @@ class _MemoryLatest:
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
         """Nothing to do: the cursor is the reader's own."""
+
+    def take_over_later(self) -> None:
+        """Nothing to do: without a group nothing is left behind."""
 
 
 class _MemoryEvery:

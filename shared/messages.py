@@ -215,6 +215,8 @@ class TargetQuotes(Message, tag="target.1", frozen=True, kw_only=True):
     source_ms: float
     """`received_ms` of the book it was computed from; 0 when there was none."""
     computed_ms: int
+    trigger: Literal["book", "time"] = "book"
+    """What caused this computation; only book-driven ones are measured as tick-to-target."""
     mid_px: float
     half_spread_bps: float
     shift_bps: float

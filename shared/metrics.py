@@ -20,7 +20,7 @@ class ServiceMetrics:
         self.bus_hop_seconds = histogram(
             "mm_bus_hop_seconds", "From writing an entry to handling it here", ("stream",)
         )
-        self.step_seconds = histogram(
+        self.quote_cycle_seconds = histogram(
             "mm_quote_cycle_seconds", "One batch of inputs through the core, outputs published"
         )
         self.tick_to_target_seconds = histogram("mm_tick_to_target_seconds", "Frame received to target published")

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from prometheus_client.registry import Collector
+
+from shared.bus import Bus
 from shared.config import EngineConfig
 from shared.messages import Message
 from shared.streams import Stream
@@ -58,7 +61,9 @@ class BusBack:
 
 
 class Port(Protocol):
-    """What a door sees of its service."""
+    """What a door sees of its service. `bus` is None for a service without one."""
+
+    bus: Bus | None
 
     async def handle(self, *inputs: Any) -> None:
         """Step the core with each input and publish what comes out; returns when it is on the bus."""
@@ -95,4 +100,6 @@ class Service(Generic[Config]):
     tick_ms: int = 1000
     door: Callable[[Config, Any], Door] | None = None
     """Called with the settings and the core."""
+    collector: Callable[[Any], Collector] | None = None
+    """Called with the core: metrics read from its state at every scrape, in the event loop's thread."""
     uses_bus: bool = True

@@ -1,0 +1,400 @@
+"""Runs a declared service: bus, clock, signals, health, metrics. Everything else is the core's or the door's.
+
+One input is handled at a time: step the core, publish its messages in order, apply its effects, step their
+results. Only then are entries of `every` streams acknowledged.
+"""
+
+import asyncio
+import faulthandler
+import os
+import resource
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from shared.bus import Bus, Delivery, Reader
+from shared.clock import monotonic_s, wall_ms
+from shared.config import EngineConfig
+from shared.errors import BusError, ConfigError, InvariantError
+from shared.log import Log
+from shared.messages import Book, Event, HaltState, Heartbeat, Message, OrderUpdate, TargetQuotes, Universe
+from shared.metrics import ServiceMetrics
+from shared.outbox import Outbox
+from shared.service import BusBack, BusLost, Door, Service, Started, Stopping, Tick
+from shared.streams import HALT, UNIVERSE
+
+STUCK_AFTER_S = 30
+"""A loop that does not turn for so long dumps its stack and ends the process; the supervisor restarts it."""
+FRESH_INPUT_S = 15
+_RECONNECT_S = 0.5
+_HALT_POLL_S = 0.25
+_RECLAIM_EVERY_S = 30
+
+
+async def serve(service: Service[Any], config: EngineConfig, bus: Bus | None) -> None:
+    """Run until SIGTERM, SIGINT or an error.
+
+    Raises:
+        InvariantError: a promise of ours is broken; `mm:halt` has been set.
+    """
+    await Runtime(service, config, bus).run()
+
+
+class Runtime:
+    """One running service."""
+
+    def __init__(self, service: Service[Any], config: EngineConfig, bus: Bus | None) -> None:
+        self.service, self.config, self.bus = service, config, bus
+        self.core = service.core(config)
+        self.door: Door | None = service.door(config, self.core) if service.door else None
+        self.log = Log(service.name, config.log_level, config.log_format)
+        self.registry = CollectorRegistry()
+        self.metrics = ServiceMetrics(self.registry)
+        self.outbox = Outbox()
+        self.coins: tuple[str, ...] = ()
+        self.bus_up = bus is not None
+        self.started_ms = int(wall_ms())
+        self.handled = 0
+        self._readers: list[Reader] = []
+        self._counted: dict[tuple[str, str], int] = {}
+        self._lock = asyncio.Lock()
+        self._stop = asyncio.Event()
+        self._error: BaseException | None = None
+        self._last_input_s = monotonic_s()
+        self._mark_failed = False
+
+    # ---- life ----
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self.stop)
+        async with self._metrics_endpoint(loop):
+            try:
+                await self._begin()
+                await self._until_stopped([task() for task in self._tasks()])
+            finally:
+                await self._end()
+        if self._error is not None:
+            raise self._error
+
+    def stop(self, error: Exception | None = None) -> None:
+        self._error = self._error or error
+        self._stop.set()
+
+    def _tasks(self) -> list[Callable[[], Any]]:
+        service = self.service
+        tasks: list[Callable[[], Any]] = [self._tick_loop, self._heartbeat_loop]
+        if self.bus is not None:
+            latest = [stream for stream in service.reads if stream.policy == "latest"]
+            every = [stream for stream in service.reads if stream.policy == "every"]
+            if UNIVERSE not in service.writes:
+                latest.append(UNIVERSE)
+            if latest:
+                reader = self.bus.latest(latest)
+                tasks.append(lambda: self._read_loop(reader))
+                self._readers.append(reader)
+            if every:
+                group_reader = self.bus.every(every, service.name, f"{service.name}-1")
+                tasks.append(lambda: self._read_loop(group_reader))
+                self._readers.append(group_reader)
+            if HALT in service.reads:
+                tasks.append(self._halt_loop)
+        if self.door is not None:
+            door = self.door
+            tasks.append(lambda: door.run(self))
+        return tasks
+
+    async def _until_stopped(self, coroutines: list[Any]) -> None:
+        tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+        stopper = asyncio.create_task(self._stop.wait())
+        try:
+            while not self._stop.is_set():
+                done, _ = await asyncio.wait([stopper, *tasks], return_when=asyncio.FIRST_COMPLETED)
+                for task in done - {stopper}:
+                    tasks.remove(task)
+                    error = task.exception()
+                    if error is not None:
+                        self._error = self._error or error
+                        self._stop.set()
+        finally:
+            for task in [stopper, *tasks]:
+                task.cancel()
+            await asyncio.gather(stopper, *tasks, return_exceptions=True)
+
+    async def _begin(self) -> None:
+        bus = self.bus
+        if bus is not None:
+            universe: list[Message] = []
+            while not self._stop.is_set():
+                try:
+                    universe = await bus.stored(UNIVERSE, (), last=1)
+                    break
+                except BusError as error:
+                    await self._emit(Event(level="warning", tag="BUS", text=f"waiting for Redis: {error}"))
+                    await self._pause(_RECONNECT_S)
+            if universe and UNIVERSE not in self.service.writes:
+                await self._take_universe(universe[0])
+            for stream in self.service.restores:
+                for message in await bus.stored(stream, self.coins):
+                    self.core.restore(int(wall_ms()), message)  # type: ignore[attr-defined]
+            if HALT in self.service.reads:
+                await self.handle(await bus.halt_state())
+        await self._emit(Event(tag="", text=f"{self.service.name} started"))
+        await self.handle(Started())
+
+    async def _end(self) -> None:
+        faulthandler.cancel_dump_traceback_later()
+        if isinstance(self._error, InvariantError):
+            await self._publish(
+                [HaltState(halted=True, reason=str(self._error), who=self.service.name, since_ms=int(wall_ms()))]
+            )
+            await self._emit(Event(level="error", tag="INVARIANT", text=str(self._error)))
+        try:
+            await self.handle(Stopping())
+            await self._emit(Event(tag="", text=f"{self.service.name} stopped"))
+        finally:
+            if self.bus is not None:
+                await self.bus.close()
+
+    # ---- inputs ----
+
+    async def handle(self, *inputs: Any) -> None:
+        """Step the core with each input and carry out what it decides; one caller at a time."""
+        async with self._lock:
+            queue: Sequence[Any] = inputs
+            while queue:
+                begun_s = monotonic_s()
+                messages: list[Message] = []
+                effects: list[Any] = []
+                measured: list[tuple[Any, list[Any]]] = []
+                for message in queue:
+                    outputs = list(self.core.step(int(wall_ms()), message))
+                    for output in outputs:
+                        (messages if isinstance(output, Message) else effects).append(output)
+                    if isinstance(message, (Book, TargetQuotes)):
+                        measured.append((message, outputs))
+                self.handled += len(queue)
+                await self._publish(messages)
+                self._measure(measured, begun_s)
+                queue = await self.door.apply(effects) if self.door is not None and effects else ()
+
+    def _measure(self, measured: list[tuple[Any, list[Any]]], begun_s: float) -> None:
+        now_ms = wall_ms()
+        for message, outputs in measured:
+            if isinstance(message, Book):
+                if any(isinstance(output, TargetQuotes) for output in outputs):
+                    self.metrics.quote_cycle_seconds.observe(monotonic_s() - begun_s)
+                    self.metrics.tick_to_target_seconds.observe((now_ms - message.received_ms) / 1e3)
+            elif message.trigger == "book":
+                if any(isinstance(output, OrderUpdate) and output.status == "pending" for output in outputs):
+                    self.metrics.tick_to_order_seconds.observe((now_ms - message.source_ms) / 1e3)
+
+    async def _read_loop(self, reader: Reader) -> None:
+        watched: tuple[str, ...] | None = None
+        next_reclaim_s = monotonic_s() + _RECLAIM_EVERY_S
+        while True:
+            try:
+                if watched != self.coins:
+                    watched = self.coins
+                    await reader.watch(watched)
+                if monotonic_s() > next_reclaim_s:
+                    reader.take_over_later()
+                    next_reclaim_s += _RECLAIM_EVERY_S
+                deliveries = await reader.read()
+                if deliveries:
+                    await self._handle_deliveries(deliveries)
+                    await reader.ack(deliveries)
+            except BusError as error:
+                await self._lost(error)
+                await self._pause(_RECONNECT_S)
+
+    async def _handle_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        self._last_input_s = monotonic_s()
+        now_ms = wall_ms()
+        for delivery in deliveries:
+            self.metrics.bus_hop_seconds.labels(delivery.stream.name).observe(
+                max(0.0, now_ms - delivery.written_ms) / 1e3
+            )
+            if isinstance(delivery.message, Universe):
+                await self._take_universe(delivery.message)
+        await self.handle(*[d.message for d in deliveries if not isinstance(d.message, Universe)])
+
+    async def _take_universe(self, universe: Message) -> None:
+        assert isinstance(universe, Universe)
+        self.coins = tuple(meta.coin for meta in universe.coins)
+        await self.handle(universe)
+
+    async def _tick_loop(self) -> None:
+        interval_s = self.service.tick_ms / 1000
+        next_s = monotonic_s()
+        while True:
+            next_s = max(next_s + interval_s, monotonic_s())
+            await asyncio.sleep(next_s - monotonic_s())
+            await self.handle(Tick() if self.bus_up or self.bus is None else BusLost())
+
+    async def _halt_loop(self) -> None:
+        assert self.bus is not None
+        known: HaltState | None = None
+        while True:
+            try:
+                state = await self.bus.halt_state()
+                if state != known:
+                    known = state
+                    await self.handle(state)
+            except BusError as error:
+                await self._lost(error)
+            await asyncio.sleep(_HALT_POLL_S)
+
+    # ---- the bus ----
+
+    async def _publish(self, messages: list[Message]) -> None:
+        stamped = [self._stamp(message) if isinstance(message, Event) else message for message in messages]
+        if self.bus is None or not stamped:
+            return
+        self.outbox.remember(wall_ms(), stamped, self.bus_up)
+        if not self.bus_up:
+            return
+        try:
+            await self.bus.publish(stamped)
+        except BusError as error:
+            self._mark_lost(error)
+
+    def _stamp(self, event: Event) -> Event:
+        stamped = msgspec.structs.replace(
+            event, service=self.service.name, time_ms=event.time_ms or int(wall_ms())
+        )
+        self.log.write(stamped)
+        return stamped
+
+    async def _emit(self, event: Event) -> None:
+        """A line of the runtime's own."""
+        async with self._lock:
+            await self._publish([event])
+
+    async def _lost(self, error: BusError) -> None:
+        if self.bus_up:
+            self._mark_lost(error)
+            await self.handle(BusLost())
+
+    def _mark_lost(self, error: BusError) -> None:
+        self.bus_up = False
+        self.metrics.bus_up.set(0)
+        self._stamp(Event(level="error", tag="BUS", text=f"Redis lost: {error}"))
+
+    async def _heartbeat_loop(self) -> None:
+        """Once a second: prove that the loop turns, tell the bus, and find it again after it was lost."""
+        while True:
+            faulthandler.dump_traceback_later(STUCK_AFTER_S, exit=True)
+            await self._touch_health_mark()
+            if self.bus is not None:
+                if not self.bus_up:
+                    await self._find_bus()
+                else:
+                    async with self._lock:
+                        await self._publish([self._heartbeat()])
+                self._count_reader_losses()
+            await asyncio.sleep(1.0 if self.bus_up or self.bus is None else _RECONNECT_S)
+
+    async def _find_bus(self) -> None:
+        assert self.bus is not None
+        async with self._lock:
+            try:
+                await self.bus.publish([self._heartbeat()])
+                rewritten = await self.outbox.replay(self.bus)
+            except BusError:
+                return
+            self.bus_up = True
+            self.metrics.bus_up.set(1)
+            self.metrics.bus_reconnects.inc()
+            text = f"Redis is back; {rewritten} messages written again, {self.outbox.dropped} given up"
+            await self._publish([Event(level="warning", tag="BUS", text=text)])
+        await self.handle(BusBack())
+
+    def _heartbeat(self) -> Heartbeat:
+        return Heartbeat(
+            service=self.service.name,
+            time_ms=int(wall_ms()),
+            started_ms=self.started_ms,
+            pid=os.getpid(),
+            handled_total=self.handled,
+            skipped_total=sum(sum(reader.skipped.values()) for reader in self._readers),
+            lost_total=sum(sum(reader.lost.values()) for reader in self._readers),
+            rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        )
+
+    def _count_reader_losses(self) -> None:
+        for counter, name in ((self.metrics.bus_skipped, "skipped"), (self.metrics.bus_lost, "lost")):
+            for reader in self._readers:
+                counts: dict[str, int] = getattr(reader, name)
+                for stream, count in counts.items():
+                    counter.labels(stream).inc(count - self._counted.get((name, stream), 0))
+                    self._counted[name, stream] = count
+
+    # ---- health, metrics, stopping ----
+
+    async def _touch_health_mark(self) -> None:
+        """`<run_dir>/<service>.alive`: my loop turned and my input is fresh; health checks look at its age."""
+        if self.service.reads and monotonic_s() - self._last_input_s > FRESH_INPUT_S:
+            return
+        try:
+            self.config.run_dir.mkdir(parents=True, exist_ok=True)
+            (self.config.run_dir / f"{self.service.name}.alive").touch()
+            self._mark_failed = False
+        except OSError as error:
+            if not self._mark_failed:
+                text = f"health mark cannot be written: {error}; check the owner and free space of MM_RUN_DIR"
+                await self._emit(Event(level="warning", tag="HEALTH", text=text))
+            self._mark_failed = True
+
+    @asynccontextmanager
+    async def _metrics_endpoint(self, loop: asyncio.AbstractEventLoop) -> AsyncIterator[None]:
+        port = self.config.metrics_port if self.config.metrics_port is not None else self.service.metrics_port
+        if self.service.collector is not None:
+            self.registry.register(_InLoop(self.service.collector(self.core), loop))
+        self.metrics.bus_up.set(1 if self.bus_up else 0)
+        if port == 0:
+            yield
+            return
+        try:
+            server, thread = start_http_server(port, self.config.metrics_host, self.registry)
+        except OSError as error:
+            text = f"port {port} for metrics is taken ({error}); set MM_METRICS_PORT or free it"
+            raise ConfigError(text) from error
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(server.shutdown)
+            server.server_close()
+            await asyncio.to_thread(thread.join)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+        except TimeoutError:
+            return
+
+
+class _InLoop(Collector):
+    """Lets the scrape thread read a core's state only while the event loop is not changing it."""
+
+    def __init__(self, collector: Collector, loop: asyncio.AbstractEventLoop) -> None:
+        self._collector, self._loop = collector, loop
+
+    async def _collect(self) -> list[Metric]:
+        return list(self._collector.collect())
+
+    def collect(self) -> Iterable[Metric]:
+        return asyncio.run_coroutine_threadsafe(self._collect(), self._loop).result(timeout=5)
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
