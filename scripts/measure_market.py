@@ -1,7 +1,9 @@
-"""Measure the parameters of the modelled market from recordings: `python scripts/measure_market.py DIR`.
+"""Measure the parameters of the modelled market from recordings: `python -m scripts.measure_market DIR`.
 
 Writes `services/venue/market_parameters.json`: numbers only, nothing of the recordings themselves. Needs
 pandas (a development dependency); the venue itself does not.
+
+`--modelled SECONDS` measures the modelled market the same way and prints it beside the recordings.
 
 Per recorded coin (folder `hl-20250904-4coins-a`):
 
@@ -20,6 +22,7 @@ Per recorded coin (folder `hl-20250904-4coins-a`):
 """
 
 import argparse
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from services.venue.modelled import ModelledMarket
+from services.venue.universe import MARKET
+from shared.hyperliquid.wire import Bbo, L2Book
+
+FILLS = "hl-20251027-fills-all-coins/node_fills_by_block.jsonl.gz"
+FEWEST_ORDERS = 5
 RECORDING = "hl-20250904-4coins-a"
 SNAPSHOT = "hl-meta/metaAndAssetCtxs_202605_joined.json"
 OUTPUT = Path(__file__).resolve().parents[1] / "services/venue/market_parameters.json"
@@ -84,10 +93,72 @@ def hawkes(times_s: np.ndarray) -> tuple[float, float]:
     return round(best[1], 2), best[2]
 
 
-def measure(folder: Path, coin: str, sz_decimals: int) -> dict[str, Any]:
-    books = pd.read_csv(folder / f"orderbooks_{coin}.csv.gz")
-    quotes = pd.read_csv(folder / f"prices_{coin}.csv.gz")
-    trades = pd.read_csv(folder / f"trades_{coin}.csv.gz").drop_duplicates("trade_id")
+def taker_rate(path: Path) -> dict[str, float]:
+    """Least squares of log(taker orders a second) on log(day volume), perps with a few orders at least."""
+    orders: dict[str, dict[tuple[int, str], float]] = {}
+    times = []
+    with gzip.open(path, "rt") as file:
+        for line in file:
+            block = json.loads(line)
+            times.append(pd.Timestamp(block["block_time"]).timestamp())
+            for _, fill in block["events"]:
+                coin = fill["coin"]
+                if fill["crossed"] and not coin.startswith("@") and ":" not in coin and "/" not in coin:
+                    key = (block["block_number"], fill["side"])
+                    ntl = float(fill["px"]) * float(fill["sz"])
+                    orders.setdefault(coin, {})[key] = orders.get(coin, {}).get(key, 0.0) + ntl
+    span_s = times[-1] - times[0]
+    points = [
+        (np.log(sum(by_order.values()) / span_s * 86_400), np.log(len(by_order) / span_s))
+        for by_order in orders.values()
+        if len(by_order) >= FEWEST_ORDERS
+    ]
+    exponent, intercept = np.polyfit(*np.array(points).T, 1)
+    return {"coefficient": round(float(np.exp(intercept)), 8), "exponent": round(float(exponent), 4)}
+
+
+Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
+
+
+def recorded_tables(folder: Path, coin: str) -> Tables:
+    names = ("orderbooks", "prices", "trades")
+    books, quotes, trades = (pd.read_csv(folder / f"{name}_{coin}.csv.gz") for name in names)
+    return books, quotes, trades.drop_duplicates("trade_id")
+
+
+def modelled_tables(seed: int, seconds: int) -> dict[str, Tables]:
+    """The modelled market in the columns of the recordings."""
+    market = ModelledMarket(MARKET, seed=seed)
+    rows: dict[str, tuple[list[Any], list[Any], list[Any]]] = {c.coin: ([], [], []) for c in market.coins}
+    for time_ms, event in market.raw():
+        if time_ms > market.start_ms + seconds * 1000:
+            break
+        if isinstance(event, L2Book):
+            bids, asks = event.levels
+            row = {"exchange_timestamp": time_ms}
+            for side, levels in (("bid", bids), ("ask", asks)):
+                for i, level in enumerate(levels):
+                    row |= {f"{side}_price_{i}": float(level.px), f"{side}_size_{i}": float(level.sz)}
+            rows[event.coin][0].append(row)
+        elif isinstance(event, Bbo):
+            for side, best in zip(("bid", "ask"), event.bbo, strict=True):
+                rows[event.coin][1].append((time_ms, side, float(best.px), float(best.sz)))
+        elif isinstance(event, tuple):
+            for t in event:
+                side = "buy" if t.side == "B" else "sell"
+                rows[t.coin][2].append((time_ms, t.tid, side, float(t.px), float(t.sz)))
+    return {
+        coin: (
+            pd.DataFrame(books),
+            pd.DataFrame(quotes, columns=["exchange_timestamp", "side", "price", "size"]),
+            pd.DataFrame(trades, columns=["exchange_timestamp", "trade_id", "side", "price", "size"]),
+        )
+        for coin, (books, quotes, trades) in rows.items()
+    }
+
+
+def measure(coin: str, sz_decimals: int, tables: Tables) -> dict[str, Any]:
+    books, quotes, trades = tables
     trades = trades[trades.exchange_timestamp > books.exchange_timestamp.iloc[0]]
     hours = (books.exchange_timestamp.iloc[-1] - books.exchange_timestamp.iloc[0]) / 3.6e6
     px = float(books.bid_price_0.iloc[0])
@@ -131,8 +202,8 @@ def measure(folder: Path, coin: str, sz_decimals: int) -> dict[str, Any]:
         "second_vol_frac": round(float(returns.std()) / 10**0.5, 7),
         "spread_ticks": round(spread / step, 3),
         "touch_usd": round(float(np.median(touch))),
-        "level_usd": round(float(sizes.mean())),
-        "level_gap_ticks": round(float(width.mean()) / (LEVELS - 1) / step, 3),
+        "level_usd": round(float(np.nanmean(sizes))),
+        "level_gap_ticks": round(float(np.nanmean(width)) / (LEVELS - 1) / step, 3),
         "touch_changes_per_s": round(len(mid) / hours / 3600, 3),
         "takers_per_s": round(len(takers) / hours / 3600, 4),
         "taker_usd_median": round(float(takers.usd.median()), 1),
@@ -147,6 +218,8 @@ def measure(folder: Path, coin: str, sz_decimals: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("recordings", type=Path, help="folder with the recordings")
+    parser.add_argument("--modelled", type=int, metavar="SECONDS", help="compare, write nothing")
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, default=OUTPUT)
     arguments = parser.parse_args()
     coins, universe = listed(arguments.recordings / SNAPSHOT)
@@ -164,8 +237,16 @@ def main() -> None:
             for name in recorded
             if name not in top
         ],
-        "flows": [measure(folder, name, universe[name]["szDecimals"]) for name in recorded],
+        "flows": [measure(name, universe[name]["szDecimals"], recorded_tables(folder, name)) for name in recorded],
+        "taker_rate": taker_rate(arguments.recordings / FILLS),
     }
+    if arguments.modelled:
+        tables = modelled_tables(arguments.seed, arguments.modelled)
+        model = [measure(name, universe[name]["szDecimals"], tables[name]) for name in tables]
+        flows = {f"{row['coin']} recorded": row for row in parameters["flows"]}
+        flows |= {f"{row['coin']} modelled": row for row in model}
+        print(pd.DataFrame(flows).drop("coin").T.to_string())
+        return
     text = json.dumps(parameters, indent=1)
     arguments.output.write_text(text + "\n")
     print(json.dumps(parameters["flows"], indent=1))

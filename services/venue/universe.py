@@ -51,6 +51,16 @@ class FlowParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     impact_spreads: float
 
 
+class PowerLaw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """coefficient * volume ** exponent."""
+
+    coefficient: float
+    exponent: float
+
+    def at(self, volume: float) -> float:
+        return float(self.coefficient * volume**self.exponent)
+
+
 class MarketParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The stored measurements."""
 
@@ -59,6 +69,8 @@ class MarketParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     others: tuple[CoinMeta, ...]
     """Further coins whose recordings may be replayed."""
     flows: tuple[FlowParameters, ...]
+    taker_rate: PowerLaw
+    """Taker orders a second from day volume in dollars, over all perps of a recorded stretch of fills."""
 
 
 MARKET = msgspec.json.decode(PARAMETERS.read_bytes(), type=MarketParameters)
