@@ -9,6 +9,7 @@ XADD could enter twice). Only commands that Redis 7, Redis 8 and Valkey share.
 """
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -87,6 +88,8 @@ class RedisBus:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.name = re.sub(r"//[^/@]*@", "//", url)
+        """The URL without user and password, for messages."""
         self._write = self._client(socket_timeout=1.0)
         self._readers: list[Redis] = []
 
@@ -123,7 +126,7 @@ class RedisBus:
         try:
             await pipeline.execute()
         except (RedisError, OSError) as error:
-            raise BusError(f"cannot write to {self.url}: {error}") from error
+            raise BusError(f"cannot write to {self.name}: {error}") from error
 
     @staticmethod
     def _queue(pipeline: Any, message: Message) -> None:
@@ -151,7 +154,7 @@ class RedisBus:
         try:
             replies = await pipeline.execute()
         except (RedisError, OSError) as error:
-            raise BusError(f"cannot read from {self.url}: {error}") from error
+            raise BusError(f"cannot read from {self.name}: {error}") from error
         if stream.policy == "hash":
             return [stream.decoder.decode(body) for body in replies if body]
         return [stream.decoder.decode(fields[FIELD]) for reply in replies for _, fields in reversed(reply)]
@@ -161,7 +164,7 @@ class RedisBus:
         try:
             body = await self._write.get("mm:halt")
         except (RedisError, OSError) as error:
-            raise BusError(f"cannot read from {self.url}: {error}") from error
+            raise BusError(f"cannot read from {self.name}: {error}") from error
         return msgspec.json.decode(body, type=HaltState) if body else HaltState(halted=False)
 
     async def memory_ratio(self) -> float:
@@ -169,7 +172,7 @@ class RedisBus:
         try:
             info = await self._write.info("memory")
         except (RedisError, OSError) as error:
-            raise BusError(f"no answer from {self.url}: {error}") from error
+            raise BusError(f"no answer from {self.name}: {error}") from error
         limit = int(info.get("maxmemory", 0))
         return int(info["used_memory"]) / limit if limit else 0.0
 

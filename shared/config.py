@@ -165,7 +165,7 @@ def read_file(path: Path | None = None) -> dict[str, dict[str, Any]]:
 
 SECTIONS = (
     "engine", "assets", "ingestor", "harvester", "screener", "quoter", "guard", "executor", "converter", "monitor",
-    "venue",
+    "venue", "launcher",
 )  # fmt: skip
 
 

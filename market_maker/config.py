@@ -1,0 +1,19 @@
+"""Settings of the launcher itself (table `[launcher]`); those of the services are theirs."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from shared.config import EngineConfig
+
+
+class LauncherConfig(EngineConfig):
+    """What `start_mm_bot.sh` and `market_maker` need beyond the engine's settings."""
+
+    section: ClassVar[str] = "launcher"
+
+    redis_port: int = Field(6380, ge=1, le=65535, description="Loopback port of the bus, for redis-cli and status.")
+    log_dir: Path = Field(Path("logs/mm"), description="One log file per process (local mode).")
+    secrets_dir: Path = Field(Path(".secrets/bus"), description="Generated passwords of the bus, one per user.")
+    start_timeout_s: float = Field(60.0, gt=0, description="Seconds to wait for the first quote before giving up.")

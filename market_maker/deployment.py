@@ -1,0 +1,77 @@
+"""What is running, as the launcher left it in `launch.json`, and how the command line reaches its bus."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from market_maker import access
+from market_maker.plan import SupervisorState
+from market_maker.supervisor import PID_FILE, STATE_FILE
+
+RECORD = "launch.json"
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One start."""
+
+    deployment: Literal["local", "docker"]
+    venue: str
+    venue_url: str
+    run_id: str
+    started_ms: int
+    redis_url: str
+    """Without user and password."""
+    metrics_url: str
+    log_dir: str
+    secrets_dir: str
+
+
+def write_record(run_dir: Path, record: Record) -> None:
+    run_dir.mkdir(parents=True, exist_ok=True)
+    fresh = run_dir / f"{RECORD}.new"
+    fresh.write_bytes(msgspec.json.encode(record))
+    fresh.replace(run_dir / RECORD)
+
+
+def read_record(run_dir: Path) -> Record | None:
+    """The last start; None when there never was one."""
+    file = run_dir / RECORD
+    return msgspec.json.decode(file.read_bytes(), type=Record) if file.exists() else None
+
+
+def read_supervisor(run_dir: Path) -> SupervisorState | None:
+    file = run_dir / STATE_FILE
+    return msgspec.json.decode(file.read_bytes(), type=SupervisorState) if file.exists() else None
+
+
+def supervisor_pid(run_dir: Path) -> int | None:
+    """The pid of the running supervisor. Its lock on the pid file counts, not the file: that outlives a crash."""
+    file = run_dir / PID_FILE
+    if not file.exists():
+        return None
+    with file.open() as pid_file:
+        try:
+            fcntl.flock(pid_file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(pid_file.read() or 0) or None
+    return None
+
+
+def bus_url(run_dir: Path, user: str = access.OPERATOR) -> str:
+    """`REDIS_URL` if set, else the bus of the last start, else the default port."""
+    given = os.environ.get("REDIS_URL")
+    if given:
+        return given
+    record = read_record(run_dir)
+    if record is None:
+        return "redis://127.0.0.1:6380"
+    return with_user(record.redis_url, user, access.password_of(Path(record.secrets_dir), user))
+
+
+def with_user(url: str, user: str, password: str | None) -> str:
+    """`redis://host` as `redis://user:password@host`."""
+    scheme, rest = url.split("://", 1)
+    return f"{scheme}://{user}:{password}@{rest}" if password else url

@@ -1,0 +1,115 @@
+"""One look at everything: what the bus holds at this moment, for `status`, progress lines and summaries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from shared.bus import Bus
+from shared.messages import (
+    AccountStatus,
+    Book,
+    CoinStatus,
+    FeedHealth,
+    HaltState,
+    Heartbeat,
+    Message,
+    RiskLease,
+    TargetQuotes,
+    Universe,
+)
+from shared.streams import BOOK, FEED, RISK, STATUS, TARGET, UNIVERSE
+
+STALE_BOOK_MS = 5_000
+_STATUS_ENTRIES = 60
+"""Ten services and the account, once a second each: the last five seconds."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The newest message of each kind."""
+
+    time_ms: float
+    coins: tuple[str, ...] = ()
+    books: dict[str, Book] = field(default_factory=dict)
+    targets: dict[str, TargetQuotes] = field(default_factory=dict)
+    leases: dict[str, RiskLease] = field(default_factory=dict)
+    heartbeats: dict[str, Heartbeat] = field(default_factory=dict)
+    account: AccountStatus | None = None
+    feed: FeedHealth | None = None
+    halt: HaltState = HaltState(halted=False)
+
+    @property
+    def fresh_books(self) -> list[str]:
+        return [coin for coin, book in self.books.items() if self.time_ms - book.received_ms <= STALE_BOOK_MS]
+
+    @property
+    def wanted_both_sides(self) -> list[str]:
+        return [coin for coin, target in self.targets.items() if target.bids and target.asks]
+
+    @property
+    def quoted(self) -> dict[str, CoinStatus]:
+        """The executor's line of each coin."""
+        return {status.coin: status for status in self.account.coins} if self.account else {}
+
+    @property
+    def resting_both_sides(self) -> list[str]:
+        return [coin for coin, status in self.quoted.items() if status.resting_bids and status.resting_asks]
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many sides are without a quote, by reason code."""
+        counts: dict[str, int] = {}
+        for coin in self.coins:
+            for reason in side_reasons(self, coin):
+                if reason:
+                    counts[reason] = counts.get(reason, 0) + 1
+        return dict(sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def side_reasons(snapshot: Snapshot, coin: str) -> tuple[str, str]:
+    """Why bid and ask show no order: the executor's word first, else the quoter's; empty where one rests."""
+    status, target = snapshot.quoted.get(coin), snapshot.targets.get(coin)
+    bid = (status and status.bid_reason) or (target and target.bid_reason) or ""
+    ask = (status and status.ask_reason) or (target and target.ask_reason) or ""
+    return (
+        "" if status and status.resting_bids else str(bid or "no_book"),
+        "" if status and status.resting_asks else str(ask or "no_book"),
+    )
+
+
+async def look(bus: Bus, now_ms: float) -> Snapshot:
+    """Read everything.
+
+    Raises:
+        BusError: Redis does not answer.
+    """
+    universe = await bus.stored(UNIVERSE, (), last=1)
+    coins = tuple(meta.coin for message in universe if isinstance(message, Universe) for meta in message.coins)
+    books = await bus.stored(BOOK, coins, last=1)
+    targets = await bus.stored(TARGET, coins, last=1)
+    leases = await bus.stored(RISK, coins, last=1)
+    status = await bus.stored(STATUS, (), last=_STATUS_ENTRIES)
+    feed = await bus.stored(FEED, (), last=20)
+    return assemble(now_ms, coins, [*books, *targets, *leases, *status, *feed], await bus.halt_state())
+
+
+def assemble(now_ms: float, coins: tuple[str, ...], messages: Sequence[Message], halt: HaltState) -> Snapshot:
+    """The snapshot of messages given oldest first."""
+    snapshot = Snapshot(now_ms, coins, halt=halt)
+    account, feed = None, None
+    for message in messages:
+        match message:
+            case Book():
+                snapshot.books[message.coin] = message
+            case TargetQuotes():
+                snapshot.targets[message.coin] = message
+            case RiskLease():
+                snapshot.leases[message.coin] = message
+            case Heartbeat():
+                snapshot.heartbeats[message.service] = message
+            case AccountStatus():
+                account = message
+            case FeedHealth():
+                feed = message
+    return Snapshot(
+        now_ms, coins, snapshot.books, snapshot.targets, snapshot.leases, snapshot.heartbeats, account, feed, halt
+    )
