@@ -143,13 +143,19 @@ class Runtime:
                     await self._pause(_RECONNECT_S)
             if universe and UNIVERSE not in self.service.writes:
                 await self._take_universe(universe[0])
-            for stream in self.service.restores:
-                for message in await bus.stored(stream, self.coins):
-                    self.core.restore(int(wall_ms()), message)  # type: ignore[attr-defined]
+            await self._restore(bus, universe)
             if HALT in self.service.reads:
                 await self.handle(await bus.halt_state())
         await self._emit(Event(tag="", text=f"{self.service.name} started"))
         await self.handle(Started())
+
+    async def _restore(self, bus: Bus, universe: Sequence[Message]) -> None:
+        """Coin by coin, so that a long stream is never in memory as a whole; the coins of the last universe."""
+        coins = [meta.coin for message in universe if isinstance(message, Universe) for meta in message.coins]
+        for stream in self.service.restores:
+            for coin in coins if stream.per_coin else ("",):
+                for message in await bus.stored(stream, (coin,)):
+                    self.core.restore(int(wall_ms()), message)  # type: ignore[attr-defined]
 
     async def _end(self) -> None:
         faulthandler.cancel_dump_traceback_later()
