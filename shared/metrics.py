@@ -1,10 +1,16 @@
 """Every metric name of the project; dashboards and alerts may use these and no others (a test checks).
 
 The grid (`asset` label) is exposed once, by the monitor, from the streams; each service exposes its own
-latency and bus metrics. Gauges of the grid are created empty: a series appears when it has a true value.
+latency and bus metrics. A series of the grid appears when it has a true value, and goes when that is no
+longer known: no constant zeros.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from dataclasses import dataclass
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 LATENCY_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 """Every latency objective is an edge."""
@@ -40,3 +46,76 @@ class ServiceMetrics:
             "mm_bus_reconnects", "Times the bus was lost and found again", registry=registry
         )
         self.bus_up = Gauge("mm_bus_up", "1 while Redis answers", registry=registry)
+
+
+@dataclass(frozen=True, slots=True)
+class GridMetric:
+    """One metric of the whole grid; a counter's name carries its `_total`."""
+
+    name: str
+    kind: Literal["gauge", "counter"]
+    text: str
+    labels: tuple[str, ...] = ("asset",)
+
+
+def _gauge(name: str, text: str, *labels: str) -> GridMetric:
+    return GridMetric(name, "gauge", text, labels)
+
+
+def _counter(name: str, text: str, *labels: str) -> GridMetric:
+    return GridMetric(name, "counter", text, labels)
+
+
+GRID = (
+    # position and PnL, as the executor's ledger has them
+    _gauge("mm_position", "Signed position in coins, + long", "asset"),
+    _gauge("mm_max_position", "Position limit in coins: inventory limit in USD at the mid", "asset"),
+    _gauge("mm_inventory_utilization", "|position| / limit", "asset"),
+    _gauge("mm_daily_pnl", "Session PnL in USD: realised + unrealised - fees + funding", "asset"),
+    _gauge("mm_realized_pnl", "Closed PnL in USD, gross of fees", "asset"),
+    _gauge("mm_unrealized_pnl", "Open PnL in USD, marked at the mid", "asset"),
+    _gauge("mm_peak_pnl", "Highest session PnL in USD since the monitor started, at least 0", "asset"),
+    _gauge("mm_drawdown_pct", "(peak PnL - PnL) / account value, a fraction: 0.02 is 2 %", "asset"),
+    _gauge("mm_fees_usd", "Fees in USD, + paid", "asset"),
+    _gauge("mm_funding_usd", "Funding in USD, + received", "asset"),
+    _gauge("mm_session_pnl_usd", "Session PnL in USD of the whole account, net of fees and funding"),
+    _gauge("mm_account_value_usd", "Starting balance + session PnL in USD"),
+    # market
+    _gauge("mm_mid_price", "Mid in USD", "asset"),
+    _gauge("mm_spread_bps", "Spread from touch to touch in bps of the mid", "asset"),
+    _gauge("mm_sigma", "Volatility of the mid, fraction per square root of a second, half-life 60 s", "asset"),
+    _gauge("mm_volatility_regime", "0 normal, 1 high, 2 extreme: fast over slow volatility", "asset"),
+    _gauge("mm_book_imbalance", "(bid size - ask size) / (bid size + ask size) at the touch", "asset"),
+    _gauge("mm_flow_imbalance", "Taker volume (bought - sold) / total, last 200 trades", "asset"),
+    _gauge("mm_funding_rate", "Predicted funding rate per hour, a fraction", "asset"),
+    # quoting
+    _gauge("mm_quoting", "1 while an order of ours rests on the side", "asset", "side"),
+    _gauge("mm_side_blocked", "1 while the side has no order, with the reason", "asset", "side", "reason"),
+    _counter("mm_noquote_seconds_total", "Time without an order on the side", "asset", "side", "reason"),
+    _gauge("mm_quote_price", "Our best resting price in USD", "asset", "side"),
+    _gauge("mm_open_orders", "Orders resting on the book", "asset"),
+    _gauge("mm_regime_multiplier", "Factor of the regime governor on the half spread, 1 to 4", "asset"),
+    _gauge("mm_edge_bps", "Expected net edge of a fill in bps, as the screener sees it", "asset"),
+    _gauge("mm_ofi", "Order-flow imbalance that gates the sides, -1 to 1, + buying", "asset"),
+    _gauge("mm_adverse_selection_bps", "Mid moved against our fills after 5 s, in bps, running mean", "asset"),
+    _counter("mm_orders_placed_total", "Orders placed", "asset"),
+    _counter("mm_orders_filled_total", "Fills, partial ones included", "asset"),
+    _counter("mm_orders_cancelled_total", "Orders cancelled", "asset"),
+    _counter("mm_orders_rejected_total", "Orders refused by the exchange or before it", "asset", "reason"),
+    _counter("mm_fill_usd_total", "Volume of our fills in USD", "asset"),
+    _gauge("mm_cancel_fill_ratio", "Cancels per fill over the last hour, all coins"),
+    # risk
+    _gauge("mm_kill_switch_triggered", "1 while everything is halted, 0 while running", "asset"),
+    _gauge("mm_halted", "1 with its reason while everything is halted, 0 with reason none", "reason"),
+    _gauge("mm_live", "1 live, 0 shadow"),
+    _counter("mm_stall_panics_total", "Stall panics since the monitor started"),
+    # infrastructure
+    _gauge("mm_data_staleness_secs", "Greatest age of the book since the last scrape", "asset"),
+    _gauge("mm_quote_cycle_latency_ms", "Slowest frame-to-target since the last scrape", "asset"),
+    _gauge("mm_service_heartbeat_age_seconds", "Time since the service's last heartbeat", "service"),
+    _gauge("mm_service_memory_bytes", "Peak resident memory of the service", "service"),
+    _counter("mm_ws_reconnects_total", "Reconnections of the market-data feed"),
+    _gauge("mm_redis_memory_ratio", "Used memory of Redis / its limit"),
+    _gauge("mm_converter_last_success_timestamp_seconds", "Unix time of the last finished conversion"),
+    _gauge("mm_build_info", "1; what is running", "version", "venue"),
+)

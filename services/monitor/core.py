@@ -1,0 +1,176 @@
+"""The state of the whole grid as the streams tell it, and the combined event log.
+
+Reads everything, decides nothing: it publishes only its own notices, about services that fell silent. What it
+knows is read by `exposition` at every scrape. Handlers are idempotent: an entry delivered twice counts once.
+"""
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from services import SERVICES
+from services.monitor.coin import Coin
+from services.monitor.config import MonitorConfig
+from shared.messages import (
+    AccountStatus,
+    AssetConfig,
+    AssetCtx,
+    Book,
+    Event,
+    FeedHealth,
+    Fill,
+    HaltState,
+    Heartbeat,
+    Message,
+    OrderUpdate,
+    RiskLease,
+    TargetQuotes,
+    Universe,
+)
+from shared.service import Tick
+
+NAME = "monitor"
+_REMEMBERED = 20_000
+STALL_PANIC = "STALL PANIC"
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Effect: print an event of another service in the combined log."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class RedisMemory:
+    """From the door: used memory of Redis as a fraction of its limit; 0 where it has none."""
+
+    ratio: float
+
+
+class Recent:
+    """Remembers the newest keys, so that an entry delivered twice is seen to be old."""
+
+    def __init__(self, capacity: int = _REMEMBERED) -> None:
+        self._capacity = capacity
+        self._keys: dict[Hashable, None] = {}
+
+    def is_new(self, key: Hashable) -> bool:
+        if key in self._keys:
+            return False
+        self._keys[key] = None
+        if len(self._keys) > self._capacity:
+            del self._keys[next(iter(self._keys))]
+        return True
+
+
+def halt_code(halt: HaltState) -> str:
+    """One of a few words for the label: what is behind a halt; its full text is in the log and in `status`."""
+    if not halt.halted:
+        return "none"
+    if halt.who == "guard" and "drawdown" in halt.reason.lower():
+        return "daily_drawdown"
+    return "invariant" if halt.who in SERVICES else "operator"
+
+
+class Monitor:
+    """Everything people look at."""
+
+    def __init__(self, config: MonitorConfig) -> None:
+        self.venue = config.venue
+        self._silence_ms = config.monitor_silence_s * 1000
+        self.coins: dict[str, Coin] = {}
+        self.account: AccountStatus | None = None
+        self.halt: HaltState | None = None
+        self.feed: FeedHealth | None = None
+        self.heartbeats: dict[str, Heartbeat] = {}
+        self.redis_memory_ratio: float | None = None
+        self.converted_ms: int | None = None
+        self.stall_panics = 0
+        self._silent: set[str] = set()
+        self._events, self._orders, self._fills = Recent(), Recent(), Recent()
+
+    def restore(self, now_ms: int, msg: Message) -> None:
+        """Statuses and heartbeats from before a restart of ours, so that a dead service is missed at once."""
+        self._take_status(msg, counted=False)
+
+    def step(self, now_ms: int, msg: Any) -> Iterable[Event | Show]:
+        if isinstance(msg, Event):
+            return self._take_event(msg)
+        if isinstance(msg, Tick):
+            return self._tick(now_ms)
+        if isinstance(msg, Universe):
+            names = [meta.coin for meta in msg.coins]
+            self.coins = {name: self.coins.get(name) or Coin(name) for name in names}
+        elif isinstance(msg, HaltState):
+            self.halt = msg
+        elif isinstance(msg, FeedHealth):
+            self.feed = msg
+        elif isinstance(msg, RedisMemory):
+            self.redis_memory_ratio = msg.ratio or None
+        elif isinstance(msg, (AccountStatus, Heartbeat)):
+            self._take_status(msg)
+        else:
+            self._take_for_coin(now_ms, msg)
+        return ()
+
+    def _take_for_coin(self, now_ms: int, msg: Any) -> None:
+        coin = self.coins.get(getattr(msg, "coin", ""))
+        if coin is None:
+            return
+        if isinstance(msg, Book):
+            coin.take_book(msg)
+        elif isinstance(msg, TargetQuotes):
+            coin.take_target(msg)
+        elif isinstance(msg, RiskLease):
+            coin.lease = msg
+        elif isinstance(msg, AssetCtx):
+            coin.ctx = msg
+        elif isinstance(msg, AssetConfig):
+            coin.config = msg
+        elif isinstance(msg, OrderUpdate):
+            if msg.status == "rejected" and self._orders.is_new(msg.cloid):
+                coin.take_order(msg)
+        elif isinstance(msg, Fill):
+            if self._fills.is_new(msg.fill_id):
+                coin.take_fill(now_ms, msg)
+
+    def _take_status(self, msg: Message, counted: bool = True) -> None:
+        """`counted` is False for time that an earlier life of this process has already summed up."""
+        if isinstance(msg, Heartbeat):
+            known = self.heartbeats.get(msg.service)
+            if known is None or msg.time_ms >= known.time_ms:
+                self.heartbeats[msg.service] = msg
+        elif isinstance(msg, AccountStatus):
+            before = self.account
+            if before is not None and msg.time_ms <= before.time_ms:
+                return
+            self.account = msg
+            new_session = before is None or before.session_start_ms != msg.session_start_ms
+            follows = counted and before is not None and not new_session
+            step_s = (msg.time_ms - before.time_ms) / 1000 if follows and before is not None else 0.0
+            for line in msg.coins:
+                if line.coin in self.coins:
+                    self.coins[line.coin].take_status(line, step_s, new_session)
+
+    def _take_event(self, event: Event) -> Iterable[Show]:
+        key = (event.service, event.time_ms, event.tag, event.coin, event.text)
+        if event.service == NAME or not self._events.is_new(key):
+            return
+        if event.service == "guard" and STALL_PANIC in event.text:
+            self.stall_panics += 1
+        if event.tag == "CONVERTER" and "success_ms" in event.fields:
+            self.converted_ms = int(event.fields["success_ms"])
+        yield Show(event)
+
+    def _tick(self, now_ms: int) -> Iterable[Event]:
+        for coin in self.coins.values():
+            coin.tick(now_ms)
+        for service, beat in self.heartbeats.items():
+            age_ms = now_ms - beat.time_ms
+            if age_ms > self._silence_ms and service not in self._silent:
+                self._silent.add(service)
+                yield Event(level="warning", tag="MONITOR", text=f"{service} silent for {age_ms / 1000:.0f} s")
+            elif age_ms <= self._silence_ms and service in self._silent:
+                self._silent.remove(service)
+                yield Event(tag="MONITOR", text=f"{service} is back")

@@ -1,0 +1,53 @@
+"""Prints the combined event log and looks at the memory of Redis."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from services.monitor.config import MonitorConfig
+from services.monitor.core import RedisMemory, Show
+from shared.errors import BusError
+from shared.log import render
+from shared.messages import Event
+from shared.service import Port
+
+_SEVERITY = {"debug": 0, "info": 1, "warning": 2, "error": 3}
+_COLOURS = {"debug": "\033[2m", "info": "", "warning": "\033[33m", "error": "\033[31m"}
+_PLAIN = "\033[0m"
+
+
+class MonitorDoor:
+    """Standard output is the outside: `docker logs -f mm_monitor` shows every service in one place."""
+
+    def __init__(self, config: MonitorConfig, out: TextIO | None = None) -> None:
+        self._config = config
+        self._out = out or sys.stdout
+        self._coloured = config.log_format == "pretty" and self._out.isatty()
+
+    async def run(self, port: Port) -> None:
+        """Ask Redis for its memory now and then; while it does not answer, nothing is known."""
+        assert port.bus is not None
+        while True:
+            try:
+                ratio = await port.bus.memory_ratio()
+            except BusError:
+                ratio = 0.0
+            await port.handle(RedisMemory(ratio))
+            await asyncio.sleep(self._config.monitor_memory_interval_s)
+
+    async def apply(self, effects: Sequence[Any]) -> Sequence[Any]:
+        lines = [
+            self._line(effect.event)
+            for effect in effects
+            if isinstance(effect, Show) and _SEVERITY[effect.event.level] >= _SEVERITY[self._config.log_level]
+        ]
+        if lines:
+            self._out.write("\n".join(lines) + "\n")
+            self._out.flush()
+        return ()
+
+    def _line(self, event: Event) -> str:
+        text = render(event, self._config.log_format)
+        colour = _COLOURS[event.level] if self._coloured else ""
+        return f"{colour}{text}{_PLAIN}" if colour else text
