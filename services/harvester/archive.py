@@ -1,0 +1,102 @@
+"""All open files of the harvester; the only code of it that touches the disk."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+from services.harvester.core import Close, Closed, Failed, Flush, MovedAside, Repaired, Resumed
+from services.harvester.dayfile import DayFile
+from services.harvester.rows import Row, day_path
+
+MAX_OPEN_FILES = 640
+"""30 coins need 90 files, 200 coins (the most `top_n` allows) 600; a process may usually open 1024."""
+MAX_PENDING_ROWS = 1000
+"""Per file; more than that is written without waiting for the next `Flush`."""
+
+Result = Repaired | MovedAside | Failed | Resumed | Closed
+
+
+class Archive:
+    """Writes rows to their day's file. Bounded: open files, rows remembered and rows pending per file."""
+
+    def __init__(self, data_dir: Path, max_open_files: int = MAX_OPEN_FILES) -> None:
+        self._data_dir, self._max_open_files = data_dir, max_open_files
+        self._files: OrderedDict[tuple[str, str], DayFile] = OrderedDict()
+        self._results: list[Result] = []
+        self._failing = False
+        self.rows = 0
+        """Rows handed to the operating system."""
+
+    def apply(self, effects: Sequence[Row | Flush | Close]) -> list[Result]:
+        """Carry out `effects` in order; trades are with the operating system when this returns."""
+        self._results = []
+        lost = len([effect for effect in effects if isinstance(effect, Row)])
+        try:
+            for effect in effects:
+                if isinstance(effect, Row):
+                    file = self._file_of(effect)
+                    lost -= 1
+                    file.append(effect)
+                    if file.pending_rows >= MAX_PENDING_ROWS:
+                        self._flush([file])
+                elif isinstance(effect, Flush):
+                    self._flush(list(self._files.values()))
+                else:
+                    self._close_all()
+            self._flush([file for file in self._files.values() if file.family.written_at_once])
+        except OSError as error:
+            lost += self._abandon()
+            self._failing = True
+            where = error.filename or self._data_dir
+            self._results.append(Failed(f"{error.strerror or error} ({where})", lost))
+        return self._results
+
+    def _file_of(self, row: Row) -> DayFile:
+        place = (row.family.name, row.coin)
+        path = day_path(self._data_dir, row)
+        file = self._files.get(place)
+        if file is not None and file.path != path:  # the day rolls
+            self._close(place)
+            file = None
+        if file is None:
+            while len(self._files) >= self._max_open_files:
+                self._close(next(iter(self._files)))
+            file = self._files[place] = DayFile(path, row.family)
+            self._results += file.notices
+        self._files.move_to_end(place)
+        return file
+
+    def _flush(self, files: Sequence[DayFile]) -> None:
+        for file in files:
+            before = file.pending_rows
+            try:
+                file.flush()
+            finally:
+                self.rows += before - file.pending_rows
+            if before and self._failing:
+                self._failing = False
+                self._results.append(Resumed())
+
+    def _close(self, place: tuple[str, str]) -> None:
+        file = self._files[place]
+        self._flush([file])
+        file.sync()
+        del self._files[place]
+        file.close()
+
+    def _close_all(self) -> None:
+        for place in list(self._files):
+            self._close(place)
+        self._results.append(Closed(self.rows))
+
+    def _abandon(self) -> int:
+        """Drop every file and its pending rows; opening them again repairs what was written in part."""
+        lost = 0
+        for file in self._files.values():
+            lost += file.pending_rows
+            try:
+                file.close()
+            except OSError as error:
+                self._results.append(Failed(f"{error.strerror or error} ({file.path})", 0))
+        self._files.clear()
+        return lost

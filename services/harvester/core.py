@@ -1,0 +1,184 @@
+"""What is worth a row, and what to do while the disk refuses.
+
+A tick row is written when the touch prices changed, a depth row when any recorded level did. A book that says
+the same again is written once per `SAMPLE_MS` of venue time, so that a quiet coin can be told from a dead
+feed. Every trade is a row.
+
+When the folder cannot be written, harvesting pauses: rows are counted, not kept, until the next try.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from services.harvester.config import HarvesterConfig
+from services.harvester.rows import Row, depth_row, tick_row, trade_row
+from shared.clock import utc
+from shared.messages import Book, Event, Level, Message, Trades
+from shared.service import Started, Stopping, Tick
+
+SAMPLE_MS = 500
+"""The venue resends an unchanged book about every 540 ms, so each of these is kept."""
+TAG = "HARVEST"
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Hand buffered rows to the operating system."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Flush, make durable, close."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """A torn end was cut off a file before going on with it."""
+
+    path: Path
+    cut_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MovedAside:
+    """A file in our place was not ours."""
+
+    path: Path
+    moved_to: Path
+    header: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Writing failed; `lost_rows` were given up, whatever was written stays."""
+
+    reason: str
+    lost_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The first write after a failure went through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """All files are on disk."""
+
+    rows: int
+
+
+@dataclass(slots=True)
+class _Last:
+    """The newest rows of a coin."""
+
+    time_ms: int = -1
+    tick_ms: int = -SAMPLE_MS
+    touch: tuple[Decimal, Decimal] | None = None
+    depth_ms: int = -SAMPLE_MS
+    levels: tuple[tuple[Level, ...], tuple[Level, ...]] | None = None
+
+
+class Harvester:
+    """Turns books and trades into rows."""
+
+    def __init__(self, config: HarvesterConfig) -> None:
+        self._on = config.harvest_ticks
+        self._levels = config.harvest_depth_levels
+        self._folder = config.data_dir
+        self._retry_ms = int(config.harvest_retry_s * 1000)
+        self._last: dict[str, _Last] = {}
+        self._failed_ms: int | None = None
+        self._retry_at_ms = 0
+        self._lost = 0
+
+    def step(self, now_ms: int, msg: object) -> Iterable[Message | Row | Flush | Close]:
+        match msg:
+            case Book() if self._on:
+                return self._keep(now_ms, self._book_rows(msg))
+            case Trades() if self._on:
+                return self._keep(now_ms, [trade_row(msg.coin, trade) for trade in msg.trades])
+            case Tick() if self._on:
+                return (Flush(),)
+            case Started():
+                return (self._started(),)
+            case Stopping() if self._on:
+                return (Close(),)
+            case Failed():
+                return self._stopped(now_ms, msg)
+            case Resumed():
+                return (self._resumed(),)
+            case Repaired() | MovedAside() | Closed():
+                return (self._report(msg),)
+        return ()
+
+    def _book_rows(self, book: Book) -> list[Row]:
+        last = self._last.get(book.coin)
+        if last is None:
+            last = self._last[book.coin] = _Last()
+        if book.time_ms < last.time_ms:
+            return []
+        last.time_ms = book.time_ms
+        rows = []
+        if book.bids and book.asks:
+            touch = (book.bids[0].px, book.asks[0].px)
+            if touch != last.touch or book.time_ms - last.tick_ms >= SAMPLE_MS:
+                last.touch, last.tick_ms = touch, book.time_ms
+                rows.append(tick_row(book))
+        levels = (book.bids[: self._levels], book.asks[: self._levels])
+        if levels != last.levels or book.time_ms - last.depth_ms >= SAMPLE_MS:
+            last.levels, last.depth_ms = levels, book.time_ms
+            rows.append(depth_row(book, self._levels))
+        return rows
+
+    # ---- while the disk refuses ----
+
+    def _keep(self, now_ms: int, rows: list[Row]) -> list[Row]:
+        if self._failed_ms is not None and now_ms < self._retry_at_ms:
+            self._lost += len(rows)
+            return []
+        return rows
+
+    def _stopped(self, now_ms: int, failed: Failed) -> Iterable[Event]:
+        self._lost += failed.lost_rows
+        self._retry_at_ms = now_ms + self._retry_ms
+        if self._failed_ms is not None:
+            return ()
+        self._failed_ms = now_ms
+        text = (
+            f"harvesting stopped: {failed.reason}. Free space in {self._folder} or make it writable; "
+            f"quoting goes on, next try every {self._retry_ms / 1000:g} s"
+        )
+        return (Event(level="error", tag=TAG, text=text),)
+
+    def _resumed(self) -> Event:
+        since = utc(self._failed_ms or 0).strftime("%H:%M:%S")
+        text = f"harvesting works again; {self._lost} rows since {since} UTC could not be written"
+        self._failed_ms, self._lost = None, 0
+        return Event(level="warning", tag=TAG, text=text)
+
+    # ---- lines ----
+
+    def _started(self) -> Event:
+        if not self._on:
+            return Event(tag=TAG, text="off (MM_HARVEST_TICKS=false)")
+        return Event(tag=TAG, text=f"recording ticks, trades and depth ({self._levels} levels) to {self._folder}")
+
+    def _report(self, notice: Repaired | MovedAside | Closed) -> Event:
+        match notice:
+            case Repaired():
+                text = f"{notice.path}: torn end of {notice.cut_bytes} bytes cut off"
+                return Event(level="warning", tag=TAG, text=text)
+            case MovedAside():
+                text = (
+                    f"{notice.path} has a foreign header ({notice.header!r}) and was moved to "
+                    f"{notice.moved_to.name}; a new file begins"
+                )
+                return Event(level="warning", tag=TAG, text=text)
+            case Closed():
+                lost = f"; {self._lost} could not be written" if self._lost else ""
+                return Event(
+                    level="warning" if self._lost else "info", tag=TAG, text=f"{notice.rows} rows written{lost}"
+                )

@@ -1,0 +1,18 @@
+"""Records every book and trade to `data/`; whatever the disk does, nobody waits for it."""
+
+from services.harvester.config import HarvesterConfig
+from services.harvester.core import Harvester
+from services.harvester.door import ArchiveDoor
+from shared.service import Service
+from shared.streams import BOOK, EVENTS, TRADES
+
+SERVICE = Service(
+    name="harvester",
+    config=HarvesterConfig,
+    core=Harvester,
+    door=ArchiveDoor,
+    reads=(BOOK.unconflated(), TRADES),
+    writes=(EVENTS,),
+    tick_ms=1000,
+    metrics_port=9102,
+)
