@@ -1,0 +1,216 @@
+"""Replay without Redis: the cores of the trading path over a recording, in one process, as fast as it goes.
+
+Time is the recording's. Nothing here reads a clock or a random number, so two runs give the same bytes:
+`decisions.jsonl` (every target, lease change, order, configuration and event, in order), `fills.jsonl` (fills and
+funding) and `summary.json`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from services import load as load_service
+from services.ingestor.inputs import Connected, EventReceived
+from services.venue.feed import Hole, Pacer
+from services.venue.replay import Recording, open_recording
+from shared.config import load as load_settings
+from shared.errors import DataError, InvariantError
+from shared.messages import (
+    AccountState,
+    AccountStatus,
+    AssetConfig,
+    AssetConfigList,
+    AssetCtx,
+    Book,
+    Depth,
+    Event,
+    FeedHealth,
+    Fill,
+    Funding,
+    Message,
+    OrderUpdate,
+    PositionState,
+    RiskLease,
+    TargetQuotes,
+    Trades,
+    Universe,
+)
+from shared.pipeline import Pipeline
+
+TRADING_PATH = ("ingestor", "guard", "screener", "quoter", "executor")
+RUN_ID = "replay"
+_ENCODER = msgspec.json.Encoder()
+_NOT_DECISIONS = (
+    Book, Depth, Trades, AssetCtx, FeedHealth, Universe, PositionState, AccountStatus, AccountState, AssetConfigList,
+    Fill, Funding,
+)  # fmt: skip
+ZERO = Decimal(0)
+
+
+@dataclass
+class Observer:
+    """Writes what was decided and recomputes, on its own, what must be true of it."""
+
+    decisions: IO[bytes]
+    fills: IO[bytes]
+    counts: Counter[str] = field(default_factory=Counter)
+    rejects: Counter[str] = field(default_factory=Counter)
+    books: dict[str, Book] = field(default_factory=dict)
+    leases: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    cash_usd: dict[str, Decimal] = field(default_factory=dict)
+    positions: dict[str, Decimal] = field(default_factory=dict)
+    account: AccountStatus | None = None
+    crossed_quotes: int = 0
+
+    def __call__(self, now_ms: int, message: Message) -> None:
+        if isinstance(message, Book):
+            self.books[message.coin] = message
+            self.counts["books"] += 1
+        elif isinstance(message, Trades):
+            self.counts["trades"] += len(message.trades)
+        elif isinstance(message, AccountStatus):
+            self.account = message
+        elif isinstance(message, (Fill, Funding)):
+            self._note_money(message)
+            self.fills.write(_ENCODER.encode(message) + b"\n")
+        elif not isinstance(message, _NOT_DECISIONS):
+            self._note_decision(message)
+
+    def _note_decision(self, message: Message) -> None:
+        if isinstance(message, RiskLease):
+            terms = (message.bid, message.ask)
+            if self.leases.get(message.coin) == terms:
+                return  # a renewal decides nothing
+            self.leases[message.coin] = terms
+        elif isinstance(message, TargetQuotes):
+            self.counts["targets"] += 1
+            self.crossed_quotes += self._crosses(message)
+        elif isinstance(message, OrderUpdate):
+            self.counts[f"orders_{message.status}"] += 1
+            if message.status == "rejected":
+                self.rejects[message.reason] += 1
+        elif isinstance(message, Event):
+            self.counts[f"events_{message.level}"] += 1
+        self.decisions.write(_ENCODER.encode(message) + b"\n")
+
+    def _crosses(self, target: TargetQuotes) -> int:
+        book = self.books.get(target.coin)
+        if book is None:
+            return len(target.bids) + len(target.asks)
+        best_bid, best_ask = book.bids[0].px, book.asks[0].px
+        return sum(q.px >= best_ask for q in target.bids) + sum(q.px <= best_bid for q in target.asks)
+
+    def _note_money(self, message: Fill | Funding) -> None:
+        coin = message.coin
+        if isinstance(message, Funding):
+            self.cash_usd[coin] = self.cash_usd.get(coin, ZERO) + message.usd
+            return
+        self.counts["fills"] += 1
+        signed = message.sz if message.side == "bid" else -message.sz
+        self.cash_usd[coin] = self.cash_usd.get(coin, ZERO) - signed * message.px - message.fee_usd
+        self.positions[coin] = self.positions.get(coin, ZERO) + signed
+
+    def ledger_error_usd(self) -> Decimal:
+        """|PnL of the ledger - cash and inventory recomputed from the fills|.
+
+        Raises:
+            InvariantError: a position is not the sum of its fills.
+        """
+        if self.account is None:
+            return ZERO
+        recomputed = ZERO
+        for status in self.account.coins:
+            position = self.positions.get(status.coin, ZERO)
+            if position != status.position_sz:
+                text = f"{status.coin}: ledger says {status.position_sz}, the fills sum up to {position}"
+                raise InvariantError(text)
+            recomputed += self.cash_usd.get(status.coin, ZERO) + position * status.mark_px
+        return abs(recomputed - self.account.pnl_usd)
+
+
+def run_replay(
+    recording: Path, out: Path, progress: Callable[[float], None] = lambda _: None, **settings: Any
+) -> dict[str, Any]:
+    """Replay `recording` into the folder `out`; returns the content of `summary.json`.
+
+    `progress` is called with the fraction done. `settings` override those of every service that has them.
+
+    Raises:
+        DataError: not a recording, or damaged.
+        ConfigError: a setting is wrong.
+    """
+    opened = open_recording(recording)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with open(out / "decisions.jsonl", "wb") as decisions, open(out / "fills.jsonl", "wb") as fills:
+            observer = Observer(decisions, fills)
+            _drive(opened, observer, progress, settings)
+        summary = _summary(opened, observer)
+        (out / "summary.json").write_bytes(msgspec.json.format(_ENCODER.encode(summary), indent=2) + b"\n")
+    except OSError as error:
+        raise DataError(f"{out}: cannot be written: {error}; choose another --out") from error
+    return summary
+
+
+def _drive(
+    recording: Recording, observer: Observer, progress: Callable[[float], None], settings: dict[str, Any]
+) -> None:
+    parts = []
+    for name in TRADING_PATH:
+        service = load_service(name)
+        own = {key: value for key, value in settings.items() if key in service.config.model_fields}
+        config = load_settings(service.config, run_id=RUN_ID, **own)
+        parts.append((service, service.core(config)))
+    start_ms, span_ms = recording.start_ms, max(recording.end_ms - recording.start_ms, 1)
+    pipeline = Pipeline(parts, observer, start_ms)
+    universe = Universe(coins=recording.coins, time_ms=start_ms)
+    for name in TRADING_PATH:
+        pipeline.feed(start_ms, name, universe)
+    pipeline.feed(start_ms, "ingestor", Connected())
+    now_ms, shown = start_ms, 0
+    for time_ms, item in _events(recording):
+        now_ms = max(now_ms, time_ms)
+        pipeline.feed(now_ms, "ingestor", item)
+        if (now_ms - start_ms) * 200 // span_ms > shown:
+            shown = (now_ms - start_ms) * 200 // span_ms
+            progress(shown / 200)
+    pipeline.stop(now_ms)
+    progress(1.0)
+
+
+def _events(recording: Recording) -> Iterator[tuple[int, Any]]:
+    """What the ingestor's socket would have brought; a hole of the recording is a connection that was lost."""
+    pacer = Pacer()
+    connected_ms = recording.start_ms
+    for time_ms, raw in recording.raw():
+        if isinstance(raw, Hole):
+            if raw.end_ms > connected_ms and raw.end_ms - connected_ms > 1000:
+                connected_ms = raw.end_ms
+                yield time_ms, Connected()
+            pacer = Pacer()
+        for event in pacer.step(time_ms, raw):
+            yield time_ms, EventReceived(event, float(time_ms))
+
+
+def _summary(recording: Recording, observer: Observer) -> dict[str, Any]:
+    error_usd = observer.ledger_error_usd()
+    if error_usd > Decimal("1e-9"):
+        raise InvariantError(f"the ledger and its fills differ by ${error_usd}")
+    account = observer.account
+    return {
+        "recording": recording.path.name,
+        "coins": [meta.coin for meta in recording.coins],
+        "start_ms": recording.start_ms,
+        "end_ms": recording.end_ms,
+        "warnings": recording.warnings,
+        "counts": dict(sorted(observer.counts.items())),
+        "rejects": dict(sorted(observer.rejects.items())),
+        "crossed_quotes": observer.crossed_quotes,
+        "ledger_error_usd": error_usd,
+        "session": account,
+    }
