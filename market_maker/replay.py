@@ -23,7 +23,6 @@ from shared.errors import DataError, InvariantError
 from shared.messages import (
     AccountState,
     AccountStatus,
-    AssetConfig,
     AssetConfigList,
     AssetCtx,
     Book,
@@ -46,8 +45,8 @@ TRADING_PATH = ("ingestor", "guard", "screener", "quoter", "executor")
 RUN_ID = "replay"
 _ENCODER = msgspec.json.Encoder()
 _NOT_DECISIONS = (
-    Book, Depth, Trades, AssetCtx, FeedHealth, Universe, PositionState, AccountStatus, AccountState, AssetConfigList,
-    Fill, Funding,
+    Book, Depth, Trades, AssetCtx, FeedHealth, Universe, PositionState, AccountStatus, AccountState,
+    AssetConfigList,
 )  # fmt: skip
 ZERO = Decimal(0)
 
