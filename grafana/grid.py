@@ -1,0 +1,209 @@
+"""The dashboard of the grid: what every coin does, what it earned, and why a side is not quoting."""
+
+from typing import Any
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+from grafana.panels import (
+    BPS,
+    Column,
+    any_other_word,
+    bars,
+    coin_variable,
+    dashboard,
+    lines,
+    number,
+    placed,
+    rows_by_coin,
+    steps,
+    timeline,
+    words,
+)
+
+UID = "mm-grid"
+COIN = '{asset=~"$asset"}'
+GAIN = steps("red", (0, "green"))
+
+
+def by_coin(metric: str) -> str:
+    return f"sum by (asset) ({metric}{COIN})"
+
+
+def side_price(side: str) -> str:
+    return f'sum by (asset) (mm_quote_price{{asset=~"$asset", side="{side}"}})'
+
+
+def side_state(side: str) -> str:
+    """`quoting`, the reason why not, or `placing` for the moment between a wish and its order, as a label."""
+    of = f'{{asset=~"$asset", side="{side}"}}'
+    return (
+        f"max by (asset, {side}_state) ("
+        f'label_replace(mm_side_blocked{of}, "{side}_state", "$1", "reason", "(.+)")'
+        f' or label_replace(mm_quoting{of} == 1, "{side}_state", "quoting", "", "")'
+        f' or label_replace(mm_quoting{of} == 0 unless on (asset, side) mm_side_blocked, "{side}_state",'
+        ' "placing", "", ""))'
+    )
+
+
+POSITION_USD = f"sum by (asset) (mm_position{COIN}) * on (asset) sum by (asset) (mm_mid_price{COIN})"
+_STATES = [
+    words({"quoting": ("quoting", "green"), "placing": ("placing", "blue")}).to_json(),
+    any_other_word("orange").to_json(),
+]
+_NUMBER = {"custom.align": "right"}
+_COLOURED: dict[str, Any] = {"custom.cellOptions": {"type": "color-text"}}
+_SIGNED = {
+    **_NUMBER,
+    **_COLOURED,
+    "color": {"mode": "thresholds"},
+    "thresholds": steps("red", (0, "text"), (0.005, "green")).build().to_json(),
+}
+_STATE = {**_COLOURED, "mappings": _STATES, "custom.width": 170}
+_PRICE = {"unit": "string", **_NUMBER}
+_BAR = {
+    "unit": "percentunit",
+    "decimals": 0,
+    "min": 0,
+    "max": 1,
+    "custom.width": 160,
+    "custom.cellOptions": {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"},
+    "color": {"mode": "thresholds"},
+    "thresholds": steps("green", (0.8, "orange"), (1, "red")).build().to_json(),
+}
+_AGE = {
+    "unit": "s",
+    "decimals": 1,
+    **_NUMBER,
+    **_COLOURED,
+    "color": {"mode": "thresholds"},
+    "thresholds": steps("text", (3, "orange"), (5, "red")).build().to_json(),
+}
+
+COLUMNS: tuple[Column, ...] = (
+    ("Mid", by_coin("mm_mid_price"), _PRICE),
+    ("Spread", by_coin("mm_spread_bps"), {"unit": BPS, "decimals": 1, **_NUMBER}),
+    ("Our bid", side_price("bid"), _PRICE),
+    ("Our ask", side_price("ask"), _PRICE),
+    ("Bid state", side_state("bid"), {"label": "bid_state", **_STATE}),
+    ("Ask state", side_state("ask"), {"label": "ask_state", **_STATE}),
+    ("Multiplier", by_coin("mm_regime_multiplier"), {"unit": "suffix:x", "decimals": 1, **_NUMBER}),
+    ("Position", POSITION_USD, {"unit": "currencyUSD", "decimals": 2, **_NUMBER}),
+    ("Inventory", by_coin("mm_inventory_utilization"), _BAR),
+    ("PnL", by_coin("mm_daily_pnl"), {"unit": "currencyUSD", "decimals": 2, **_SIGNED}),
+    ("Fills", by_coin("mm_orders_filled_total"), {"unit": "none", "decimals": 0, **_NUMBER}),
+    ("Edge", by_coin("mm_edge_bps"), {"unit": BPS, "decimals": 1, **_SIGNED}),
+    ("Data age", by_coin("mm_data_staleness_secs"), _AGE),
+)
+
+
+def summary() -> list[Any]:
+    mode = words({"0": ("SHADOW", "blue"), "1": ("LIVE", "red")})
+    halted = words({"0": ("running", "green"), "1": ("HALTED", "red")})
+    two_sided = "count(sum by (asset) (mm_quoting) == 2) or vector(0)"
+    return [
+        number((0, 0, 3, 4), "Mode", "Shadow simulates orders; live sends them.", ("max(mm_live)", ""), "none",
+               mapped=mode),
+        number((3, 0, 3, 4), "State", "Halted: nothing is quoted until an operator resumes.",
+               ("max(mm_halted)", ""), "none", mapped=halted),
+        number((6, 0, 3, 4), "Session PnL", "Realised + unrealised - fees + funding since the session began.",
+               ("mm_session_pnl_usd", ""), "currencyUSD", colours=GAIN, decimals=2, history=True),
+        number((9, 0, 3, 4), "Fees paid", "Fees of all coins; a negative number is a rebate.",
+               ("sum(mm_fees_usd)", ""), "currencyUSD", decimals=2),
+        number((12, 0, 3, 4), "Volume", "Value of all our fills.", ("sum(mm_fill_usd_total)", ""), "currencyUSD",
+               decimals=0),
+        number((15, 0, 3, 4), "Fills", "Fills of all coins, partial ones included.",
+               ("sum(mm_orders_filled_total)", ""), "none", decimals=0),
+        number((18, 0, 3, 4), "Quoting both sides", "Coins with an order on the bid and one on the ask.",
+               (two_sided, ""), "none", decimals=0, history=True),
+        number((21, 0, 3, 4), "Account value", "Starting balance + session PnL.",
+               ("mm_account_value_usd", ""), "currencyUSD", decimals=2),
+    ]  # fmt: skip
+
+
+def grid_table() -> list[Any]:
+    text = "One row per coin: the market, our best orders or why there are none, what we hold and earned."
+    return [rows_by_coin((0, 4, 24, 31), "Coins", text, COLUMNS)]
+
+
+def money(y: int) -> list[Any]:
+    parts = [
+        ("mm_session_pnl_usd", "PnL"),
+        ("sum(mm_realized_pnl)", "realised"),
+        ("sum(mm_unrealized_pnl)", "unrealised"),
+        ("-sum(mm_fees_usd)", "fees"),
+        ("sum(mm_funding_usd)", "funding"),
+    ]
+    given_back = f"sum by (asset) (mm_peak_pnl{COIN}) - sum by (asset) (mm_daily_pnl{COIN})"
+    return [
+        lines((0, y, 12, 10), "PnL by coin", "Session PnL of each coin, net of fees and funding.",
+              [(by_coin("mm_daily_pnl"), "{{asset}}")], "currencyUSD", beside=True, decimals=2),
+        lines((12, y, 12, 10), "Position by coin", "Signed position at the mid; + is long.",
+              [(POSITION_USD, "{{asset}}")], "currencyUSD", beside=True, decimals=2),
+        lines((0, y + 10, 12, 9), "Where the PnL comes from", "Parts of the PnL of all coins; fees as a loss.",
+              parts, "currencyUSD", decimals=2),
+        lines((12, y + 10, 12, 9), "Given back from the peak", "Highest session PnL of a coin minus its PnL now.",
+              [(given_back, "{{asset}}")], "currencyUSD", beside=True, low=0, decimals=2),
+    ]  # fmt: skip
+
+
+def quoting(y: int) -> list[Any]:
+    sides = words({"2": ("both sides", "green"), "1": ("one side", "orange"), "0": ("none", "red")})
+    lost = "sort_desc(topk(10, sum by (reason) (increase(mm_noquote_seconds_total" + COIN + "[$__range]))))"
+    orders = [
+        ("sum(rate(mm_orders_placed_total" + COIN + "[$__rate_interval]))", "placed"),
+        ("sum(rate(mm_orders_cancelled_total" + COIN + "[$__rate_interval]))", "cancelled"),
+        ("sum(rate(mm_orders_filled_total" + COIN + "[$__rate_interval]))", "filled"),
+        ("sum(rate(mm_orders_rejected_total" + COIN + "[$__rate_interval])) or vector(0)", "rejected"),
+    ]
+    return [
+        timeline((0, y, 12, 20), "Sides quoted", "Green: bid and ask rest. Orange: one of them. Red: none.",
+                 ("sum by (asset) (mm_quoting" + COIN + ")", "{{asset}}"), sides),
+        lines((12, y, 12, 10), "Sides without an order, by reason", "Number of sides; the names are reason codes.",
+              [("sum by (reason) (mm_side_blocked" + COIN + ")", "{{reason}}")], "none", stacked=True, low=0,
+              decimals=0),
+        bars((12, y + 10, 6, 10), "Time not quoted, by reason", "Side-seconds without an order in this range.",
+             (lost, "{{reason}}"), "s"),
+        lines((18, y + 10, 6, 10), "Orders per second", "All coins.", orders, "ops", low=0),
+        lines((0, y + 20, 12, 8), "Open orders", "Orders of ours on the book.",
+              [("sum by (asset) (mm_open_orders" + COIN + ")", "{{asset}}")], "none", beside=True, low=0,
+              decimals=0),
+        lines((12, y + 20, 12, 8), "Cancels per fill", "Rolling hour; above 50 the governor widens the spread.",
+              [("mm_cancel_fill_ratio", "all coins"), ("asset:mm_cancel_fill_ratio:1h" + COIN, "{{asset}}")],
+              "none", beside=True, low=0, decimals=1),
+    ]  # fmt: skip
+
+
+def market(y: int) -> list[Any]:
+    def panel(x: int, row: int, title: str, text: str, metric: str, unit: str, **more: Any) -> Any:
+        query = (by_coin(metric), "{{asset}}")
+        return lines((x, y + row, 12, 9), title, text, [query], unit, beside=True, **more)
+
+    return [
+        panel(0, 0, "Spread of the market", "From touch to touch.", "mm_spread_bps", BPS, low=0, decimals=1),
+        panel(12, 0, "Edge", "Net edge of a fill that the screener expects.", "mm_edge_bps", BPS, decimals=1),
+        panel(0, 9, "Volatility", "Of the mid, per square root of a second; half-life one minute.", "mm_sigma",
+              "percentunit", low=0, decimals=4),
+        panel(12, 9, "Volatility regime", "0 normal, 1 high, 2 extreme: last minute against last ten.",
+              "mm_volatility_regime", "none", low=0, high=2, decimals=0),
+        panel(0, 18, "Order flow", "Bought - sold volume of the last 200 trades; the gate closes at 0.7.",
+              "mm_ofi", "none", low=-1, high=1, decimals=2),
+        panel(12, 18, "Book imbalance", "Bid against ask size at the touch.", "mm_book_imbalance", "none", low=-1,
+              high=1, decimals=2),
+        panel(0, 27, "Adverse selection", "Mid against our fills after 5 s; + costs us.",
+              "mm_adverse_selection_bps", BPS, decimals=1),
+        panel(12, 27, "Funding rate", "Predicted, per hour; longs pay a positive rate.", "mm_funding_rate",
+              "percentunit", decimals=4),
+    ]  # fmt: skip
+
+
+def build() -> Dashboard:
+    board = dashboard(UID, "Grid", "All coins of the market maker at one look.", "now-1h")
+    board.with_variable(coin_variable())
+    sections = (
+        ("", summary()),
+        ("", grid_table()),
+        ("Money", money(36)),
+        ("Quoting", quoting(56)),
+        ("Market", market(85)),
+    )
+    return placed(board, sections)

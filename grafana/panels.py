@@ -1,0 +1,254 @@
+"""Shapes that the dashboards share: every panel has a title, a description, a unit and its place.
+
+Schema v1 of Grafana; colours say good (green), look (orange), bad (red), and nothing else.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from grafana_foundation_sdk.builders import bargauge, common, stat, statetimeline, table, timeseries
+from grafana_foundation_sdk.builders import dashboard as dash
+from grafana_foundation_sdk.builders.prometheus import Dataquery
+from grafana_foundation_sdk.models.common import (
+    BigValueColorMode,
+    BigValueGraphMode,
+    BigValueTextMode,
+    LegendDisplayMode,
+    LegendPlacement,
+    SortOrder,
+    StackingMode,
+    TooltipDisplayMode,
+    VisibilityMode,
+    VizOrientation,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardCursorSync,
+    DashboardRegexMapOptions,
+    DataSourceRef,
+    DataTransformerConfig,
+    DynamicConfigValue,
+    FieldColorModeId,
+    GridPos,
+    RegexMap,
+    Threshold,
+    ThresholdsMode,
+    ValueMap,
+    ValueMappingResult,
+    VariableRefresh,
+    VariableSort,
+)
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+BPS = "suffix: bps"
+"""Grafana has no basis points of its own."""
+
+Place = tuple[int, int, int, int]
+"""x, y, width, height on the grid of 24 columns."""
+Query = tuple[str, str]
+"""PromQL and the legend of its series."""
+
+
+def dashboard(uid: str, title: str, description: str, since: str) -> dash.Dashboard:
+    return (
+        dash.Dashboard(title)
+        .uid(uid)
+        .description(description)
+        .tags(["market maker"])
+        .timezone("utc")
+        .time(since, "now")
+        .refresh("5s")
+        .tooltip(DashboardCursorSync.CROSSHAIR)
+        .editable()
+        .with_variable(dash.DatasourceVariable("datasource").label("Data source").type("prometheus"))
+    )
+
+
+def coin_variable() -> dash.QueryVariable:
+    return (
+        dash.QueryVariable("asset")
+        .label("Coin")
+        .query("label_values(mm_mid_price, asset)")
+        .datasource(SOURCE)
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(VariableSort.ALPHABETICAL_ASC)
+        .multi(True)
+        .include_all(True)
+        .all_value(".*")
+        .current({"text": "All", "value": "$__all"})  # type: ignore[arg-type]
+    )
+
+
+def steps(base: str, *edges: tuple[float, str]) -> dash.ThresholdsConfig:
+    """Colours from the lowest value up."""
+    return (
+        dash.ThresholdsConfig()
+        .mode(ThresholdsMode.ABSOLUTE)
+        .steps([Threshold(color=base), *(Threshold(value=value, color=color) for value, color in edges)])
+    )
+
+
+def words(table_of: Mapping[str, tuple[str, str]]) -> ValueMap:
+    """Values shown as a word in a colour."""
+    return ValueMap(
+        {
+            value: ValueMappingResult(text=text, color=color, index=index)
+            for index, (value, (text, color)) in enumerate(table_of.items())
+        }
+    )
+
+
+def any_other_word(color: str) -> RegexMap:
+    """Every text the table before did not name, as it is."""
+    return RegexMap(
+        DashboardRegexMapOptions(pattern="(.+)", result=ValueMappingResult(text="$1", color=color, index=9))
+    )
+
+
+def _place(panel: Any, place: Place, title: str, description: str, unit: str) -> Any:
+    x, y, w, h = place
+    panel.title(title).description(description).datasource(SOURCE).unit(unit)
+    return panel.grid_pos(GridPos(x=x, y=y, w=w, h=h))
+
+
+def _ask(panel: Any, queries: Sequence[Query], instant: bool = False) -> Any:
+    for index, (expr, legend) in enumerate(queries):
+        query = Dataquery().expr(expr).legend_format(legend).ref_id(chr(ord("A") + index))
+        panel.with_target(query.instant() if instant else query.range())
+    return panel
+
+
+def number(
+    place: Place,
+    title: str,
+    description: str,
+    query: Query,
+    unit: str,
+    *,
+    colours: dash.ThresholdsConfig | None = None,
+    mapped: ValueMap | None = None,
+    decimals: int | None = None,
+    named: bool = False,
+    history: bool = False,
+) -> stat.Panel:
+    """One big number; `named` shows the legend instead of the value, `history` a line behind it."""
+    panel = _ask(_place(stat.Panel(), place, title, description, unit), [query], instant=not history)
+    panel.color_mode(BigValueColorMode.VALUE)
+    panel.graph_mode(BigValueGraphMode.AREA if history else BigValueGraphMode.NONE)
+    panel.text_mode(BigValueTextMode.NAME if named else BigValueTextMode.VALUE)
+    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    panel.thresholds(colours or steps("text"))
+    panel.color_scheme(dash.FieldColor().mode(FieldColorModeId.THRESHOLDS))
+    if mapped:
+        panel.mappings([mapped])
+    if decimals is not None:
+        panel.decimals(decimals)
+    return panel  # type: ignore[no-any-return]
+
+
+def lines(
+    place: Place,
+    title: str,
+    description: str,
+    queries: Sequence[Query],
+    unit: str,
+    *,
+    stacked: bool = False,
+    beside: bool = False,
+    low: float | None = None,
+    high: float | None = None,
+    decimals: int | None = None,
+) -> timeseries.Panel:
+    """Lines over time; `beside` puts a legend with last values to the right, for many coins."""
+    panel = _ask(_place(timeseries.Panel(), place, title, description, unit), queries)
+    panel.line_width(1).fill_opacity(30 if stacked else 0).show_points(VisibilityMode.NEVER)
+    panel.color_scheme(dash.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
+    panel.tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
+    legend = common.VizLegendOptions().show_legend(True)
+    if beside:
+        legend.display_mode(LegendDisplayMode.TABLE).placement(LegendPlacement.RIGHT).calcs(["lastNotNull"])
+        legend.sort_by("Last *").sort_desc(True)
+    else:
+        legend.display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM)
+    panel.legend(legend)
+    if stacked:
+        panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL).group("A"))
+    if low is not None:
+        panel.min(low)
+    if high is not None:
+        panel.max(high)
+    if decimals is not None:
+        panel.decimals(decimals)
+    return panel  # type: ignore[no-any-return]
+
+
+def bars(place: Place, title: str, description: str, query: Query, unit: str) -> bargauge.Panel:
+    """Named bars, longest first as the query sorts them."""
+    panel = _ask(_place(bargauge.Panel(), place, title, description, unit), [query], instant=True)
+    panel.orientation(VizOrientation.HORIZONTAL).thresholds(steps("orange")).min(0)
+    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    return panel  # type: ignore[no-any-return]
+
+
+def timeline(place: Place, title: str, description: str, query: Query, states: ValueMap) -> statetimeline.Panel:
+    """One coloured strip per series."""
+    panel = _ask(_place(statetimeline.Panel(), place, title, description, "none"), [query])
+    panel.mappings([states]).show_value(VisibilityMode.NEVER).row_height(0.8).line_width(0).fill_opacity(80)
+    panel.color_scheme(dash.FieldColor().mode(FieldColorModeId.THRESHOLDS)).thresholds(steps("text"))
+    panel.legend(
+        common.VizLegendOptions()
+        .show_legend(True)
+        .display_mode(LegendDisplayMode.LIST)
+        .placement(LegendPlacement.BOTTOM)
+    )
+    return panel  # type: ignore[no-any-return]
+
+
+Column = tuple[str, str, Mapping[str, Any]]
+"""Heading, PromQL, and properties of the field such as its unit."""
+
+
+def rows_by_coin(place: Place, title: str, description: str, columns: Sequence[Column]) -> table.Panel:
+    """One row per coin. A column whose heading is a label of its query shows that label, else the value."""
+    panel = _place(table.Panel(), place, title, description, "none")
+    names, hidden = {"asset": "Coin"}, {"Time": True}
+    for index, (heading, expr, properties) in enumerate(columns):
+        ref = chr(ord("A") + index)
+        panel.with_target(Dataquery().expr(expr).instant().format(PromQueryFormat.TABLE).ref_id(ref))
+        label = properties.get("label")
+        names[label or f"Value #{ref}"] = heading
+        if label:
+            hidden[f"Value #{ref}"] = True
+    panel.with_transformation(DataTransformerConfig(id_val="merge", options={}))
+    panel.with_transformation(
+        DataTransformerConfig(
+            id_val="organize",
+            options={
+                "excludeByName": hidden,
+                "indexByName": {name: index for index, name in enumerate(names)},
+                "renameByName": names,
+            },
+        )
+    )
+    panel.with_transformation(
+        DataTransformerConfig(id_val="sortBy", options={"fields": {}, "sort": [{"field": "Coin"}]})
+    )
+    for heading, _, properties in columns:
+        panel.override_by_name(heading, _properties(properties))
+    return panel  # type: ignore[no-any-return]
+
+
+def _properties(properties: Mapping[str, Any]) -> list[DynamicConfigValue]:
+    return [DynamicConfigValue(id_val=name, value=value) for name, value in properties.items() if name != "label"]
+
+
+def placed(board: dash.Dashboard, sections: Iterable[tuple[str, Iterable[Any]]]) -> dash.Dashboard:
+    """The board with its panels; a section with a title begins with a row."""
+    for title, panels in sections:
+        panels = list(panels)
+        if title:
+            top = min(panel.build().grid_pos.y for panel in panels)
+            board.with_row(dash.Row(title).grid_pos(GridPos(x=0, y=top - 1, w=24, h=1)))
+        for panel in panels:
+            board.with_panel(panel)
+    return board
