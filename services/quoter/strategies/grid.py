@@ -16,7 +16,7 @@ def quote(view: MarketView, config: AssetConfig) -> Ladder:
     """
     half_spread_bps = config.base_spread_bps * view.multiplier
     load = min(max(view.inventory_usd / config.max_inv_usd, -1.0), 1.0)
-    shift_bps = -load * view.skew_gain * half_spread_bps
+    shift_bps = 0.0 - load * view.skew_gain * half_spread_bps
     mid = view.mid_px
     tiers = list(zip(config.tier_multipliers, config.tier_sizes, strict=False))
     return Ladder(
