@@ -1,0 +1,42 @@
+"""The venue's notices as log lines. What the venue does is in `server.py`; it has no bus to decide about."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from services.venue.config import VenueConfig
+from shared.messages import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The venue answers."""
+
+    url: str
+    coins: int
+    source: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingOver:
+    """Nothing more will come; the last state stays readable."""
+
+    source: str
+
+
+class VenueCore:
+    """Says in one line what happened."""
+
+    def __init__(self, config: VenueConfig) -> None:
+        self._speed = config.speed
+
+    def step(self, now_ms: int, msg: Any) -> Iterable[Event]:
+        if isinstance(msg, Listening):
+            yield Event(
+                tag="VENUE", text=f"listening on {msg.url}: {msg.coins} coins, {msg.source}, speed {self._speed}"
+            )
+            for warning in msg.warnings:
+                yield Event(level="warning", tag="VENUE", text=warning)
+        elif isinstance(msg, RecordingOver):
+            yield Event(tag="VENUE", text=f"the recording {msg.source} is over; silent from now on")
