@@ -12,10 +12,12 @@ import secrets
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from shared.service import Service
 from shared.streams import ALL, ASSET_CONFIG_LIST, EVENTS, FILLS, HALT, STATUS, UNIVERSE, Stream
+
+if TYPE_CHECKING:  # the command line asks here for a password only, and should start at once
+    from shared.service import Service
 
 OPERATOR = "operator"
 SUPERVISOR = "supervisor"
@@ -33,7 +35,7 @@ _OPERATOR = f"{_READ} +xadd +info +subscribe +psubscribe +unsubscribe +punsubscr
 _PEOPLE = f"{_READ} +info +subscribe +psubscribe +unsubscribe +punsubscribe +keys +scan +type +exists +ttl"
 
 
-def rules(services: Iterable[Service[Any]], hashes: Mapping[str, str]) -> str:
+def rules(services: "Iterable[Service[Any]]", hashes: Mapping[str, str]) -> str:
     """The ACL file; `hashes` holds the SHA-256 of each user's password in hex."""
     lines = [f"user default on nopass resetkeys resetchannels %R~mm:* &mm:* -@all {_PEOPLE}"]
     for service in services:
@@ -51,7 +53,7 @@ def rules(services: Iterable[Service[Any]], hashes: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _keys(service: Service[Any]) -> str:
+def _keys(service: "Service[Any]") -> str:
     """Every service also finds the universe, reports on status and events, and may halt when a promise breaks.
 
     Readers of `every` streams create groups and acknowledge; writers compare the tail of what they wrote after
@@ -69,15 +71,15 @@ def _pattern(stream: Stream) -> str:
     return stream.key("*") if stream.per_coin else stream.key()
 
 
-def _channels(service: Service[Any]) -> str:
+def _channels(service: "Service[Any]") -> str:
     return "".join(f" &{name}" for stream in service.writes for name in CHANNELS.get(stream, ()))
 
 
-def users(services: Iterable[Service[Any]]) -> list[str]:
+def users(services: "Iterable[Service[Any]]") -> list[str]:
     return [*(service.name for service in services), OPERATOR, SUPERVISOR]
 
 
-def prepare(folder: Path, services: Iterable[Service[Any]]) -> dict[str, str]:
+def prepare(folder: Path, services: "Iterable[Service[Any]]") -> dict[str, str]:
     """Make missing passwords, write the ACL file; returns user -> password."""
     services = [service for service in services if service.uses_bus]
     passwords = {user: _password(folder / user / "password") for user in users(services)}

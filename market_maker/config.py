@@ -13,7 +13,13 @@ class LauncherConfig(EngineConfig):
 
     section: ClassVar[str] = "launcher"
 
-    redis_port: int = Field(6380, ge=1, le=65535, description="Loopback port of the bus, for redis-cli and status.")
+    redis_port: int = Field(
+        6380, ge=1, le=65535, description="Loopback port of the bus, for redis-cli and status."
+    )
     log_dir: Path = Field(Path("logs/mm"), description="One log file per process (local mode).")
     secrets_dir: Path = Field(Path(".secrets/bus"), description="Generated passwords of the bus, one per user.")
     start_timeout_s: float = Field(60.0, gt=0, description="Seconds to wait for the first quote before giving up.")
+    uid: int | None = Field(
+        None, ge=1, description="Owner of data/ and logs/ in Docker mode; empty: you, or 10001 when you are root."
+    )
+    gid: int | None = Field(None, ge=1, description="Group of data/ and logs/ in Docker mode; empty: as uid.")

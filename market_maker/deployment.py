@@ -2,14 +2,17 @@
 
 import fcntl
 import os
+import tomllib
 from pathlib import Path
 from typing import Literal
 
 import msgspec
+from dotenv import load_dotenv
 
 from market_maker import access
 from market_maker.plan import SupervisorState
 from market_maker.supervisor import PID_FILE, STATE_FILE
+from shared.errors import ConfigError
 
 RECORD = "launch.json"
 
@@ -24,9 +27,23 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     started_ms: int
     redis_url: str
     """Without user and password."""
+    redis_port: int
     metrics_url: str
     log_dir: str
     secrets_dir: str
+
+
+def run_dir() -> Path:
+    """`run_dir` of the settings, without loading the settings models: `status` must answer at once."""
+    load_dotenv(".env")
+    given = os.environ.get("MM_RUN_DIR")
+    file = Path(os.environ.get("MM_CONFIG") or "market_maker.toml")
+    if not given and file.exists():
+        try:
+            given = tomllib.loads(file.read_text()).get("engine", {}).get("run_dir")
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{file}: cannot be read as TOML: {error}") from error
+    return Path(given or "data/state")
 
 
 def write_record(run_dir: Path, record: Record) -> None:

@@ -1,0 +1,342 @@
+"""The command line: `market_maker …` (alias `mm`) and, through `launch`, `./start_mm_bot.sh`.
+
+Exit codes: 0 ok, 1 error, 2 gate failed or not found, 3 not running, 4 configuration, 5 timeout.
+Each command imports what it needs when it runs, so that `status` answers at once.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from shared.errors import ConfigError, MarketMakerError
+
+if TYPE_CHECKING:
+    from shared.config import EngineConfig
+
+PROJECT = Path(__file__).resolve().parents[1]
+STARTED_IN = Path.cwd()
+CONFIGURATION = 4
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Market maker for Hyperliquid perpetuals. Shadow mode: real market data, simulated orders, no key.",
+)
+
+
+def _absolute(path: Path | None) -> Path | None:
+    """Paths are relative to where the user stands; everything else runs in the project's folder."""
+    return None if path is None else (STARTED_IN / path).resolve()
+
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="JSON on standard output, everything else on standard error.")
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", callback=_absolute, help="Settings file; default market_maker.toml in the project."
+    ),
+]
+Venue = Annotated[
+    str | None,
+    typer.Option(help="hyperliquid (default), testnet, sim (bundled, modelled) or replay (bundled, recorded)."),
+]
+Demo = Annotated[bool, typer.Option("--demo", help="Short for --venue sim: no network, no key, no Docker needed.")]
+Recording = Annotated[
+    Path | None, typer.Option(callback=_absolute, help="Folder of a recording to replay; implies --venue replay.")
+]
+Speed = Annotated[str | None, typer.Option(help="Speed of the bundled venue: 1, 10, … or max.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of the modelled market.")]
+Loop = Annotated[bool, typer.Option("--loop", help="Start the recording again when it ends.")]
+FillUniverse = Annotated[
+    bool, typer.Option("--fill-universe", help="Add modelled coins to the recorded ones, up to 30.")
+]
+Coins = Annotated[
+    str | None, typer.Option("--coins", "--asset", help="Coins to quote, comma separated; default: the top ones.")
+]
+Dex = Annotated[str | None, typer.Option(help="HIP-3 perp dex; default: the main one.")]
+TopN = Annotated[int | None, typer.Option(help="How many of the coins with most 24 h volume (default 30).")]
+Local = Annotated[bool, typer.Option("--local", help="Run as processes even where Docker answers.")]
+Docker = Annotated[bool, typer.Option("--docker", help="Insist on Docker Compose.")]
+Duration = Annotated[
+    float | None,
+    typer.Option(min=1, help="Stay in the foreground for so many seconds, then stop and print the summary."),
+]
+
+
+@app.command("run")
+def run(
+    demo: Demo = False,
+    venue: Venue = None,
+    recording: Recording = None,
+    speed: Speed = None,
+    seed: Seed = None,
+    loop: Loop = False,
+    fill_universe: FillUniverse = False,
+    coins: Coins = None,
+    top_n: TopN = None,
+    dex: Dex = None,
+    config: Config = None,
+    local: Local = False,
+    docker: Docker = False,
+    duration: Duration = None,
+    as_json: AsJson = False,
+) -> int:
+    """Start in shadow mode, in the background, and wait until quotes appear.
+
+    Without flags: live Hyperliquid data. Docker Compose where an engine answers, else local processes.
+    """
+    from market_maker.launch import launch as start
+    from market_maker.options import Options
+
+    if demo and venue not in (None, "sim"):
+        raise ConfigError(f"--demo means --venue sim, not {venue}")
+    if local and docker:
+        raise ConfigError("--local and --docker exclude each other")
+    return start(
+        Options(
+            venue="sim" if demo else venue,
+            recording=recording,
+            speed=speed,
+            seed=seed,
+            loop=loop,
+            fill_universe=fill_universe,
+            coins=coins,
+            top_n=top_n,
+            dex=dex,
+            config=config,
+            deployment="local" if local else "docker" if docker else None,
+            duration_s=duration,
+            as_json=as_json,
+        )
+    )
+
+
+@app.command("launch", hidden=True)
+def launch(
+    demo: Demo = False,
+    venue: Venue = None,
+    recording: Recording = None,
+    speed: Speed = None,
+    seed: Seed = None,
+    loop: Loop = False,
+    fill_universe: FillUniverse = False,
+    coins: Coins = None,
+    top_n: TopN = None,
+    dex: Dex = None,
+    config: Config = None,
+    local: Local = False,
+    docker: Docker = False,
+    duration: Duration = None,
+    as_json: AsJson = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop everything, orders first, Redis last.")] = False,
+    show: Annotated[bool, typer.Option("--status", help="Show what is running, and exit.")] = False,
+) -> int:
+    """Start the market maker in shadow mode: real market data, simulated orders, no key.
+
+    Without flags it runs on live Hyperliquid data; --demo needs no network. It uses Docker Compose where an engine
+    answers and local processes elsewhere, returns when quotes appear, and says where to look and how to stop.
+
+    Environment: MM_* settings (see market_maker generate-config), flags win over them.
+    """
+    if show:
+        return status(as_json)
+    if stop:
+        return _stop()
+    return run(
+        demo, venue, recording, speed, seed, loop, fill_universe, coins, top_n, dex, config, local, docker,
+        duration, as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def paper(
+    duration: Annotated[float, typer.Option(min=1, help="Length of the session in seconds.")] = 1800,
+    demo: Demo = False,
+    venue: Venue = None,
+    coins: Coins = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> int:
+    """A shadow session of given length in the foreground, with its summary at the end."""
+    return run(demo=demo, venue=venue, coins=coins, config=config, duration=duration, as_json=as_json)
+
+
+@app.command()
+def status(as_json: AsJson = False) -> int:
+    """What is running, what it earns, and why a side is not quoting."""
+    from market_maker.deployment import run_dir
+    from market_maker.status import show
+
+    return show(run_dir(), as_json)
+
+
+def _stop() -> int:
+    from market_maker.deployment import run_dir
+    from market_maker.launch import stop
+
+    lines = 0
+    for lines, line in enumerate(stop(run_dir()), 1):  # noqa: B007
+        print(line, flush=True)
+    if not lines:
+        print("not running", file=sys.stderr)
+        return 3
+    return 0
+
+
+@app.command()
+def halt(reason: Annotated[str, typer.Argument(help="Why; `resume` asks for it.")]) -> int:
+    """Stop quoting and cancel everything, until `resume`; survives restarts."""
+    from market_maker import operate
+    from market_maker.deployment import run_dir
+
+    return operate.halt(run_dir(), reason)
+
+
+@app.command()
+def resume() -> int:
+    """Clear a halt, after typing its reason."""
+    from market_maker import operate
+    from market_maker.deployment import run_dir
+
+    return operate.resume(run_dir())
+
+
+@app.command("cancel-all")
+def cancel_all(reason: Annotated[str, typer.Argument()] = "operator") -> int:
+    """Cancel every resting order once; quoting goes on."""
+    from market_maker import operate
+    from market_maker.deployment import run_dir
+
+    return operate.cancel_all(run_dir(), reason)
+
+
+@app.command("generate-config")
+def generate_config(
+    output: Annotated[Path, typer.Option("--output", "-o", callback=_absolute)] = PROJECT / "market_maker.toml",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> int:
+    """Write a settings file with every setting, its unit and its default."""
+    from market_maker import settings_file
+
+    settings_file.write(output, _models(), force)
+    print(f"written: {output}")
+    return 0
+
+
+@app.command("validate-config")
+def validate_config(config: Config = None) -> int:
+    """Check all settings of all services; print each value and where it comes from."""
+    from market_maker import settings_file
+    from shared.config import check_environment
+
+    if config:
+        os.environ["MM_CONFIG"] = str(config)
+    check_environment(_models())
+    for table, name, value, source in list(settings_file.effective(_models())):
+        print(f"{table + '.' + name:<42} {value:<32} {source}")
+    return 0
+
+
+@app.command()
+def doctor(config: Config = None) -> int:
+    """Check this machine: Python, packages, Docker, ports, Redis, disk, venue, clock."""
+    from market_maker.doctor import examine
+
+    if config:
+        os.environ["MM_CONFIG"] = str(config)
+    return examine()
+
+
+@app.command()
+def venue(
+    source: Annotated[str, typer.Option(help="`modelled`, or the folder of a recording.")] = "modelled",
+    port: Annotated[int | None, typer.Option(help="Port on 127.0.0.1 (default 3001).")] = None,
+    seed: Seed = None,
+    speed: Speed = None,
+    loop: Loop = False,
+    fill_universe: FillUniverse = False,
+) -> int:
+    """Run the bundled Hyperliquid-compatible venue alone, in the foreground."""
+    from services.__main__ import main as serve
+
+    given = {
+        "MM_SOURCE": source if source == "modelled" else _absolute(Path(source)),
+        "MM_VENUE_PORT": port,
+        "MM_SEED": seed,
+        "MM_SPEED": speed,
+        "MM_LOOP": "true" if loop else None,
+        "MM_FILL_UNIVERSE": "true" if fill_universe else None,
+        "MM_METRICS_PORT": 0,
+    }
+    os.environ.update({name: str(value) for name, value in given.items() if value is not None})
+    return serve(["venue"])
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def convert(context: typer.Context) -> int:
+    """Convert recorded CSV days to Parquet; same options as scripts/csv_to_parquet.py."""
+    from services.converter.convert import main as convert_main
+
+    return convert_main(context.args)
+
+
+@app.command()
+def replay(
+    recording: Annotated[Path, typer.Option(callback=_absolute, help="Folder of a recording.")],
+    out: Annotated[Path, typer.Option(callback=_absolute, help="Folder for decisions, fills and summary.")],
+    config: Config = None,
+    as_json: AsJson = False,
+) -> int:
+    """Run the same services over a recording in one process, without Redis, as fast as possible."""
+    from json import dumps
+
+    from market_maker.replay import run_replay
+
+    if config:
+        os.environ["MM_CONFIG"] = str(config)
+    summary = run_replay(recording, out)
+    print(dumps(summary) if as_json else (out / "summary.json").read_text(), end="\n" if as_json else "")
+    return 0
+
+
+@app.command("list-dexs")
+def list_dexs(as_json: AsJson = False) -> int:
+    """HIP-3 perp dexes that the venue offers."""
+    from market_maker.dexs import show
+
+    return show(as_json)
+
+
+def _models() -> "list[type[EngineConfig]]":
+    from market_maker.config import LauncherConfig
+    from services import SERVICES, load
+
+    return [LauncherConfig, *(load(name).config for name in SERVICES)]
+
+
+def main() -> int:
+    """Everything that can go wrong on purpose ends in one line and its exit code."""
+    command = typer.main.get_command(app)
+    os.chdir(PROJECT)
+    try:
+        return int(command.main(standalone_mode=False) or 0)
+    except typer.Exit as ending:
+        return ending.exit_code
+    except typer.TyperException as error:
+        print(f"error: {error.format_message()}; see --help", file=sys.stderr)
+        return CONFIGURATION
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return CONFIGURATION
+    except MarketMakerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""Docker mode: the same services by Docker Compose, with the settings of this start.
+
+`docker compose up` alone works too. What the launcher adds is one generated override file: the environment of
+this start for every service, and the TOML file where there is one.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from market_maker.local import SECRETS
+from market_maker.options import Checked
+from market_maker.redis_server import PROJECT
+from shared.config import config_file
+from shared.errors import MarketMakerError
+
+OVERRIDE = "compose.launch.json"
+PROFILES = {"sim": ["demo"], "replay": ["demo"]}
+IMAGE_UID = 10001
+"""Owner of data and logs when root starts the stack; otherwise the user who does."""
+_OF_THE_FILE = {
+    "MM_DATA_DIR", "MM_RUN_DIR", "MM_LOG_DIR", "MM_SECRETS_DIR", "MM_METRICS_HOST", "MM_METRICS_PORT", "MM_CONFIG",
+    "MM_UID", "MM_GID",
+}  # fmt: skip
+"""Paths and addresses inside the containers are the compose file's business."""
+RECORDING_INSIDE = "/recording"
+CONFIG_INSIDE = "/app/market_maker.toml"
+
+
+def override(checked: Checked, run_id: str) -> dict[str, Any]:
+    """The generated part; everything in it can be read back from `docker compose config`."""
+    environment = {
+        name: value for name, value in os.environ.items() if name.startswith("MM_") and name not in _OF_THE_FILE
+    }
+    environment["MM_RUN_ID"] = run_id
+    volumes = []
+    if checked.bundled_venue and not checked.launcher.venue_url:
+        environment["MM_VENUE_URL"] = f"http://venue:{checked.venue.venue_port}"
+    if config_file().exists():
+        volumes.append(f"{config_file().resolve()}:{CONFIG_INSIDE}:ro")
+    services: dict[str, Any] = {
+        service.name: {"environment": dict(environment), "volumes": list(volumes)} for service in checked.services
+    }
+    recording = checked.venue.recording
+    if recording is not None:
+        services["venue"]["environment"]["MM_SOURCE"] = RECORDING_INSIDE
+        services["venue"]["volumes"].append(f"{recording.resolve()}:{RECORDING_INSIDE}:ro")
+    services["prepare"] = {"environment": dict(environment)}
+    return {"services": services}
+
+
+def command(checked: Checked | None, run_dir: Path, *arguments: str) -> list[str]:
+    """`docker compose …` on this project; with the override while there is one."""
+    files = ["-f", str(PROJECT / "docker-compose.yml")]
+    if (run_dir / OVERRIDE).exists():
+        files += ["-f", str(run_dir / OVERRIDE)]
+    profiles = PROFILES.get(checked.launcher.venue, []) if checked else ["demo", "monitoring"]
+    flags = [flag for profile in profiles for flag in ("--profile", profile)]
+    return ["docker", "compose", "--project-directory", str(PROJECT), *files, *flags, *arguments]
+
+
+def environment() -> dict[str, str]:
+    """Who owns the files that the containers write; no key reaches compose in a shadow run."""
+    uid, gid = os.getuid(), os.getgid()
+    owner = (IMAGE_UID, IMAGE_UID) if uid == 0 else (uid, gid)
+    clean = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    return {"MM_UID": str(owner[0]), "MM_GID": str(owner[1]), **clean}
+
+
+def start(checked: Checked, run_id: str) -> Iterator[str]:
+    """Build what is missing and bring everything up, detached; yields lines to show.
+
+    Raises:
+        MarketMakerError: compose refused; with its last lines.
+    """
+    run_dir = checked.launcher.run_dir
+    run_dir.mkdir(parents=True, exist_ok=True)
+    (run_dir / OVERRIDE).write_text(json.dumps(override(checked, run_id), indent=1))
+    yield "Building the image where it is missing or outdated (minutes on the first start) …"
+    _run(command(checked, run_dir, "build"))
+    yield "Starting the containers …"
+    _run(command(checked, run_dir, "up", "--detach", "--remove-orphans"))
+    prepared = _run(command(checked, run_dir, "logs", "--no-log-prefix", "prepare"))
+    yield from [line for line in prepared.splitlines() if line.strip()]
+
+
+def running(run_dir: Path) -> list[str]:
+    """Names of the running services of this project; empty where no engine answers."""
+    try:
+        answer = subprocess.run(
+            command(None, run_dir, "ps", "--services", "--status", "running"),
+            capture_output=True, text=True, timeout=30, env=environment(),
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return answer.stdout.split() if answer.returncode == 0 else []
+
+
+def stop(run_dir: Path) -> Iterator[str]:
+    """Executor first, given its grace; then the rest, Redis last (everything depends on it)."""
+    names = running(run_dir)
+    if "executor" in names:
+        _run(command(None, run_dir, "stop", "executor"))
+    _run(command(None, run_dir, "down", "--remove-orphans"))
+    (run_dir / OVERRIDE).unlink(missing_ok=True)
+    yield f"Stopped: {len(names)} containers."
+
+
+def _run(arguments: list[str]) -> str:
+    try:
+        done = subprocess.run(arguments, capture_output=True, text=True, env=environment())
+    except OSError as error:
+        raise MarketMakerError(f"docker cannot be run: {error}") from error
+    if done.returncode != 0:
+        words = " | ".join(done.stderr.strip().splitlines()[-4:])
+        raise MarketMakerError(f"`{' '.join(arguments[-2:])}` of docker compose failed: {words}")
+    return done.stdout

@@ -1,0 +1,141 @@
+"""`market_maker doctor`: everything about this machine that can keep the bot from running, one line each."""
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from market_maker import preflight, redis_server
+from market_maker.config import LauncherConfig
+from market_maker.deployment import supervisor_pid
+from market_maker.redis_server import PROJECT
+from shared.config import load
+from shared.errors import ConfigError, VenueError
+
+STAMP = ".installed"
+LOCKS = ("requirements-dev.lock", "requirements.lock")
+LEAST_DISK_GB = 2.0
+LARGEST_CLOCK_ERROR_S = 1.5
+
+Verdict = Literal["ok", "warning", "FAIL"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the examination."""
+
+    verdict: Verdict
+    subject: str
+    text: str
+
+
+def examine() -> int:
+    """Print all findings; 0 unless one of them is a failure."""
+    config = load(LauncherConfig)
+    findings = list(look(config))
+    for finding in findings:
+        print(f"{finding.verdict:<8} {finding.subject:<10} {finding.text}")
+    return 1 if any(finding.verdict == "FAIL" for finding in findings) else 0
+
+
+def look(config: LauncherConfig) -> Iterator[Finding]:
+    checks: list[Callable[[LauncherConfig], Finding]] = [_python, _packages, _redis, _docker, _disk, _venue]
+    yield from (check(config) for check in checks)
+    yield from _ports(config)
+
+
+def _python(config: LauncherConfig) -> Finding:
+    good = (3, 11) <= sys.version_info[:2] < (3, 14)
+    return Finding(
+        "ok" if good else "FAIL", "python", f"{sys.version.split()[0]} at {sys.executable} (3.11 to 3.13)"
+    )
+
+
+def _packages(config: LauncherConfig) -> Finding:
+    """Each pinned version of the lock file against what is installed; and the stamp that the setup left."""
+    wrong = []
+    for name, pinned in pins(PROJECT / "requirements.lock").items():
+        try:
+            installed = version(name)
+        except PackageNotFoundError:
+            installed = "missing"
+        if installed != pinned:
+            wrong.append(f"{name} {installed} instead of {pinned}")
+    if wrong:
+        return Finding("FAIL", "packages", f"{'; '.join(wrong)}; run ./start_mm_bot.sh, it sets up again")
+    stamped = (Path(sys.prefix) / STAMP).exists()
+    note = "" if stamped else "; not set up by start_mm_bot.sh"
+    return Finding("ok", "packages", f"all as in requirements.lock {_digest()[:12]}{note}")
+
+
+def pins(lock: Path) -> dict[str, str]:
+    """Name -> version of the lock lines that hold on every platform."""
+    lines = [line.split(" ")[0] for line in lock.read_text().splitlines() if "==" in line and ";" not in line]
+    return dict(line.split("==", 1) for line in lines)
+
+
+def _digest() -> str:
+    return sha256((PROJECT / "requirements.lock").read_bytes()).hexdigest()
+
+
+def _redis(config: LauncherConfig) -> Finding:
+    try:
+        server = redis_server.find_server()
+    except ConfigError as error:
+        return Finding("FAIL", "redis", str(error))
+    return Finding("ok", "redis", f"{server.kind} {server.major} at {server.binary}")
+
+
+def _docker(config: LauncherConfig) -> Finding:
+    problem = preflight.docker_problem()
+    return Finding("ok", "docker", f"{problem}: local mode is used" if problem else "engine and Compose v2 answer")
+
+
+def _disk(config: LauncherConfig) -> Finding:
+    folder = config.data_dir if config.data_dir.exists() else Path(".")
+    free_gb = shutil.disk_usage(folder).free / 1e9
+    if not os.access(folder, os.W_OK):
+        return Finding("FAIL", "disk", f"{folder.resolve()} is not writable for you")
+    verdict: Verdict = "ok" if free_gb >= LEAST_DISK_GB else "warning"
+    return Finding(verdict, "disk", f"{free_gb:.1f} GB free; recording takes about 1 GB a week as Parquet")
+
+
+def _venue(config: LauncherConfig) -> Finding:
+    try:
+        answer = preflight.ask_venue(config.url)
+    except VenueError as error:
+        verdict: Verdict = "warning" if config.venue in ("sim", "replay") else "FAIL"
+        return Finding(verdict, "venue", f"{error}; --demo works without it")
+    ahead_s = answer.clock_ahead_s
+    clock = "no clock in its answer" if ahead_s is None else f"its clock is {ahead_s:+.1f} s from ours (±0.5 s)"
+    skewed = ahead_s is not None and abs(ahead_s) > LARGEST_CLOCK_ERROR_S
+    return Finding(
+        "warning" if skewed else "ok", "venue", f"{config.url} in {answer.round_trip_ms:.0f} ms; {clock}"
+    )
+
+
+def _ports(config: LauncherConfig) -> Iterator[Finding]:
+    running = supervisor_pid(config.run_dir) is not None
+    metrics_port = 9090 if config.metrics_port is None else config.metrics_port
+    for port, what, setting in (
+        (config.redis_port, "Redis", "MM_REDIS_PORT"),
+        (metrics_port, "metrics", "MM_METRICS_PORT"),
+    ):
+        if _listening(port):
+            verdict: Verdict = "ok" if running else "warning"
+            owner = "in use by the running bot" if running else f"taken by something else: {setting} moves it"
+            yield Finding(verdict, "port", f"{port} ({what}) {owner}")
+        else:
+            yield Finding("ok", "port", f"{port} ({what}) free")
+
+
+def _listening(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,295 @@
+"""A start as its user sees it: check, start, wait for quotes, say where to look; or run for a while and sum up."""
+
+import asyncio
+import json
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from market_maker import compose, local
+from market_maker.deployment import (
+    Record,
+    bus_url,
+    read_record,
+    read_supervisor,
+    supervisor_pid,
+    write_record,
+)
+from market_maker.options import Checked, Options, check
+from market_maker.preflight import ask_venue, docker_problem
+from market_maker.snapshot import Snapshot, look
+from market_maker.summary import Watch, memory_of, render, summarise
+from shared.bus import RedisBus
+from shared.clock import monotonic_s, utc, wall_ms
+from shared.errors import BusError, ConfigError, MarketMakerError, VenueError
+
+LOOK_EVERY_S = 0.5
+PROGRESS_EVERY_S = 10.0
+SETTLE_S = 8.0
+"""After the first quote: how long we wait for most of the other coins before we report."""
+MOST = 5 / 6
+NOT_RUNNING, TIMED_OUT = 3, 5
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Session:
+    """One start and what belongs to it."""
+
+    checked: Checked
+    options: Options
+    record: Record
+    supervisor: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def run_dir(self) -> Path:
+        return self.checked.launcher.run_dir
+
+    def problem(self) -> str | None:
+        if self.supervisor is None:
+            return None
+        return local.problem(self.run_dir, self.checked.launcher.log_dir, self.record.run_id, self.supervisor)
+
+
+def launch(options: Options) -> int:
+    """The whole of `start_mm_bot.sh` but the flags that do not start anything; returns the exit code."""
+    say = _to_stderr if options.as_json else _to_stdout
+    checked = check(options)
+    refuse_second_start(checked.launcher.run_dir)
+    if not checked.bundled_venue:
+        _require_venue(checked.launcher.url)
+    session = _start(options, checked, say)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl+C: stop what we started, then end
+    watch = Watch(wall_ms())
+    try:
+        quoting = asyncio.run(_until_quoting(session, watch, say))
+        if options.duration_s is None:
+            _say_all(say, where_to_look(session.record))
+            return 0 if quoting else TIMED_OUT
+        asyncio.run(_for_a_while(session, watch, options.duration_s, say))
+    except KeyboardInterrupt:
+        say("Interrupted: stopping everything.")
+        if options.duration_s is None:
+            _say_all(say, stop(session.run_dir))
+            return 130
+    except MarketMakerError:
+        _say_all(say, stop(session.run_dir))
+        raise
+    return _finish(session, watch, say)
+
+
+def refuse_second_start(run_dir: Path) -> None:
+    """
+    Raises:
+        MarketMakerError: something of this project runs already.
+    """
+    pid = supervisor_pid(run_dir)
+    record = read_record(run_dir)
+    if pid is None and record is not None and record.deployment == "docker" and compose.running(run_dir):
+        raise MarketMakerError("already running in Docker; stop it with ./start_mm_bot.sh --stop")
+    if pid is not None:
+        raise MarketMakerError(f"already running (supervisor pid {pid}); stop it with ./start_mm_bot.sh --stop")
+
+
+def stop(run_dir: Path) -> Iterable[str]:
+    """Stop whatever deployment runs; yields lines to show, none when nothing ran."""
+    if supervisor_pid(run_dir) is not None:
+        yield from local.stop(run_dir)
+    if docker_problem() is None and compose.running(run_dir):
+        yield from compose.stop(run_dir)
+
+
+def _require_venue(url: str) -> None:
+    try:
+        ask_venue(url)
+    except VenueError as error:
+        raise VenueError(
+            f"{error}. Nothing was started; `./start_mm_bot.sh --demo` runs on a simulated venue without network."
+        ) from error
+
+
+def _start(options: Options, checked: Checked, say: Say) -> Session:
+    deployment = options.deployment
+    if deployment is None:
+        obstacle = docker_problem()
+        deployment = "local" if obstacle else "docker"
+        if obstacle:
+            say(f"{obstacle}: running locally, as processes.")
+    elif deployment == "docker" and (obstacle := docker_problem()):
+        raise ConfigError(f"--docker: {obstacle}")
+    config = checked.launcher
+    run_id = f"{utc(wall_ms()):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    socket = (config.run_dir / "redis.sock").resolve()
+    metrics_port = config.metrics_port if config.metrics_port is not None else 9090
+    record = Record(
+        deployment=deployment,
+        venue=config.venue,
+        venue_url=config.url,
+        run_id=run_id,
+        started_ms=int(wall_ms()),
+        redis_url=f"unix://{socket}" if deployment == "local" else f"redis://127.0.0.1:{config.redis_port}",
+        redis_port=config.redis_port,
+        metrics_url=f"http://127.0.0.1:{metrics_port}/metrics",
+        log_dir=str(config.log_dir.resolve()),
+        secrets_dir=str(config.secrets_dir.resolve()),
+    )
+    say(f"Starting in shadow mode on venue {config.venue} ({deployment}): no key, simulated orders.")
+    supervisor = None
+    if deployment == "local":
+        supervisor, moved = local.start(checked, run_id, foreground=options.duration_s is not None)
+        if moved:
+            say(moved)
+    write_record(config.run_dir, record)
+    if deployment == "docker":
+        _say_all(say, compose.start(checked, run_id))
+    return Session(checked, options, record, supervisor)
+
+
+async def _until_quoting(session: Session, watch: Watch, say: Say) -> bool:
+    """Show how the stack comes up until most coins are quoted; False when nothing was within the time limit."""
+    bus = RedisBus(bus_url(session.run_dir))
+    begun_s, quoting_since_s = monotonic_s(), None
+    said: set[str] = set()
+
+    def once(topic: str, text: str) -> None:
+        if topic not in said:
+            said.add(topic)
+            say(f"  {monotonic_s() - begun_s:5.1f} s  {text}")
+
+    try:
+        while True:
+            snapshot = await _look(bus, session)
+            if snapshot is not None:
+                watch.take(snapshot)
+                _say_progress(session, snapshot, watch, once)
+                if snapshot.resting_both_sides and quoting_since_s is None:
+                    quoting_since_s = monotonic_s()
+                if quoting_since_s is not None:
+                    enough = len(snapshot.resting_both_sides) >= MOST * len(snapshot.coins)
+                    if enough or monotonic_s() - quoting_since_s > SETTLE_S:
+                        once("both", f"{len(snapshot.resting_both_sides)} coins quoting both sides")
+                        return True
+                if snapshot.halt.halted:
+                    once("halt", f"HALTED: {snapshot.halt.reason} (market_maker resume clears it)")
+                    return True
+            if monotonic_s() - begun_s > session.checked.launcher.start_timeout_s:
+                reasons = (
+                    ", ".join(f"{name} ×{count}" for name, count in snapshot.reasons.items()) if snapshot else ""
+                )
+                once("late", f"no two-sided quote yet; reasons: {reasons or 'the bus does not answer'}")
+                return False
+            await asyncio.sleep(LOOK_EVERY_S)
+    finally:
+        await bus.close()
+
+
+def _say_progress(session: Session, snapshot: Snapshot, watch: Watch, once: Callable[[str, str], None]) -> None:
+    once("redis", "Redis up")
+    if session.checked.bundled_venue:
+        once("venue", f"venue up ({session.checked.launcher.venue})")
+    if snapshot.coins and len(snapshot.fresh_books) == len(snapshot.coins):
+        once("books", f"{len(snapshot.coins)} coins with fresh books")
+    if watch.first_quote_after_book_s is not None:
+        once("quote", f"first quote {watch.first_quote_after_book_s:.2f} s after the first book")
+
+
+async def _look(bus: RedisBus, session: Session) -> Snapshot | None:
+    """A look, or None while the bus is not there.
+
+    Raises:
+        MarketMakerError: the start failed for good.
+    """
+    problem = session.problem()
+    if problem:
+        raise MarketMakerError(problem)
+    try:
+        return await look(bus, wall_ms())
+    except BusError:
+        return None
+
+
+async def _for_a_while(session: Session, watch: Watch, duration_s: float, say: Say) -> None:
+    """Until `duration_s` after the start, with a line every ten seconds."""
+    bus = RedisBus(bus_url(session.run_dir))
+    end_s = monotonic_s() + duration_s - (wall_ms() - watch.started_ms) / 1000
+    next_line_s = monotonic_s()
+    try:
+        while monotonic_s() < end_s:
+            snapshot = await _look(bus, session)
+            if snapshot is not None:
+                watch.take(snapshot, _memory(session))
+                if monotonic_s() >= next_line_s:
+                    say(progress_line(snapshot, end_s - monotonic_s()))
+                    next_line_s += PROGRESS_EVERY_S
+            await asyncio.sleep(min(LOOK_EVERY_S, max(0.0, end_s - monotonic_s())))
+    finally:
+        await bus.close()
+
+
+def progress_line(snapshot: Snapshot, left_s: float) -> str:
+    account = snapshot.account
+    money = (
+        f"PnL ${account.pnl_usd:.4f}, {account.fills} fills, volume ${account.volume_usd:.2f}" if account else "-"
+    )
+    return (
+        f"  {len(snapshot.fresh_books)} books, {len(snapshot.resting_both_sides)} coins both sides, {money};"
+        f" {left_s:.0f} s left"
+    )
+
+
+def _memory(session: Session) -> dict[str, float]:
+    if session.record.deployment == "docker":
+        return {}
+    state = read_supervisor(session.run_dir)
+    return memory_of(state) if state else {}
+
+
+def _finish(session: Session, watch: Watch, say: Say) -> int:
+    """Stop everything and print the summary."""
+    state = read_supervisor(session.run_dir) if session.record.deployment == "local" else None
+    restarts = {name: child.restarts for name, child in state.children.items()} if state else {}
+    ended_ms = wall_ms()
+    _say_all(say, stop(session.run_dir))
+    record = session.record
+    summary = summarise(
+        watch, ended_ms, restarts, venue=record.venue, deployment=record.deployment, run_id=record.run_id
+    )
+    if session.options.as_json:
+        print(json.dumps(summary, indent=1))
+    else:
+        _say_all(say, render(summary))
+    return 0
+
+
+def where_to_look(record: Record) -> list[str]:
+    """The box at the end of a start."""
+    in_docker = record.deployment == "docker"
+    table = {
+        "state": "./start_mm_bot.sh --status   or   .venv/bin/market_maker status",
+        "events": "docker logs -f mm_monitor" if in_docker else f"tail -f {record.log_dir}/monitor.log",
+        "metrics": f"curl {record.metrics_url}",
+        "fills, PnL": f"redis-cli -p {record.redis_port} subscribe mm:shadow_fills mm:engine_status",
+        "halt": '.venv/bin/market_maker halt "why"   (market_maker resume clears it)',
+        "stop": "./start_mm_bot.sh --stop",
+    }
+    lines = [f" {name:<11} {text} " for name, text in table.items()]
+    width = max(map(len, lines))
+    return [f"┌{'─' * width}┐", *(f"│{line:<{width}}│" for line in lines), f"└{'─' * width}┘"]
+
+
+def _say_all(say: Say, lines: Iterable[str]) -> None:
+    for line in lines:
+        say(line)
+
+
+def _to_stdout(text: str) -> None:
+    print(text, flush=True)
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

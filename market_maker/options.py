@@ -1,0 +1,116 @@
+"""The flags of a start, turned into the settings that every service reads, and checked before anything runs."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from market_maker.config import LauncherConfig
+from services import SERVICES
+from services import load as load_service
+from services.venue.config import VenueConfig
+from services.venue.replay import open_recording
+from shared import config as settings
+from shared.errors import ConfigError, DataError
+from shared.service import Service
+
+BUNDLED = ("sim", "replay")
+"""Venues that this project brings along; a run on them begins anew each time."""
+VENUES = ("hyperliquid", "testnet", *BUNDLED)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Flags as given; None where the user said nothing."""
+
+    venue: str | None = None
+    recording: Path | None = None
+    speed: str | None = None
+    seed: int | None = None
+    loop: bool = False
+    fill_universe: bool = False
+    coins: str | None = None
+    top_n: int | None = None
+    dex: str | None = None
+    config: Path | None = None
+    deployment: Literal["local", "docker"] | None = None
+    duration_s: float | None = None
+    as_json: bool = False
+
+    def settings(self) -> dict[str, str]:
+        """The flags as environment variables, which is how they reach every process.
+
+        Raises:
+            ConfigError: flags that exclude each other.
+        """
+        venue = self.venue or ("replay" if self.recording else None)
+        if venue is not None and venue not in VENUES:
+            raise ConfigError(f"--venue {venue}: unknown; there are {', '.join(VENUES)}")
+        if self.recording and venue != "replay":
+            raise ConfigError(f"--recording belongs to --venue replay, not to {venue}")
+        given: dict[str, Any] = {
+            "MM_VENUE": venue,
+            "MM_SOURCE": self.recording or ("modelled" if venue == "sim" else None),
+            "MM_SPEED": self.speed,
+            "MM_SEED": self.seed,
+            "MM_LOOP": "true" if self.loop else None,
+            "MM_FILL_UNIVERSE": "true" if self.fill_universe else None,
+            "MM_COINS": self.coins,
+            "MM_TOP_N": self.top_n,
+            "MM_DEX": self.dex,
+            "MM_CONFIG": self.config,
+        }
+        return {name: str(value) for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Everything that a start needs to know, after every setting of every service has been looked at."""
+
+    launcher: LauncherConfig
+    services: tuple[Service[Any], ...]
+    configs: Mapping[str, settings.EngineConfig]
+
+    @property
+    def bundled_venue(self) -> bool:
+        return self.launcher.venue in BUNDLED
+
+    @property
+    def venue(self) -> VenueConfig:
+        config = self.configs["venue"]
+        assert isinstance(config, VenueConfig)
+        return config
+
+
+def check(options: Options) -> Checked:
+    """Apply the flags to this process's environment and validate all settings of all services.
+
+    Raises:
+        ConfigError: the first thing that is wrong, in one line.
+    """
+    os.environ.update(options.settings())
+    services = tuple(load_service(name) for name in SERVICES)
+    launcher = settings.load(LauncherConfig)
+    settings.check_environment([LauncherConfig, *(service.config for service in services)])
+    configs = {service.name: settings.load(service.config) for service in services}
+    settings.load_assets()
+    if not launcher.shadow_mode:
+        raise ConfigError(
+            "MM_SHADOW_MODE=false: live trading is not part of this version; unset it to run in shadow mode"
+        )
+    checked = Checked(launcher, services, configs)
+    if launcher.venue == "replay":
+        _check_recording(checked.venue.recording)
+    return checked
+
+
+def _check_recording(folder: Path | None) -> None:
+    if folder is None:
+        raise ConfigError("--venue replay needs --recording DIR, the folder of a recording")
+    try:
+        recording = open_recording(folder)
+    except DataError as error:
+        raise ConfigError(f"--recording: {error}") from error
+    if not recording.coins:
+        raise ConfigError(f"--recording {folder}: no coin in it")

@@ -1,0 +1,103 @@
+"""`market_maker.toml`: written from the settings models themselves, and checked against them."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from shared.config import EngineConfig, MmAssetConfig, config_file, load, load_assets, read_file
+from shared.errors import ConfigError
+
+HEADER = """\
+# Settings of the market maker. Every line is a default, commented out: remove the `#` to change it.
+# Flags win over environment variables (and .env), those win over this file, this file over the defaults.
+# Check it with `market_maker validate-config`. Secrets do not belong here.
+"""
+_SET_BY_LAUNCHER = {"run_id"}
+
+
+def generate(models: Sequence[type[EngineConfig]]) -> str:
+    """The whole file: `[engine]`, one table per service, one example coin."""
+    parts = [HEADER, _table("engine", EngineConfig, {})]
+    parts += [_table(model.section, model, EngineConfig.model_fields) for model in models]
+    parts.append(_table("assets.BTC", MmAssetConfig, {}, "# One such table for each coin that differs.\n", True))
+    return "\n".join(part for part in parts if part)
+
+
+def _table(
+    name: str, model: type[BaseModel], inherited: Any, introduction: str = "", commented: bool = False
+) -> str:
+    fields = {
+        key: field
+        for key, field in model.model_fields.items()
+        if key not in inherited and key not in _SET_BY_LAUNCHER
+    }
+    if not fields:
+        return ""
+    head = f"{'# ' if commented else ''}[{name}]\n"
+    return introduction + head + "".join(_entry(key, field) for key, field in fields.items())
+
+
+def _entry(key: str, field: FieldInfo) -> str:
+    default = field.get_default(call_default_factory=True, validated_data={})
+    shown = "" if default is None else _toml(default)
+    return f"# {field.description}\n# {key} = {shown}\n".replace("= \n", "=\n")
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+def write(path: Path, models: Sequence[type[EngineConfig]], force: bool) -> None:
+    """
+    Raises:
+        ConfigError: the file exists and `force` is off.
+    """
+    if path.exists() and not force:
+        raise ConfigError(f"{path} exists; --force overwrites it")
+    path.write_text(generate(models))
+
+
+def effective(models: Sequence[type[EngineConfig]]) -> Iterator[tuple[str, str, str, str]]:
+    """Validate everything; yields (table, setting, value, where it comes from).
+
+    Raises:
+        ConfigError: the first thing that is wrong.
+    """
+    tables = read_file()
+    configs = {model.section: load(model) for model in models}
+    assets = load_assets()
+    first = next(iter(configs.values()))
+    for section, config, inherited in [
+        ("engine", first, {}),
+        *((section, config, EngineConfig.model_fields) for section, config in configs.items()),
+    ]:
+        names = EngineConfig.model_fields if section == "engine" else type(config).model_fields
+        for name in names:
+            if name not in inherited:
+                yield section, name, str(getattr(config, name)), _source(name, section, tables)
+    for coin, asset in assets.items():
+        for name, value in tables["assets"][coin].items():
+            yield f"assets.{coin}", name, str(getattr(asset, name, value)), str(config_file())
+
+
+def _source(name: str, section: str, tables: dict[str, dict[str, Any]]) -> str:
+    variable = "REDIS_URL" if name == "redis_url" else f"MM_{name.upper()}"
+    if os.environ.get(variable):
+        return variable
+    if name in tables.get(section, {}):
+        return str(config_file())
+    return "default"

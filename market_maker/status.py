@@ -1,0 +1,178 @@
+"""`market_maker status`: is it running, what does it earn, and why is a side not quoting."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from market_maker.deployment import Record, bus_url, read_record, read_supervisor, supervisor_pid
+from market_maker.snapshot import Snapshot, look
+from market_maker.summary import coin_line
+from shared.bus import RedisBus
+from shared.clock import wall_ms
+from shared.errors import BusError
+
+NOT_RUNNING = 3
+SILENT_AFTER_S = 10.0
+
+
+def show(run_dir: Path, as_json: bool) -> int:
+    """Print the state; 0, or 3 when nothing is running."""
+    record = read_record(run_dir)
+    try:
+        snapshot = asyncio.run(_read(bus_url(run_dir)))
+    except BusError as error:
+        print(
+            json.dumps({"running": False, "cause": str(error)}) if as_json else f"not running ({error})",
+            file=sys.stdout if as_json else sys.stderr,
+        )
+        return NOT_RUNNING
+    facts = describe(snapshot, record, _restarts(run_dir))
+    if as_json:
+        print(json.dumps(facts, indent=1))
+    else:
+        _print(facts)
+    return 0 if facts["running"] else NOT_RUNNING
+
+
+async def _read(url: str) -> Snapshot:
+    bus = RedisBus(url)
+    try:
+        return await look(bus, wall_ms())
+    finally:
+        await bus.close()
+
+
+def _restarts(run_dir: Path) -> dict[str, int]:
+    state = read_supervisor(run_dir) if supervisor_pid(run_dir) is not None else None
+    return {name: child.restarts for name, child in state.children.items()} if state else {}
+
+
+def describe(snapshot: Snapshot, record: Record | None, restarts: dict[str, int]) -> dict[str, Any]:
+    """Everything `status` shows, JSON-ready; running = at least one service was heard of lately."""
+    account, now_ms = snapshot.account, snapshot.time_ms
+    ages_s = {name: round((now_ms - beat.time_ms) / 1000, 1) for name, beat in sorted(snapshot.heartbeats.items())}
+    started = [beat.started_ms for beat in snapshot.heartbeats.values()]
+    feed = snapshot.feed
+    return {
+        "running": any(age < SILENT_AFTER_S for age in ages_s.values()),
+        "mode": account.mode if account else None,
+        "venue": record.venue if record else None,
+        "deployment": record.deployment if record else None,
+        "run_id": record.run_id if record else None,
+        "uptime_s": round((now_ms - min(started)) / 1000) if started else None,
+        "halted": snapshot.halt.halted,
+        "halt_reason": snapshot.halt.reason,
+        "halted_by": snapshot.halt.who,
+        "feed_connected": feed.connected if feed else None,
+        "feed_latency_p95_ms": round(feed.latency_p95_ms, 2) if feed else None,
+        "services": {
+            name: {
+                "heartbeat_age_s": age,
+                "silent": age > SILENT_AFTER_S,
+                "memory_mb": round(snapshot.heartbeats[name].rss_mb, 1),
+                "restarts": restarts.get(name, 0),
+            }
+            for name, age in ages_s.items()
+        },
+        "pnl_usd": str(account.pnl_usd) if account else None,
+        "day_pnl_usd": str(account.day_pnl_usd) if account else None,
+        "fees_usd": str(account.fees_usd) if account else None,
+        "funding_usd": str(account.funding_usd) if account else None,
+        "volume_usd": str(account.volume_usd) if account else None,
+        "fills": account.fills if account else 0,
+        "coins_with_fresh_book": len(snapshot.fresh_books),
+        "coins_quoting_both_sides": len(snapshot.resting_both_sides),
+        "sides_without_quote": snapshot.reasons,
+        "coins": [coin_line(snapshot, coin) for coin in snapshot.coins],
+    }
+
+
+def headline(facts: dict[str, Any]) -> list[str]:
+    """What comes before the table."""
+    halted = f"HALTED by {facts['halted_by']}: {facts['halt_reason']}" if facts["halted"] else "not halted"
+    state = "running" if facts["running"] else "NOT RUNNING (this is what Redis still holds)"
+    silent = [name for name, service in facts["services"].items() if service["silent"]]
+    services = ", ".join(
+        f"{name} {service['heartbeat_age_s']:.0f}s" for name, service in facts["services"].items()
+    )
+    money = {
+        "PnL": facts["pnl_usd"], "today": facts["day_pnl_usd"], "fees": facts["fees_usd"],
+        "funding": facts["funding_usd"], "volume": facts["volume_usd"],
+    }  # fmt: skip
+    return [
+        f"{(facts['mode'] or '?').upper()} on {facts['venue'] or '?'} ({facts['deployment'] or '?'}), {state},"
+        f" up {facts['uptime_s'] or 0} s, {halted}",
+        ", ".join(f"{name} ${_cents(value)}" for name, value in money.items()) + f", {facts['fills']} fills",
+        f"{facts['coins_with_fresh_book']} of {len(facts['coins'])} coins with a fresh book,"
+        f" {facts['coins_quoting_both_sides']} quoting both sides",
+        f"heartbeats: {services or 'none'}" + (f"; SILENT: {', '.join(silent)}" if silent else ""),
+    ]
+
+
+_COLUMNS = ("coin", "mid", "spread bps", "our bid", "our ask", "position $", "PnL $", "fills", "state")
+
+
+def rows(facts: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The table of coins as text."""
+    return [
+        (
+            coin["coin"],
+            _number(coin["mid_px"], ".8g"),
+            _number(coin["spread_bps"], ".2f"),
+            coin["bid_px"] or "-",
+            coin["ask_px"] or "-",
+            coin["position_usd"] or "-",
+            _cents(coin["pnl_usd"]),
+            str(coin["fills"]),
+            _state(coin),
+        )
+        for coin in facts["coins"]
+    ]
+
+
+def _state(coin: dict[str, Any]) -> str:
+    bid, ask = coin["bid_reason"], coin["ask_reason"]
+    if not bid and not ask:
+        return "quoting"
+    if bid == ask:
+        return f"no quote: {bid}"
+    return "; ".join(f"no {side}: {reason}" for side, reason in (("bid", bid), ("ask", ask)) if reason)
+
+
+def _print(facts: dict[str, Any]) -> None:
+    if sys.stdout.isatty():
+        _print_rich(facts)
+        return
+    for line in headline(facts):
+        print(line)
+    table = [_COLUMNS, *rows(facts)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(_COLUMNS))]
+    for row in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _print_rich(facts: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    first, *others = headline(facts)
+    console.print(first, style="bold red" if facts["halted"] or not facts["running"] else "bold")
+    for line in others:
+        console.print(line)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in _COLUMNS:
+        table.add_column(name, justify="left" if name in ("coin", "state") else "right", no_wrap=name != "state")
+    for row in rows(facts):
+        table.add_row(*row, style=None if row[-1] == "quoting" else "yellow")
+    console.print(table)
+
+
+def _cents(value: str | None) -> str:
+    return "?" if value is None else f"{float(value):.2f}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
