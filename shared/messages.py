@@ -51,6 +51,8 @@ class Reason(StrEnum):
     INVALID_PX = "invalid_px"
     INVALID_SZ = "invalid_sz"
     BUS_LOST = "bus_lost"
+    NO_TARGET = "no_target"
+    UNRECONCILED = "unreconciled"
 
 
 # ---- market data: written by the ingestor ------------------------------------------------------------------

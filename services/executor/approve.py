@@ -1,0 +1,138 @@
+"""The one gate between a wish and an order.
+
+`approve` is the only maker of `Approved`, and an exchange takes nothing else. It refuses an order without a
+live lease, against a book that is missing, stale, crossed or from before a reconnect, at a price that would
+cross the touch, off the venue's grid, too small for the venue or above a quarter of the coin's position limit.
+"""
+
+from dataclasses import InitVar, dataclass
+from decimal import Decimal
+
+from services.executor.orders import NewOrder
+from shared.errors import InvariantError
+from shared.messages import Book, CoinMeta, Reason, RiskLease
+from shared.units import MIN_NOTIONAL_USD, Side, is_valid_px, lot_size
+
+MAX_BOOK_AGE_MS = 5_000
+ORDER_CAP_FRAC = Decimal("0.25")
+"""Largest order as a fraction of the coin's position limit."""
+_SEAL = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """An order that passed `approve`; it cannot be made anywhere else."""
+
+    order: NewOrder
+    seal: InitVar[object]
+
+    def __post_init__(self, seal: object) -> None:
+        if seal is not _SEAL:
+            raise InvariantError("an order was to be sent without approval")
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An order that must not be sent, and why."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Everything that decides whether an order of a coin may be sent now."""
+
+    meta: CoinMeta | None
+    book: Book | None
+    newest_epoch: int
+    """Connection that the feed runs on now."""
+    lease: RiskLease | None
+    halted: bool
+    position_sz: Decimal
+    resting_sz: Decimal
+    """What is already on its way or resting on the order's side."""
+    max_inv_usd: float
+
+
+def book_fault(now_ms: float, book: Book | None, newest_epoch: int) -> Reason | None:
+    """Why a book must not be quoted on; None when it may."""
+    if book is None or not book.bids or not book.asks:
+        return Reason.NO_BOOK
+    if book.epoch != newest_epoch:
+        return Reason.RECONNECTING
+    if now_ms - book.received_ms > MAX_BOOK_AGE_MS:
+        return Reason.STALE_BOOK
+    if book.bids[0].px >= book.asks[0].px:
+        return Reason.CROSSED_BOOK
+    return None
+
+
+def lease_fault(now_ms: float, lease: RiskLease | None, side: Side) -> Reason | None:
+    """Why nothing may rest on a side, not even to reduce; None when something may."""
+    if lease is None:
+        return Reason.NO_LEASE
+    if now_ms >= lease.valid_until_ms:
+        return Reason.LEASE_EXPIRED
+    permit = lease.bid if side == "bid" else lease.ask
+    return (permit.reason or Reason.NO_LEASE) if permit.allow == "none" else None
+
+
+def reducible_sz(position_sz: Decimal, side: Side) -> Decimal:
+    """How much a side can trade towards flat: bids when short, asks when long."""
+    return max(-position_sz if side == "bid" else position_sz, Decimal(0))
+
+
+def approve(now_ms: float, order: NewOrder, around: Surroundings) -> Approved | Refused:
+    """`Approved` if nothing speaks against sending `order` now, else the first reason that does."""
+    reason = (
+        _not_allowed(now_ms, order, around)
+        or book_fault(now_ms, around.book, around.newest_epoch)
+        or _off_grid(order, around.meta)
+        or _wrong_amount(order, around)
+        or would_cross(order.side, order.px, around.book)
+    )
+    return Refused(reason) if reason else Approved(order, _SEAL)
+
+
+def _not_allowed(now_ms: float, order: NewOrder, around: Surroundings) -> Reason | None:
+    if around.halted:
+        return Reason.HALTED
+    lease = around.lease
+    fault = lease_fault(now_ms, lease, order.side)
+    if fault or lease is None:
+        return fault
+    if lease.coin != order.coin:
+        return Reason.NO_LEASE
+    permit = lease.bid if order.side == "bid" else lease.ask
+    if permit.allow == "reduce":
+        free_sz = reducible_sz(around.position_sz, order.side) - around.resting_sz
+        if order.sz > free_sz:
+            return permit.reason or Reason.REDUCE_ONLY
+    return None
+
+
+def _off_grid(order: NewOrder, meta: CoinMeta | None) -> Reason | None:
+    if meta is None or meta.coin != order.coin:
+        return Reason.NO_UNIVERSE
+    if not order.px.is_finite() or not is_valid_px(order.px, meta.sz_decimals):
+        return Reason.INVALID_PX
+    if not order.sz.is_finite() or order.sz <= 0 or order.sz % lot_size(meta.sz_decimals) != 0:
+        return Reason.INVALID_SZ
+    return None
+
+
+def _wrong_amount(order: NewOrder, around: Surroundings) -> Reason | None:
+    ntl_usd = order.px * order.sz
+    if ntl_usd < MIN_NOTIONAL_USD:
+        return Reason.BELOW_MIN_NOTIONAL
+    if ntl_usd > ORDER_CAP_FRAC * Decimal(repr(around.max_inv_usd)):
+        return Reason.ORDER_CAP
+    return None
+
+
+def would_cross(side: Side, px: Decimal, book: Book | None) -> Reason | None:
+    """A post-only order at or through the opposite touch would be refused by the venue."""
+    if book is None:
+        return Reason.NO_BOOK
+    crosses = px >= book.asks[0].px if side == "bid" else px <= book.bids[0].px
+    return Reason.WOULD_CROSS if crosses else None

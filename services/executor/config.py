@@ -1,0 +1,53 @@
+"""Settings of the executor."""
+
+from decimal import Decimal
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from services.executor.queue_models import CancelKind
+from shared.config import EngineConfig
+
+
+class ExecutorConfig(EngineConfig):
+    """How orders are kept in line with targets, and how the simulated exchange treats them."""
+
+    section: ClassVar[str] = "executor"
+
+    max_bps_diff: float = Field(
+        3.0,
+        ge=0,
+        le=50,
+        description="A resting order stays while its price is within this many bps of the wanted one"
+        " (never more than half of that level's own distance to the mid).",
+    )
+    target_max_age_ms: int = Field(
+        5_000, ge=500, description="Targets older than this (ms) are no longer quoted: the quoter is silent."
+    )
+    queue_model: Literal["queue", "v6"] = Field(
+        "queue", description="Shadow fills: queue (displayed size ahead) or v6 (1.4 times our own size traded)."
+    )
+    sim_cancel_model: CancelKind = Field(
+        "power", description="Where in the queue cancels happen; risk_averse assumes all of them behind us."
+    )
+    sim_cancel_power: float = Field(2.0, gt=0, le=10, description="Exponent n of the power cancel models.")
+    sim_place_latency_ms: int = Field(
+        400, ge=0, le=60_000, description="From deciding on an order until it rests (ms)."
+    )
+    sim_cancel_latency_ms: int = Field(
+        400, ge=0, le=60_000, description="From deciding on a cancel until it takes effect (ms)."
+    )
+    fee_tier: int = Field(
+        0, ge=0, le=6, description="The venue's fee tier by 14-day volume: 0 base … 6 (> $7B); shadow only."
+    )
+
+
+MAKER_RATE_FRAC = tuple(Decimal(rate) for rate in ("0.00015", "0.00012", "0.00008", "0.00004", "0", "0", "0"))
+"""Maker fee by tier as a fraction of notional (the venue's schedule for perps); + is paid."""
+_BUILDER_DEX_FACTOR = 2
+"""A perp of a builder-deployed dex costs twice the base at its usual fee scale of 1."""
+
+
+def maker_rate(tier: int, coin: str) -> Decimal:
+    """Maker fee rate of a coin; names of builder-deployed perps hold a colon (`xyz:TSLA`)."""
+    return MAKER_RATE_FRAC[tier] * (_BUILDER_DEX_FACTOR if ":" in coin else 1)

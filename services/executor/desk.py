@@ -1,0 +1,169 @@
+"""Everything the executor knows of one coin."""
+
+from collections import deque
+from decimal import Decimal
+
+from services.executor.approve import Surroundings, book_fault, lease_fault, reducible_sz
+from services.executor.ledger import Ledger
+from services.executor.orders import LiveOrder, NewOrder
+from services.executor.reconcile import FillChain
+from shared.messages import (
+    ZERO,
+    AssetCtx,
+    Book,
+    CoinMeta,
+    CoinStatus,
+    OrderUpdate,
+    QuoteLevel,
+    Reason,
+    RiskLease,
+    TargetQuotes,
+)
+from shared.units import Side
+
+SIDES: tuple[Side, Side] = ("bid", "ask")
+_REMEMBERED_MIDS = 64
+
+
+class Desk:
+    """One coin: newest inputs, live orders, ledger, and why a side shows nothing."""
+
+    def __init__(self, coin: str) -> None:
+        self.coin = coin
+        self.meta: CoinMeta | None = None
+        self.book: Book | None = None
+        self.lease: RiskLease | None = None
+        self.target: TargetQuotes | None = None
+        self.ctx: AssetCtx | None = None
+        self.orders: dict[str, LiveOrder] = {}
+        self.ledger = Ledger(coin)
+        self.chain = FillChain()
+        self.unproven = ""
+        """Difference between ledger and fills; while there is one, nothing is quoted."""
+        self.unfinished = False
+        """Something wanted is not there yet: look again at the next chance."""
+        self.refused: dict[Side, Reason | None] = {"bid": None, "ask": None}
+        """Why a side shows nothing, or less than wanted."""
+        self.placed = self.canceled = self.rejected = 0
+        self._mids: deque[tuple[int, Decimal]] = deque(maxlen=_REMEMBERED_MIDS)
+
+    # ---- market ----
+
+    def take_book(self, book: Book) -> None:
+        self.book = book
+        if not book.bids or not book.asks:
+            return
+        mid_px = (book.bids[0].px + book.asks[0].px) / 2
+        if self._mids and self._mids[-1][0] == book.time_ms:
+            self._mids.pop()
+        self._mids.append((book.time_ms, mid_px))
+        self.ledger.mark(mid_px)
+
+    def mid_before(self, time_ms: int) -> Decimal:
+        """The mid of the last book strictly before `time_ms`.
+
+        A book carries the state after its block; the mid after the sweep that filled us would hide the loss.
+        """
+        for at_ms, mid_px in reversed(self._mids):
+            if at_ms < time_ms:
+                return mid_px
+        return self._mids[0][1] if self._mids else self.ledger.mark_px
+
+    @property
+    def newest_mid(self) -> Decimal:
+        return self._mids[-1][1] if self._mids else self.ledger.mark_px
+
+    def drop_inputs(self) -> None:
+        """Forget everything that must be fresh before an order may be sent again."""
+        self.book = self.lease = self.target = None
+
+    # ---- orders ----
+
+    def live(self, side: Side) -> list[LiveOrder]:
+        return [order for order in self.orders.values() if order.new.side == side]
+
+    def surroundings(self, side: Side, newest_epoch: int, halted: bool) -> Surroundings:
+        return Surroundings(
+            meta=self.meta,
+            book=self.book,
+            newest_epoch=newest_epoch,
+            lease=self.lease,
+            halted=halted,
+            position_sz=self.ledger.position_sz,
+            resting_sz=sum((order.remaining_sz for order in self.live(side)), ZERO),
+            max_inv_usd=self.target.max_inv_usd if self.target else 0.0,
+        )
+
+    def fault(self, now_ms: int, side: Side, newest_epoch: int, target_max_age_ms: int) -> Reason | None:
+        """Why nothing may rest on a side now; None when the target decides."""
+        if self.meta is None:
+            return Reason.NO_UNIVERSE
+        if self.unproven:
+            return Reason.UNRECONCILED
+        fault = lease_fault(now_ms, self.lease, side) or book_fault(now_ms, self.book, newest_epoch)
+        if fault:
+            return fault
+        if self.target is None or now_ms - self.target.computed_ms > target_max_age_ms:
+            return Reason.NO_TARGET
+        return None
+
+    def wanted(self, side: Side) -> tuple[tuple[QuoteLevel, ...], Reason | None]:
+        """The target of a side, or the quoter's reason for having none."""
+        if self.target is None:
+            return (), Reason.NO_TARGET
+        if side == "bid":
+            return self.target.bids, self.target.bid_reason
+        return self.target.asks, self.target.ask_reason
+
+    def limit_sz(self, side: Side) -> Decimal | None:
+        """How much may rest on a side that may only reduce; None: no such bound."""
+        if self.lease is None:
+            return ZERO
+        permit = self.lease.bid if side == "bid" else self.lease.ask
+        return reducible_sz(self.ledger.position_sz, side) if permit.allow == "reduce" else None
+
+    # ---- reports ----
+
+    def status(self) -> CoinStatus:
+        ledger = self.ledger
+        resting = [order for order in self.orders.values() if order.rests]
+        bids = [order.new.px for order in resting if order.new.side == "bid"]
+        asks = [order.new.px for order in resting if order.new.side == "ask"]
+        return CoinStatus(
+            coin=self.coin,
+            position_sz=ledger.position_sz,
+            mark_px=ledger.mark_px,
+            realized_usd=ledger.realized_usd,
+            unrealized_usd=ledger.unrealized_usd,
+            fees_usd=ledger.fees_usd,
+            funding_usd=ledger.funding_usd,
+            volume_usd=ledger.volume_usd,
+            fills=ledger.seq,
+            orders_placed=self.placed,
+            orders_canceled=self.canceled,
+            orders_rejected=self.rejected,
+            resting_bids=len(bids),
+            resting_asks=len(asks),
+            best_bid_px=max(bids, default=None),
+            best_ask_px=min(asks, default=None),
+            bid_reason=None if self.live("bid") else self.refused["bid"],
+            ask_reason=None if self.live("ask") else self.refused["ask"],
+        )
+
+
+def update_of(now_ms: int, order: LiveOrder, reason: str = "") -> OrderUpdate:
+    """The order's present state as a message."""
+    new: NewOrder = order.new
+    return OrderUpdate(
+        coin=new.coin,
+        cloid=new.cloid,
+        side=new.side,
+        level=new.level,
+        px=new.px,
+        sz=new.sz,
+        filled_sz=order.filled_sz,
+        status=order.state,
+        reason=reason,
+        time_ms=now_ms,
+        source_ms=new.source_ms,
+    )

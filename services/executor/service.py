@@ -1,0 +1,32 @@
+"""The executor: the only service that touches an exchange."""
+
+from services.executor.config import ExecutorConfig
+from services.executor.core import Executor
+from shared.service import Service
+from shared.streams import (
+    ACCOUNT,
+    BOOK,
+    COMMAND,
+    CTX,
+    DEPTH,
+    EVENTS,
+    FILLS,
+    HALT,
+    ORDERS,
+    POSITION,
+    RISK,
+    STATUS,
+    TARGET,
+    TRADES,
+)
+
+SERVICE = Service(
+    name="executor",
+    config=ExecutorConfig,
+    core=Executor,
+    reads=(TARGET, RISK, BOOK, DEPTH, TRADES, CTX, COMMAND, HALT),
+    writes=(ORDERS, FILLS, POSITION, ACCOUNT, STATUS, EVENTS),
+    restores=(POSITION, ACCOUNT, FILLS),
+    tick_ms=100,
+    metrics_port=9106,
+)

@@ -1,0 +1,296 @@
+"""The simulated exchange of shadow mode: our orders against real market data.
+
+Rules, for a bid at P (asks mirrored):
+ 1. A print at P first uses up the queue ahead, then fills us; partial fills are real.
+ 2. A print below P fills us (price priority), never for more than the print itself.
+ 3. A later best ask at or below P fills us completely.
+ 4. A displayed decrease that prints do not explain is cancels (`queue_models`).
+ 5. Public books of the past do not contain our orders.
+ 6. A better price than the touch has nothing ahead; every new order starts at the back.
+ 7. A post-only order that would cross the newest book when it *arrives* is rejected.
+ 8. Orders and cancels take effect after their latency; until then a resting order may still be filled.
+ 9. A print counts once (by tid), never for an order that was not active when we received it, and its volume is
+    shared by our orders in price-time order.
+
+All times of orders are on our clock (`received_ms`): latency is from our decision until the feed could show the
+effect. An order whose price was never displayed has an unknown queue: only rules 2 and 3 fill it.
+"""
+
+import math
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from services.executor.approve import MAX_BOOK_AGE_MS, Approved, would_cross
+from services.executor.config import ExecutorConfig, maker_rate
+from services.executor.exchange import Accepted, Canceled, Filled, Rejected, Report
+from services.executor.orders import NewOrder
+from services.executor.queue_models import UNKNOWN, ProbQueue, QueueModel, V6Queue
+from shared.messages import ZERO, Book, Depth, Level, Reason, Trade, Trades, Universe
+from shared.units import Side, fee_usd, lot_size
+
+MAX_DEPTH_AGE_MS = 6_000
+REMEMBERED_PRINTS = 2_048
+
+
+@dataclass(slots=True, eq=False)
+class _Order:
+    new: NewOrder
+    remaining: int
+    """In lots."""
+    number: int
+    active_ms: float
+    cancel_ms: float = math.inf
+    queue: QueueModel | None = None
+    """None until the order has arrived."""
+    anchor_ms: int = 0
+    """Venue time of the book it arrived at; older prints were before it."""
+    seen_ms: int = 0
+    """Venue time of the newest display of its level."""
+
+    def sooner(self) -> tuple[Decimal, float, int]:
+        """Sort key of price-time priority on its side."""
+        px = self.new.px
+        return (-px if self.new.side == "bid" else px, self.active_ms, self.number)
+
+
+@dataclass(slots=True)
+class _Market:
+    coin: str
+    lot: Decimal
+    rate: Decimal
+    book: Book | None = None
+    depth: Depth | None = None
+    orders: list[_Order] = field(default_factory=list)
+    due_ms: float = math.inf
+    """When the next order arrives or cancel takes effect."""
+    _prints: set[int] = field(default_factory=set)
+    _print_order: deque[int] = field(default_factory=deque)
+
+    def is_new(self, tid: int) -> bool:
+        if tid in self._prints:
+            return False
+        self._prints.add(tid)
+        self._print_order.append(tid)
+        if len(self._print_order) > REMEMBERED_PRINTS:
+            self._prints.discard(self._print_order.popleft())
+        return True
+
+    def lots(self, sz: Decimal) -> float:
+        return float(sz / self.lot)
+
+
+class SimExchange:
+    """Pure: the same inputs at the same times give the same reports."""
+
+    def __init__(self, config: ExecutorConfig) -> None:
+        self._config = config
+        self._markets: dict[str, _Market] = {}
+        self._market_of: dict[str, _Market] = {}
+        self._placed = 0
+
+    # ---- our side ----
+
+    def place(self, now_ms: int, approved: Approved) -> None:
+        new = approved.order
+        market = self._markets[new.coin]
+        self._placed += 1
+        arrives_ms = now_ms + self._config.sim_place_latency_ms
+        market.orders.append(_Order(new, int(new.sz / market.lot), self._placed, arrives_ms))
+        market.due_ms = min(market.due_ms, arrives_ms)
+        self._market_of[new.cloid] = market
+
+    def cancel(self, now_ms: int, cloid: str) -> None:
+        market = self._market_of.get(cloid)
+        if market is None:
+            return  # over already; its last report is on the way or was given
+        for order in market.orders:
+            if order.new.cloid == cloid and math.isinf(order.cancel_ms):
+                order.cancel_ms = max(now_ms + self._config.sim_cancel_latency_ms, order.active_ms)
+                market.due_ms = min(market.due_ms, order.cancel_ms)
+
+    def close(self, now_ms: int) -> Iterable[Report]:
+        """Simulated orders live in this process and end with it."""
+        return [
+            self._end(market, order, Canceled(order.new.cloid))
+            for market in self._markets.values()
+            for order in list(market.orders)
+        ]
+
+    # ---- the market ----
+
+    def step(self, now_ms: int, msg: Any) -> Iterable[Report]:
+        if isinstance(msg, Universe):
+            for meta in msg.coins:
+                if meta.coin not in self._markets:
+                    rate = maker_rate(self._config.fee_tier, meta.coin)
+                    self._markets[meta.coin] = _Market(meta.coin, lot_size(meta.sz_decimals), rate)
+            return ()
+        if isinstance(msg, (Book, Depth, Trades)):
+            market = self._markets.get(msg.coin)
+            if market is None:
+                return ()
+            reports = self._advance(market, min(now_ms, msg.received_ms))
+            if isinstance(msg, Book):
+                reports += self._take_book(market, msg)
+            elif isinstance(msg, Trades):
+                reports += self._take_trades(market, msg)
+            else:
+                self._take_depth(market, msg)
+            return reports + self._advance(market, now_ms)
+        return [report for market in self._markets.values() for report in self._advance(market, now_ms)]
+
+    def _advance(self, market: _Market, now_ms: float) -> list[Report]:
+        """Let arrivals and cancels that are due take effect, in order of time."""
+        if now_ms < market.due_ms:
+            return []
+        due = (
+            sorted(
+                (at_ms, order.number, not arrives, order)
+                for order in market.orders
+                for at_ms, arrives in ((order.active_ms, True), (order.cancel_ms, False))
+                if at_ms <= now_ms and (order.queue is None or not arrives)
+            )
+            if market.orders
+            else []
+        )
+        reports = []
+        for at_ms, _, leaves, order in due:
+            if order.new.cloid not in self._market_of:
+                continue  # rejected on arrival
+            reports.append(
+                self._end(market, order, Canceled(order.new.cloid))
+                if leaves
+                else self._arrive(market, order, at_ms)
+            )
+        market.due_ms = min(
+            (order.active_ms if order.queue is None else order.cancel_ms for order in market.orders),
+            default=math.inf,
+        )
+        return reports
+
+    def _end(self, market: _Market, order: _Order, report: Report) -> Report:
+        market.orders.remove(order)
+        del self._market_of[order.new.cloid]
+        return report
+
+    def _arrive(self, market: _Market, order: _Order, at_ms: float) -> Report:
+        new, book = order.new, market.book
+        reason = would_cross(new.side, new.px, book)
+        if reason is not None or book is None:
+            return self._end(market, order, Rejected(new.cloid, reason or Reason.NO_BOOK))
+        order.anchor_ms = order.seen_ms = book.time_ms
+        if self._config.queue_model == "v6":
+            order.queue = V6Queue(float(order.remaining))
+        else:
+            front = self._ahead_at(market, new, book, at_ms)
+            order.queue = ProbQueue(
+                self._config.sim_cancel_model, self._config.sim_cancel_power, front=front, level=front
+            )
+        return Accepted(new.cloid)
+
+    def _ahead_at(self, market: _Market, new: NewOrder, book: Book, at_ms: float) -> float:
+        """Lots displayed at the order's price: in the fast book, else in the slow one, else unknown."""
+        views: list[tuple[Book | Depth | None, int]] = [(book, MAX_BOOK_AGE_MS), (market.depth, MAX_DEPTH_AGE_MS)]
+        for view, max_age_ms in views:
+            if view is not None and view.epoch == book.epoch and at_ms - view.received_ms <= max_age_ms:
+                sz = displayed_sz(view.bids if new.side == "bid" else view.asks, new.px, new.side)
+                if sz is not None:
+                    return market.lots(sz)
+        return UNKNOWN
+
+    def _take_book(self, market: _Market, book: Book) -> list[Report]:
+        if not book.bids or not book.asks or book.bids[0].px >= book.asks[0].px:
+            return []
+        if market.book is not None and book.epoch != market.book.epoch:
+            market.depth = None
+            for order in market.orders:
+                if order.queue is not None:
+                    order.queue.forget()
+        market.book = book
+        reports: list[Report] = []
+        for order in list(market.orders):
+            queue, new = order.queue, order.new
+            if queue is None or book.time_ms <= order.anchor_ms:
+                continue
+            if queue.fills_when_touched and would_cross(new.side, new.px, book):
+                cause = f"touch-{book.time_ms}"
+                reports.append(self._fill(market, order, order.remaining, cause, book.time_ms))
+            else:
+                self._show(market, order, queue, book)
+        return reports
+
+    def _take_depth(self, market: _Market, depth: Depth) -> None:
+        book = market.book
+        if book is None or depth.epoch != book.epoch:
+            return
+        market.depth = depth
+        for order in market.orders:
+            if order.queue is not None and depth.time_ms > order.anchor_ms:
+                self._show(market, order, order.queue, depth)
+
+    @staticmethod
+    def _show(market: _Market, order: _Order, queue: QueueModel, view: Book | Depth) -> None:
+        """Rule 4 for the level of one order, where the view reaches that far and is not an older one."""
+        if view.time_ms < order.seen_ms:
+            return
+        side = order.new.side
+        sz = displayed_sz(view.bids if side == "bid" else view.asks, order.new.px, side)
+        if sz is not None:
+            queue.displayed(market.lots(sz))
+            order.seen_ms = view.time_ms
+
+    def _take_trades(self, market: _Market, trades: Trades) -> list[Report]:
+        reports: list[Report] = []
+        for trade in trades.trades:
+            if market.is_new(trade.tid) and market.orders:
+                reports += self._match(market, trade, trades.received_ms)
+        return reports
+
+    def _match(self, market: _Market, trade: Trade, received_ms: float) -> list[Report]:
+        side: Side = "bid" if trade.side == "A" else "ask"
+        reached = [
+            order
+            for order in market.orders
+            if order.new.side == side
+            and (order.new.px >= trade.px if side == "bid" else order.new.px <= trade.px)
+            and order.queue is not None
+            and order.active_ms <= received_ms
+            and order.anchor_ms < trade.time_ms
+        ]
+        reports: list[Report] = []
+        left = qty = market.lots(trade.sz) if reached else 0.0
+        for order in sorted(reached, key=_Order.sooner):
+            assert order.queue is not None
+            through, late = order.new.px != trade.px, trade.time_ms <= order.seen_ms
+            lots, used = order.queue.hit(qty, left, order.remaining, through, late)
+            left -= used
+            if lots:
+                reports.append(self._fill(market, order, lots, str(trade.tid), trade.time_ms))
+        return reports
+
+    def _fill(self, market: _Market, order: _Order, lots: int, cause: str, time_ms: int) -> Report:
+        new = order.new
+        sz = lots * market.lot
+        order.remaining -= lots
+        report = Filled(
+            cloid=new.cloid,
+            fill_id=f"{new.cloid}-{cause}",
+            px=new.px,
+            sz=sz,
+            fee_usd=fee_usd(new.px * sz, market.rate),
+            time_ms=time_ms,
+        )
+        return self._end(market, order, report) if order.remaining == 0 else report
+
+
+def displayed_sz(levels: Sequence[Level], px: Decimal, side: Side) -> Decimal | None:
+    """Quantity shown at `px`: 0 between shown levels or in front of them, None beyond the deepest one."""
+    for level in levels:
+        if level.px == px:
+            return level.sz
+        if (level.px < px) == (side == "bid"):
+            return ZERO
+    return None

@@ -1,0 +1,151 @@
+"""Orders: from target to exchange and from report to order update."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from services.executor import lines
+from services.executor.approve import Refused, approve
+from services.executor.bookkeeper import Bookkeeper, Desks
+from services.executor.config import ExecutorConfig
+from services.executor.desk import SIDES, Desk, update_of
+from services.executor.diff import Tolerance, plan_side
+from services.executor.exchange import Accepted, Exchange, Filled, Rejected, Report
+from services.executor.orders import LiveOrder, NewOrder, cloid
+from shared.errors import InvariantError
+from shared.messages import QuoteLevel, Reason
+from shared.units import Side, lot_size
+
+REJECT_LINE_EVERY_MS = 10_000
+
+
+class Trader:
+    """Places and cancels; every order that leaves passed `approve`."""
+
+    def __init__(self, config: ExecutorConfig, exchange: Exchange, desks: Desks, bookkeeper: Bookkeeper) -> None:
+        self.exchange = exchange
+        self.sequence = 0
+        """Number of the next order; set at the start (see `orders.cloid`)."""
+        self.epoch = 0
+        """Connection that the feed runs on."""
+        self.stopped: Reason | None = Reason.NO_LEASE
+        """Why nothing at all may rest; None while trading."""
+        self._config, self._desks, self._bookkeeper = config, desks, bookkeeper
+        self._desk_of: dict[str, Desk] = {}
+        self._next_reject_line_ms: dict[str, int] = {}
+
+    # ---- towards the target ----
+
+    def align(self, now_ms: int, desk: Desk) -> list[Any]:
+        """Bring a coin's orders towards its target."""
+        out: list[Any] = []
+        desk.unfinished = False
+        for side in SIDES:
+            live = desk.live(side)
+            fault = self.stopped or desk.fault(now_ms, side, self.epoch, self._config.target_max_age_ms)
+            if fault:
+                desk.refused[side] = fault
+                desk.unfinished = True
+                for order in live:
+                    out += self.cancel(now_ms, order, fault)
+            else:
+                out += self._align_side(now_ms, desk, side, live)
+        return out
+
+    def _align_side(self, now_ms: int, desk: Desk, side: Side, live: list[LiveOrder]) -> list[Any]:
+        wanted, desk.refused[side] = desk.wanted(side)
+        if not live and not wanted:
+            return []
+        assert desk.target is not None and desk.meta is not None
+        tolerance = Tolerance(self._config.max_bps_diff, desk.target.mid_px, lot_size(desk.meta.sz_decimals))
+        cancels, places = plan_side(live, wanted, tolerance, desk.limit_sz(side))
+        out: list[Any] = []
+        for order in cancels:
+            out += self.cancel(now_ms, order, desk.refused[side] or "requote")
+        for quote in places:
+            out += self._place(now_ms, desk, side, quote)
+        if cancels or len(live) + len(places) < len(wanted):
+            desk.unfinished = True
+        return out
+
+    def _place(self, now_ms: int, desk: Desk, side: Side, quote: QuoteLevel) -> list[Any]:
+        assert desk.target is not None
+        new = NewOrder(
+            cloid=cloid(self._config.run_id, desk.coin, side, quote.level, self.sequence),
+            coin=desk.coin,
+            side=side,
+            level=quote.level,
+            px=quote.px,
+            sz=quote.sz,
+            source_ms=desk.target.source_ms,
+        )
+        halted = self.stopped is not None
+        verdict = approve(now_ms, new, desk.surroundings(side, self.epoch, halted))
+        if isinstance(verdict, Refused):
+            desk.refused[side] = verdict.reason
+            desk.unfinished = True
+            return []
+        self.sequence += 1
+        order = LiveOrder(new)
+        desk.orders[new.cloid] = order
+        self._desk_of[new.cloid] = desk
+        desk.placed += 1
+        self.exchange.place(now_ms, verdict)
+        return [update_of(now_ms, order)]
+
+    def cancel(self, now_ms: int, order: LiveOrder, reason: str) -> list[Any]:
+        if order.state == "cancelling":
+            return []
+        order.meet("cancel_sent")
+        self.exchange.cancel(now_ms, order.new.cloid)
+        return [update_of(now_ms, order, reason)]
+
+    def cancel_all(self, now_ms: int, why: str) -> list[Any]:
+        """Cancel everything at once; what is wanted must be said anew before it is placed again."""
+        out: list[Any] = []
+        for desk in self._desks.values():
+            desk.target = None
+            desk.unfinished = True
+            for order in desk.orders.values():
+                out += self.cancel(now_ms, order, why)
+        return [*out, lines.canceled_everything(len(out), why)] if out else []
+
+    # ---- what became of it ----
+
+    def take(self, now_ms: int, reports: Iterable[Report]) -> list[Any]:
+        return [output for report in reports for output in self._take(now_ms, report)]
+
+    def _take(self, now_ms: int, report: Report) -> list[Any]:
+        desk = self._desk_of.get(report.cloid)
+        if desk is None:
+            raise InvariantError(f"the exchange reports on {report.cloid}, which is not an order of ours")
+        order = desk.orders[report.cloid]
+        reason = ""
+        out: list[Any] = []
+        if isinstance(report, Accepted):
+            order.meet("accepted")
+            order.rests = True
+        elif isinstance(report, Filled):
+            if report.sz > order.remaining_sz:
+                raise InvariantError(f"order {report.cloid}: filled {report.sz}, only {order.remaining_sz} left")
+            order.filled_sz += report.sz
+            order.meet("part_filled" if order.remaining_sz else "filled")
+            out = self._bookkeeper.book_fill(now_ms, desk, order, report)
+        elif isinstance(report, Rejected):
+            order.meet("rejected")
+            reason = report.reason
+            out = self._rejected(now_ms, desk, order.new, report.reason)
+        else:
+            order.meet("canceled")
+            desk.canceled += 1
+        if order.over:
+            del desk.orders[report.cloid], self._desk_of[report.cloid]
+        return [*out, update_of(now_ms, order, reason)]
+
+    def _rejected(self, now_ms: int, desk: Desk, new: NewOrder, reason: Reason) -> list[Any]:
+        """Counted each time, told at most every ten seconds per coin."""
+        desk.rejected += 1
+        desk.refused[new.side] = reason
+        if now_ms < self._next_reject_line_ms.get(desk.coin, 0):
+            return []
+        self._next_reject_line_ms[desk.coin] = now_ms + REJECT_LINE_EVERY_MS
+        return [lines.rejected(new, reason, desk.rejected)]
