@@ -141,7 +141,15 @@ def launch(
     Without flags it runs on live Hyperliquid data; --demo needs no network. It uses Docker Compose where an engine
     answers and local processes elsewhere, returns when quotes appear, and says where to look and how to stop.
 
-    Environment: MM_* settings (see market_maker generate-config), flags win over them.
+    \b
+    ./start_mm_bot.sh                            shadow on live Hyperliquid data
+    ./start_mm_bot.sh --demo                     shadow on a simulated venue
+    ./start_mm_bot.sh --demo --duration 60       one minute in the foreground, then a summary
+    ./start_mm_bot.sh --recording DIR --speed 10 a recording, ten times as fast
+    ./start_mm_bot.sh --status | --stop          look at it, stop it
+
+    Settings: flags win over MM_* variables (and .env), those over market_maker.toml; `market_maker generate-config`
+    writes that file with all of them.
     """
     if show:
         return status(as_json)
@@ -324,7 +332,7 @@ def main() -> int:
     command = typer.main.get_command(app)
     os.chdir(PROJECT)
     try:
-        return int(command.main(standalone_mode=False) or 0)
+        return int(command.main(prog_name="market_maker", standalone_mode=False) or 0)
     except typer.Exit as ending:
         return ending.exit_code
     except typer.TyperException as error:
