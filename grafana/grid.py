@@ -38,7 +38,8 @@ def side_state(side: str) -> str:
     of = f'{{asset=~"$asset", side="{side}"}}'
     return (
         f"max by (asset, {side}_state) ("
-        f'label_replace(mm_side_blocked{of}, "{side}_state", "$1", "reason", "(.+)")'
+        f'label_replace(mm_side_blocked{of} unless on (asset, side) (mm_quoting == 1), "{side}_state", "$1",'
+        ' "reason", "(.+)")'
         f' or label_replace(mm_quoting{of} == 1, "{side}_state", "quoting", "", "")'
         f' or label_replace(mm_quoting{of} == 0 unless on (asset, side) mm_side_blocked, "{side}_state",'
         ' "placing", "", ""))'
@@ -109,14 +110,14 @@ def summary() -> list[Any]:
                ("mm_session_pnl_usd", ""), "currencyUSD", colours=GAIN, decimals=2, history=True),
         number((9, 0, 3, 4), "Fees paid", "Fees of all coins; a negative number is a rebate.",
                ("sum(mm_fees_usd)", ""), "currencyUSD", decimals=2),
-        number((12, 0, 3, 4), "Volume", "Value of all our fills.", ("sum(mm_fill_usd_total)", ""), "currencyUSD",
+        number((12, 0, 3, 4), "Volume", "Value of all our fills.", ("sum(mm_fill_usd_total)", ""), "prefix:$",
                decimals=0),
         number((15, 0, 3, 4), "Fills", "Fills of all coins, partial ones included.",
                ("sum(mm_orders_filled_total)", ""), "none", decimals=0),
         number((18, 0, 3, 4), "Quoting both sides", "Coins with an order on the bid and one on the ask.",
                (two_sided, ""), "none", decimals=0, history=True),
         number((21, 0, 3, 4), "Account value", "Starting balance + session PnL.",
-               ("mm_account_value_usd", ""), "currencyUSD", decimals=2),
+               ("mm_account_value_usd", ""), "prefix:$", decimals=2),
     ]  # fmt: skip
 
 
@@ -161,13 +162,12 @@ def quoting(y: int) -> list[Any]:
         lines((12, y, 12, 10), "Sides without an order, by reason", "Number of sides; the names are reason codes.",
               [("sum by (reason) (mm_side_blocked" + COIN + ")", "{{reason}}")], "none", stacked=True, low=0,
               decimals=0),
-        bars((12, y + 10, 6, 10), "Time not quoted, by reason", "Side-seconds without an order in this range.",
+        bars((12, y + 10, 12, 10), "Time not quoted, by reason", "Side-seconds without an order in this range.",
              (lost, "{{reason}}"), "s"),
-        lines((18, y + 10, 6, 10), "Orders per second", "All coins.", orders, "ops", low=0),
-        lines((0, y + 20, 12, 8), "Open orders", "Orders of ours on the book.",
-              [("sum by (asset) (mm_open_orders" + COIN + ")", "{{asset}}")], "none", beside=True, low=0,
-              decimals=0),
-        lines((12, y + 20, 12, 8), "Cancels per fill", "Rolling hour; above 50 the governor widens the spread.",
+        lines((0, y + 20, 8, 9), "Orders per second", "All coins.", orders, "ops", low=0),
+        lines((8, y + 20, 8, 9), "Open orders", "Orders of ours on the book, all coins.",
+              [("sum(mm_open_orders" + COIN + ")", "open")], "none", low=0, decimals=0),
+        lines((16, y + 20, 8, 9), "Cancels per fill", "Rolling hour; above 50 the governor widens the spread.",
               [("mm_cancel_fill_ratio", "all coins"), ("asset:mm_cancel_fill_ratio:1h" + COIN, "{{asset}}")],
               "none", beside=True, low=0, decimals=1),
     ]  # fmt: skip
@@ -204,6 +204,6 @@ def build() -> Dashboard:
         ("", grid_table()),
         ("Money", money(36)),
         ("Quoting", quoting(56)),
-        ("Market", market(85)),
+        ("Market", market(86)),
     )
     return placed(board, sections)

@@ -158,8 +158,12 @@ def lines(
     low: float | None = None,
     high: float | None = None,
     decimals: int | None = None,
+    at_least: float | None = None,
 ) -> timeseries.Panel:
-    """Lines over time; `beside` puts a legend with last values to the right, for many coins."""
+    """Lines over time; `beside` puts a legend with last values to the right, for many coins.
+
+    `at_least` is a highest value of the axis below which it never shrinks.
+    """
     panel = _ask(_place(timeseries.Panel(), place, title, description, unit), queries)
     panel.line_width(1).fill_opacity(30 if stacked else 0).show_points(VisibilityMode.NEVER)
     panel.color_scheme(dash.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
@@ -177,6 +181,8 @@ def lines(
         panel.min(low)
     if high is not None:
         panel.max(high)
+    if at_least is not None:
+        panel.axis_soft_max(at_least)
     if decimals is not None:
         panel.decimals(decimals)
     return panel  # type: ignore[no-any-return]
@@ -187,6 +193,7 @@ def bars(place: Place, title: str, description: str, query: Query, unit: str) ->
     panel = _ask(_place(bargauge.Panel(), place, title, description, unit), [query], instant=True)
     panel.orientation(VizOrientation.HORIZONTAL).thresholds(steps("orange")).min(0)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    panel.text(common.VizTextDisplayOptions().title_size(13).value_size(13))
     return panel  # type: ignore[no-any-return]
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from grafana.panels import Query, dashboard, lines, number, placed, steps
+from grafana.panels import Query, dashboard, lines, number, placed, steps, timeline, words
 
 UID = "mm-stack"
 
@@ -48,14 +48,15 @@ def services(y: int) -> list[Any]:
     return [
         lines((0, y, 12, 9), "Heartbeat age", "Time since each service last said that its loop turns.",
               [("max by (service) (mm_service_heartbeat_age_seconds)", by_service)], "s", beside=True, low=0,
-              decimals=1),
+              at_least=1),
         lines((12, y, 12, 9), "Memory", "Peak resident memory of each service.",
               [("max by (service) (mm_service_memory_bytes)", by_service)], "bytes", stacked=True, beside=True,
               low=0),
-        lines((0, y + 9, 12, 7), "Endpoints", "1 while Prometheus can scrape the service.",
-              [("max by (job) (up)", "{{job}}")], "none", beside=True, low=0, high=1, decimals=0),
-        lines((12, y + 9, 12, 7), "Time since the last conversion", "Ticks to Parquet, once a day.",
-              [("time() - max(mm_converter_last_success_timestamp_seconds)", "converter")], "s", low=0),
+        timeline((0, y + 9, 12, 8), "Endpoints", "Green while Prometheus can scrape the service.",
+                 ("max by (job) (up)", "{{job}}"), words({"1": ("up", "green"), "0": ("down", "red")})),
+        lines((12, y + 9, 12, 8), "Hours since the last conversion", "Ticks to Parquet, once a day; 26 h is late.",
+              [("(time() - max(mm_converter_last_success_timestamp_seconds)) / 3600", "converter")], "suffix: h",
+              low=0),
     ]  # fmt: skip
 
 
@@ -85,12 +86,12 @@ def bus(y: int) -> list[Any]:
         lines((0, y + 9, 8, 8), "Skipped entries", "Older entries of latest streams passed over: lag, no loss.",
               [(f"sum by (job) (rate(mm_bus_skipped_total{rate}))", "{{job}}")], "ops", low=0),
         lines((8, y + 9, 8, 8), "Lost entries", "Entries trimmed before they were handled: must stay at 0.",
-              [("sum by (job) (mm_bus_lost_total)", "{{job}}")], "none", low=0, decimals=0),
+              [("sum by (job) (mm_bus_lost_total)", "{{job}}")], "none", low=0, decimals=0, at_least=1),
         lines((16, y + 9, 8, 8), "Redis", "Used memory against its limit, and services that reach it.",
               [("max(mm_redis_memory_ratio)", "memory used"),
                ("sum(mm_bus_up) / count(mm_bus_up)", "services connected")], "percentunit", low=0, high=1),
         lines((0, y + 17, 24, 6), "Times Redis was lost and found", "By service, since it started.",
-              [("sum by (job) (mm_bus_reconnects_total)", "{{job}}")], "none", low=0, decimals=0),
+              [("sum by (job) (mm_bus_reconnects_total)", "{{job}}")], "none", low=0, decimals=0, at_least=1),
     ]  # fmt: skip
 
 
@@ -99,7 +100,7 @@ def build() -> Dashboard:
     sections = (
         ("", summary()),
         ("Services", services(5)),
-        ("Latency", latency(22)),
-        ("Bus", bus(41)),
+        ("Latency", latency(23)),
+        ("Bus", bus(42)),
     )
     return placed(board, sections)
