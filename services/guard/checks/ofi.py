@@ -1,0 +1,84 @@
+"""Taker order-flow imbalance: who is the aggressor of late?
+
+    OFI = (bought - sold) / (bought + sold)     over the last trades, in coins, -1..1
+
+Below -threshold the bids are suppressed, above +threshold the asks (strict), and no longer than that lasts.
+"Sell dominance 78.3%" in the log is |OFI|, not the share of the sellers (which would be 89.15 %).
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from shared.messages import Trade
+
+REBUILD_AFTER = 10_000
+"""Additions after which the running sums are computed anew, against the drift of floats."""
+REMEMBERED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A reading of the window. Without any trade both sides count as equal."""
+
+    trades: int
+    ofi: float
+    buy_share_frac: float
+
+
+class OfiWindow:
+    """The last `size` trades of a coin that are not older than `max_age_ms`, each of them once."""
+
+    def __init__(self, size: int, max_age_ms: float) -> None:
+        self._size, self._max_age_ms = size, max_age_ms
+        self._trades: deque[tuple[int, float]] = deque()
+        self._bought = self._sold = 0.0
+        self._added = 0
+        self._seen: set[tuple[int, int]] = set()
+        self._seen_order: deque[tuple[int, int]] = deque()
+
+    def add(self, trade: Trade, now_ms: float) -> None:
+        """Take a trade in, unless it is known, too old, or older than a full window."""
+        key = trade.time_ms, trade.tid
+        outrun = len(self._trades) == self._size and trade.time_ms < self._trades[0][0]
+        if key in self._seen or outrun or trade.time_ms < now_ms - self._max_age_ms:
+            return
+        self._seen.add(key)
+        self._seen_order.append(key)
+        if len(self._seen_order) > max(REMEMBERED, 2 * self._size):
+            self._seen.discard(self._seen_order.popleft())
+        signed_sz = float(trade.sz) if trade.side == "B" else -float(trade.sz)
+        self._trades.append((trade.time_ms, signed_sz))
+        self._count(signed_sz, 1)
+        if len(self._trades) > self._size:
+            self._drop_oldest()
+        self._added += 1
+        if self._added % REBUILD_AFTER == 0:
+            self._bought = sum(sz for _, sz in self._trades if sz > 0)
+            self._sold = -sum(sz for _, sz in self._trades if sz < 0)
+
+    def flow(self, now_ms: float) -> Flow:
+        """The reading at `now_ms`; what has become too old leaves the window."""
+        while self._trades and self._trades[0][0] < now_ms - self._max_age_ms:
+            self._drop_oldest()
+        total = self._bought + self._sold
+        if not self._trades or total <= 0:
+            return Flow(len(self._trades), 0.0, 0.5)
+        return Flow(len(self._trades), (self._bought - self._sold) / total, self._bought / total)
+
+    def _drop_oldest(self) -> None:
+        self._count(self._trades.popleft()[1], -1)
+        if not self._trades:
+            self._bought = self._sold = 0.0
+
+    def _count(self, signed_sz: float, sign: int) -> None:
+        if signed_sz > 0:
+            self._bought += sign * signed_sz
+        else:
+            self._sold -= sign * signed_sz
+
+
+def suppressed(flow: Flow, threshold: float, min_trades: int) -> tuple[bool, bool]:
+    """Whether the flow forbids bids, and whether it forbids asks."""
+    if flow.trades < min_trades:
+        return False, False
+    return flow.ofi < -threshold, flow.ofi > threshold

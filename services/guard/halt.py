@@ -1,0 +1,84 @@
+"""Halted or not: `mm:halt` as the guard knows it, and the commands that change it.
+
+The key in Redis is the truth across restarts; this object is its only regular writer. A halt stays until a
+`resume` that was given after it: a `resume` delivered once more must not clear what came later.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+from shared.messages import Command, Event, HaltState, Message
+
+REMEMBERED = 1000
+OWN_ECHO_MS = 1000
+"""For so long a reading of the key may have been under way that began before we changed it."""
+
+
+class Halt:
+    """Every method answers with the messages that make its decision true."""
+
+    def __init__(self) -> None:
+        self.state = HaltState(halted=False)
+        self.resumed_ms = 0
+        """Time of the last `resume`; the daily budget counts from there."""
+        self._changed_ms = -OWN_ECHO_MS
+        self._cleared: HaltState | None = None
+        self._handled: set[str] = set()
+        self._order: deque[str] = deque()
+
+    def restore(self, command: Command) -> None:
+        if command.action == "resume":
+            self.resumed_ms = max(self.resumed_ms, command.time_ms)
+
+    def on_state(self, now_ms: int, state: HaltState) -> Iterable[Message]:
+        """What the key holds. Another service may set it when a promise of ours is broken."""
+        outdated = state == self._cleared if state.halted else self.state.halted
+        if outdated and now_ms - self._changed_ms < OWN_ECHO_MS:
+            return
+        changed = state.halted != self.state.halted
+        self.state = state
+        if changed and state.halted:
+            yield Event(level="error", tag="HALT", text=f"Halted by {state.who}: {state.reason}")
+        elif changed:
+            yield Event(tag="HALT", text="mm:halt is gone. Not halted any more.")
+
+    def on_command(self, now_ms: int, command: Command) -> Iterable[Message]:
+        """Halt and resume, each command once."""
+        if command.id in self._handled:
+            return
+        self._remember(command.id)
+        if command.action == "halt" and not self.state.halted:
+            yield self._set(now_ms, command.reason, command.who)
+            yield Event(level="error", tag="HALT", text=f"Halted by {command.who}: {command.reason}")
+        elif command.action == "resume":
+            self.restore(command)
+            if command.time_ms >= self.state.since_ms:
+                yield self._clear(now_ms)
+                yield Event(level="warning", tag="HALT", text=f"Resumed by {command.who}.")
+
+    def stop(self, now_ms: int, reason: str, line: str) -> Iterable[Message]:
+        """The guard's own halt, with the line that says why."""
+        if self.state.halted:
+            return
+        command = Command(id=f"guard-halt-{now_ms}", action="halt", who="guard", reason=reason, time_ms=now_ms)
+        self._remember(command.id)
+        yield self._set(now_ms, reason, "guard")
+        yield command
+        yield Event(level="error", tag="", text=line)
+
+    def _set(self, now_ms: int, reason: str, who: str) -> HaltState:
+        self.state = HaltState(halted=True, reason=reason, who=who, since_ms=now_ms)
+        self._changed_ms = now_ms
+        return self.state
+
+    def _clear(self, now_ms: int) -> HaltState:
+        """Written also where we know of no halt, should the key have outlived an earlier attempt."""
+        self._cleared = self.state if self.state.halted else None
+        self.state, self._changed_ms = HaltState(halted=False), now_ms
+        return self.state
+
+    def _remember(self, command_id: str) -> None:
+        self._handled.add(command_id)
+        self._order.append(command_id)
+        if len(self._order) > REMEMBERED:
+            self._handled.discard(self._order.popleft())

@@ -1,0 +1,17 @@
+"""The guard: what each side of each coin may do, second by second."""
+
+from services.guard.config import GuardConfig
+from services.guard.core import Guard
+from shared.service import Service
+from shared.streams import BOOK, COMMAND, EVENTS, FEED, FILLS, HALT, ORDERS, RISK, STATUS, TRADES
+
+SERVICE = Service(
+    name="guard",
+    config=GuardConfig,
+    core=Guard,
+    reads=(FEED, BOOK, TRADES, FILLS, ORDERS, STATUS, COMMAND, HALT),
+    writes=(RISK, COMMAND, HALT, EVENTS),
+    restores=(TRADES, FILLS, ORDERS, COMMAND),
+    tick_ms=250,
+    metrics_port=9105,
+)
