@@ -1,0 +1,167 @@
+"""What must hold for every strategy, book, inventory and setting."""
+
+from decimal import Decimal as D
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.quoter.config import QuoterConfig
+from services.quoter.core import Quoter
+from services.quoter.strategies import STRATEGIES
+from services.quoter.strategies.view import MarketView
+from shared.messages import AssetConfig, Book, CoinMeta, Level, PositionState, RiskLease, SidePermit, Universe
+from shared.service import Tick
+from shared.units import is_valid_px, lot_size, tick_size
+
+T0 = 1_700_000_000_000
+PERMITS = [SidePermit(), SidePermit("reduce"), SidePermit("none")]
+
+
+@st.composite
+def markets(draw):
+    """A book on the venue's grid, a coin's lot, settings and a position."""
+    sz_decimals = draw(st.integers(0, 5))
+    bid = D(draw(st.integers(10_000, 99_999))).scaleb(draw(st.integers(-(6 - sz_decimals), 1)))
+    bid = bid if bid.adjusted() < 4 else D(int(bid))
+    ask = bid + draw(st.integers(1, 60)) * tick_size(bid, sz_decimals)
+    ask = ask - ask % tick_size(ask, sz_decimals)
+    if ask <= bid:
+        ask = bid + tick_size(ask, sz_decimals)
+    config = AssetConfig(
+        coin="X",
+        base_spread_bps=draw(st.floats(0.1, 100)),
+        tier_multipliers=draw(st.sampled_from([(1.0, 2.5, 5.0), (1.0,), (1.0, 1.0001, 1.0002, 4.0)])),
+        tier_sizes=draw(st.sampled_from([(1.0, 2.0, 3.0), (1.0,), (5.0, 0.1, 1.0, 2.0)])),
+        min_order_usd=draw(st.floats(10, 100)),
+        max_inv_usd=draw(st.floats(20, 400) | st.floats(400, 5000)),
+        atr_fraction=draw(st.floats(0.0005, 0.0049)),
+        atr_measured=True,
+    )
+    mid = (bid + ask) / 2
+    load = draw(st.floats(-1.5, 1.5) | st.floats(0.7, 1) | st.floats(-1, -0.7))
+    position = round(D(load) * D(config.max_inv_usd) / mid, sz_decimals)
+    return bid, ask, sz_decimals, config, position
+
+
+def answer(market, strategy, position=None, bid_permit=PERMITS[0], ask_permit=PERMITS[0]):
+    """The target the quoter publishes in that market."""
+    bid, ask, sz_decimals, config, held = market
+    zero = D(0)
+    core = Quoter(QuoterConfig(), {})
+    list(core.step(T0, Universe(coins=(CoinMeta("X", sz_decimals, 10),), time_ms=T0)))
+    core.restore(
+        T0,
+        PositionState(
+            coin="X", seq=1, position_sz=held if position is None else position, cost_usd=zero, realized_usd=zero,
+            fees_usd=zero, funding_usd=zero, volume_usd=zero, fills=1,
+        ),
+    )  # fmt: skip
+    list(core.step(T0, AssetConfig(**{f: getattr(config, f) for f in config.__struct_fields__ if f != "strategy"},
+                                   strategy=strategy)))  # fmt: skip
+    list(
+        core.step(T0, RiskLease(coin="X", issued_ms=T0, valid_until_ms=T0 + 3000, bid=bid_permit, ask=ask_permit))
+    )
+    book = Book(
+        coin="X", time_ms=T0, received_ms=float(T0), epoch=1, bids=(Level(bid, D(1)),), asks=(Level(ask, D(1)),)
+    )
+    return list(core.step(T0, book))[0]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@given(market=markets(), permits=st.tuples(st.sampled_from(PERMITS), st.sampled_from(PERMITS)))
+def test_every_order_is_one_the_venue_and_our_caps_allow(strategy, market, permits):
+    bid, ask, sz_decimals, config, position = market
+    target = answer(market, strategy, None, *permits)
+    mid, limit = (bid + ask) / 2, D(repr(config.max_inv_usd))
+    for side, levels, permit in (("bid", target.bids, permits[0]), ("ask", target.asks, permits[1])):
+        for level in levels:
+            assert level.px < ask if side == "bid" else level.px > bid
+            assert is_valid_px(level.px, sz_decimals)
+            assert level.sz % lot_size(sz_decimals) == 0
+            assert level.px * level.sz >= 10
+            assert max(level.px, mid) * level.sz <= limit / 4
+        sign = 1 if side == "bid" else -1
+        total = sum((level.sz for level in levels), D(0))
+        if levels:
+            assert sign * position * mid + total * mid <= limit
+            assert permit.allow != "none"
+            assert permit.allow == "quote" or total <= -sign * position
+        pxs = [level.px for level in levels]
+        assert pxs == sorted(set(pxs), reverse=side == "bid")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@given(market=markets(), permits=st.tuples(st.sampled_from(PERMITS), st.sampled_from(PERMITS)))
+def test_a_side_is_empty_exactly_when_it_has_a_reason(strategy, market, permits):
+    target = answer(market, strategy, None, *permits)
+    assert (target.bids == ()) == (target.bid_reason is not None)
+    assert (target.asks == ()) == (target.ask_reason is not None)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@given(market=markets(), loads=st.tuples(st.floats(-1, 1), st.floats(-1, 1)))
+def test_more_inventory_never_raises_a_price(strategy, market, loads):
+    """Long: less eager to buy, cheaper to sell; the same level is compared at both inventories."""
+    bid, ask, sz_decimals, config, _ = market
+    less, more = (round(D(load) * D(config.max_inv_usd) / ask, sz_decimals) for load in sorted(loads))
+    low, high = answer(market, strategy, less), answer(market, strategy, more)
+    for before, after in ((low.bids, high.bids), (low.asks, high.asks)):
+        pxs = {level.level: level.px for level in before}
+        assert all(level.px <= pxs[level.level] for level in after if level.level in pxs)
+    assert high.shift_bps <= low.shift_bps
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@given(
+    mid=st.floats(1e-3, 1e5),
+    inventory=st.floats(-400, 400),
+    multiplier=st.floats(1, 4),
+    gain=st.floats(0, 1),
+    base=st.floats(0.1, 100),
+)
+def test_skew_is_symmetric(strategy, mid, inventory, multiplier, gain, base):
+    """Being short mirrors being long: bids of one are as far from the mid as asks of the other."""
+    config = AssetConfig(coin="X", base_spread_bps=base)
+    long = STRATEGIES[strategy](MarketView(mid, mid, mid, inventory, multiplier, gain), config)
+    short = STRATEGIES[strategy](MarketView(mid, mid, mid, -inventory, multiplier, gain), config)
+    assert long.shift_bps == pytest.approx(-short.shift_bps)
+    for ours, mirrored in ((long.bids, short.asks), (long.asks, short.bids)):
+        for one, other in zip(ours, mirrored, strict=True):
+            assert one.usd == other.usd
+            assert one.px - mid == pytest.approx(mid - other.px, abs=1e-9 * mid)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@given(market=markets())
+def test_the_same_inputs_give_the_same_answer(strategy, market):
+    assert answer(market, strategy) == answer(market, strategy)
+
+
+@given(steps_ms=st.lists(st.integers(0, 4000), max_size=40))
+def test_time_alone_never_adds_an_order(steps_ms):
+    """Without news quotes may only be withdrawn or widened: leases and books run out by themselves."""
+    core = Quoter(QuoterConfig(), {})
+    list(core.step(T0, Universe(coins=(CoinMeta("X", 2, 10),), time_ms=T0)))
+    list(
+        core.step(
+            T0, RiskLease(coin="X", issued_ms=T0, valid_until_ms=T0 + 9000, bid=SidePermit(), ask=SidePermit())
+        )
+    )
+    book = Book(
+        coin="X",
+        time_ms=T0,
+        received_ms=float(T0),
+        epoch=1,
+        bids=(Level(D(10), D(1)),),
+        asks=(Level(D("10.01"), D(1)),),
+    )
+    now_ms, count = T0, len(list(core.step(T0, book))[0].bids)
+    for step_ms in steps_ms:
+        now_ms += step_ms
+        for target in core.step(now_ms, Tick()):
+            if hasattr(target, "bids"):
+                assert len(target.bids) <= count
+                count = len(target.bids)
+    if now_ms >= T0 + 9000:
+        assert count == 0
