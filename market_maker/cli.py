@@ -148,8 +148,8 @@ def launch(
     ./start_mm_bot.sh --recording DIR --speed 10 a recording, ten times as fast
     ./start_mm_bot.sh --status | --stop          look at it, stop it
 
-    Settings: flags win over MM_* variables (and .env), those over market_maker.toml; `market_maker generate-config`
-    writes that file with all of them.
+    Settings: flags win over MM_* variables (and .env), those over market_maker.toml, which
+    `market_maker generate-config` writes with all of them.
     """
     if show:
         return status(as_json)

@@ -23,7 +23,7 @@ IMAGE_UID = 10001
 """Owner of data and logs when root starts the stack; otherwise the user who does."""
 _OF_THE_FILE = {
     "MM_DATA_DIR", "MM_RUN_DIR", "MM_LOG_DIR", "MM_SECRETS_DIR", "MM_METRICS_HOST", "MM_METRICS_PORT", "MM_CONFIG",
-    "MM_UID", "MM_GID",
+    "MM_UID", "MM_GID", "MM_REDIS_PORT", "MM_VENUE_PORT",
 }  # fmt: skip
 """Paths and addresses inside the containers are the compose file's business."""
 RECORDING_INSIDE = "/recording"
@@ -37,8 +37,6 @@ def override(checked: Checked, run_id: str) -> dict[str, Any]:
     }
     environment["MM_RUN_ID"] = run_id
     volumes = []
-    if checked.bundled_venue and not checked.launcher.venue_url:
-        environment["MM_VENUE_URL"] = f"http://venue:{checked.venue.venue_port}"
     if config_file().exists():
         volumes.append(f"{config_file().resolve()}:{CONFIG_INSIDE}:ro")
     services: dict[str, Any] = {

@@ -46,7 +46,7 @@ else
 fi
 
 say "installing the packages of $lock, each checked by its hash (a minute or two)"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$lock" ||
+.venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r "$lock" ||
   fail "pip could not install $lock; is the package index reachable from here?"
 
 # The project itself is used where it stands: one line on the import path and two small commands.

@@ -1,0 +1,22 @@
+# One image for every service; the command says which. Two stages: only the environment is copied.
+FROM python:3.13.9-slim-trixie AS build
+RUN python -m pip install --no-cache-dir --root-user-action=ignore --disable-pip-version-check uv
+ENV UV_PYTHON_DOWNLOADS=0 UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy VIRTUAL_ENV=/opt/venv
+WORKDIR /app
+COPY requirements.lock .
+RUN python -m uv venv --quiet "$VIRTUAL_ENV" && python -m uv pip install --quiet --require-hashes -r requirements.lock
+
+FROM python:3.13.9-slim-trixie
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/app \
+    MM_DATA_DIR=/app/data MM_RUN_DIR=/run/mm MM_METRICS_HOST=0.0.0.0
+WORKDIR /app
+COPY --from=build /opt/venv /opt/venv
+COPY redis redis
+COPY shared shared
+COPY services services
+COPY scripts scripts
+COPY market_maker market_maker
+RUN python -m compileall -q /app
+USER 10001:10001
+ENTRYPOINT ["/app/scripts/with_bus.sh"]
+CMD ["python", "-m", "services", "--help"]
