@@ -440,3 +440,8 @@ class Event(Message, tag="event.1", frozen=True, kw_only=True):
     coin: str = ""
     time_ms: int = 0
     fields: dict[str, Any] = {}
+
+
+def stamped(event: Event, service: str, now_ms: int) -> Event:
+    """The event with the name and time that its core left out."""
+    return msgspec.structs.replace(event, service=service, time_ms=event.time_ms or now_ms)

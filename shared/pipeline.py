@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from shared.messages import Message, Universe
+from shared.messages import Event, Message, Universe, stamped
 from shared.service import Core, Service, Started, Stopping, Tick
 from shared.streams import STREAM_OF
 
@@ -58,6 +58,8 @@ class Pipeline:
             for output in self._cores[name].step(now_ms, item):
                 if not isinstance(output, Message):
                     continue  # an effect: there is no outside here
+                if isinstance(output, Event):
+                    output = stamped(output, name, now_ms)
                 self._observe(now_ms, output)
                 stream = STREAM_OF[type(output)]
                 readers = self._cores if isinstance(output, Universe) else self._readers.get(stream.name, ())

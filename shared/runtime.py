@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import msgspec
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
@@ -24,7 +23,17 @@ from shared.clock import monotonic_s, wall_ms
 from shared.config import EngineConfig
 from shared.errors import BusError, ConfigError, InvariantError
 from shared.log import Log
-from shared.messages import Book, Event, HaltState, Heartbeat, Message, OrderUpdate, TargetQuotes, Universe
+from shared.messages import (
+    Book,
+    Event,
+    HaltState,
+    Heartbeat,
+    Message,
+    OrderUpdate,
+    TargetQuotes,
+    Universe,
+    stamped,
+)
 from shared.metrics import ServiceMetrics
 from shared.outbox import Outbox
 from shared.service import BusBack, BusLost, Door, Service, Started, Stopping, Tick
@@ -263,23 +272,21 @@ class Runtime:
     # ---- the bus ----
 
     async def _publish(self, messages: list[Message]) -> None:
-        stamped = [self._stamp(message) if isinstance(message, Event) else message for message in messages]
-        if self.bus is None or not stamped:
+        ready = [self._stamp(message) if isinstance(message, Event) else message for message in messages]
+        if self.bus is None or not ready:
             return
-        self.outbox.remember(wall_ms(), stamped, self.bus_up)
+        self.outbox.remember(wall_ms(), ready, self.bus_up)
         if not self.bus_up:
             return
         try:
-            await self.bus.publish(stamped)
+            await self.bus.publish(ready)
         except BusError as error:
             self._mark_lost(error)
 
     def _stamp(self, event: Event) -> Event:
-        stamped = msgspec.structs.replace(
-            event, service=self.service.name, time_ms=event.time_ms or int(wall_ms())
-        )
-        self.log.write(stamped)
-        return stamped
+        event = stamped(event, self.service.name, int(wall_ms()))
+        self.log.write(event)
+        return event
 
     async def _emit(self, event: Event) -> None:
         """A line of the runtime's own."""
