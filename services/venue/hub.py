@@ -54,11 +54,18 @@ class Hub:
         self.dropped_slow = 0
         self.dropped_idle = 0
         self.frames = 0
+        self.subscribed_s = float("-inf")
+        """When the newest subscription came."""
         self._unknown_coin = unknown_coin
         self._limited = limits
         self._by_subscription: dict[subs.AnySubscription, set[Client]] = {}
         self._books: dict[tuple[str, bool], set[subs.L2BookSub]] = {}
         """Which variants of a coin's book somebody wants, by (coin, fast)."""
+
+    @property
+    def subscribed(self) -> bool:
+        """Does anybody want anything?"""
+        return bool(self._by_subscription)
 
     # ---- clients ---------------------------------------------------------------------------------------------
 
@@ -83,6 +90,7 @@ class Hub:
                 client.send(PONG)
             elif isinstance(message, subs.Subscribe):
                 self._subscribe(client, subs.parse_subscription(message.subscription, self.state))
+                self.subscribed_s = now_s
             elif isinstance(message, subs.Unsubscribe):
                 self._unsubscribe(client, subs.parse_subscription(message.subscription, self.state))
             else:

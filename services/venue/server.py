@@ -24,6 +24,7 @@ SWEEP_S = 1.0
 HIGH_WATER = 512
 """At `max` speed the pump waits while a client has more frames waiting than this."""
 SLOWEST_S = 5.0
+SETTLE_S = 0.5
 CATCH_UP_S = 1.0
 """A pump further behind than this gives up the lost time instead of hurrying."""
 KNOWN_ADDRESSES = 4096
@@ -108,10 +109,11 @@ class VenueServer:
                     await asyncio.sleep(ahead_s)
                 elif ahead_s < -CATCH_UP_S:
                     begin_s -= ahead_s
+            else:
+                await self._listened_to()
+                await self._drained()
             await asyncio.sleep(0)
             self._emit(block_ms, events)
-            if pace is None:
-                await self._drained()
             if self._timeline.recording_over and not self.finished:
                 self.finished = True
                 await over()
@@ -138,6 +140,13 @@ class VenueServer:
         if block_ms >= self._next_mids_ms:
             self._next_mids_ms = block_ms + self.config.mids_ms
             self.hub.publish_mids()
+
+    async def _listened_to(self) -> None:
+        """At `max` speed the market stands still until somebody has finished subscribing."""
+        while True:
+            if self.hub.subscribed and self._now_s() - self.hub.subscribed_s >= SETTLE_S:
+                return
+            await asyncio.sleep(SETTLE_S / 10)
 
     async def _drained(self) -> None:
         """Wait for slow readers, and drop who does not read at all."""

@@ -1,5 +1,6 @@
 """The venue's websocket and /info behaviour, frame by frame, and its patience with nonsense."""
 
+import asyncio
 import gzip
 import json
 from pathlib import Path
@@ -16,12 +17,13 @@ from services.venue.feed import Pacer
 from services.venue.hub import IDLE_S, QUEUE_FRAMES, Client, Hub
 from services.venue.limits import CONNECTIONS, MESSAGES_A_MINUTE, IpLimits, Window
 from services.venue.modelled import ModelledMarket
+from services.venue.replay import open_recording
 from services.venue.server import VenueServer
 from services.venue.state import MarketState
 from services.venue.timeline import Timeline
 from services.venue.universe import MARKET
 from shared.errors import ConfigError, DataError
-from shared.hyperliquid.wire import L2Book, decode_frame
+from shared.hyperliquid.wire import Bbo, L2Book, decode_frame
 
 NAMES = ("BTC", "ETH")
 NOW_MS = 30_000
@@ -370,7 +372,7 @@ async def test_the_idle_rule_drops_the_socket_without_a_close_frame() -> None:
 
 
 async def test_a_recording_plays_to_its_end_and_stays_readable(recordings: Path) -> None:
-    config = VenueConfig(venue_port=0, source=str(recordings / "hl-20250903-4coins"), speed="max")
+    config = VenueConfig(venue_port=0, source=str(recordings / "hl-20250903-4coins"), speed="100000")
     server = VenueServer(config, Timeline(config))
     ends = []
 
@@ -388,6 +390,33 @@ async def test_a_recording_plays_to_its_end_and_stays_readable(recordings: Path)
         ):
             assert len((await answer.json())["levels"][0]) == 20
     finally:
+        await server.stop()
+
+
+async def test_at_max_speed_a_subscriber_gets_every_frame_of_the_recording(recordings: Path) -> None:
+    path = recordings / "hl-20250903-4coins"
+    config = VenueConfig(venue_port=0, source=str(path), speed="max")
+    server = VenueServer(config, Timeline(config))
+    expected = sum(isinstance(event, Bbo) and event.coin == "SOL" for _, event in open_recording(path).events())
+
+    async def over() -> None:
+        return None
+
+    await server.start()
+    playing = asyncio.create_task(server.play(over))
+    try:
+        async with (
+            aiohttp.ClientSession() as http,
+            http.ws_connect(f"http://127.0.0.1:{server.port}/ws") as socket,
+        ):
+            await socket.send_json({"method": "subscribe", "subscription": {"type": "bbo", "coin": "SOL"}})
+            frames = [await socket.receive_json(timeout=5) for _ in range(expected + 1)]
+            await playing
+        times = [frame["data"]["time"] for frame in frames[1:]]
+        assert times == sorted(times)
+        assert server.hub.dropped_slow == 0
+    finally:
+        playing.cancel()
         await server.stop()
 
 
