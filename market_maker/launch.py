@@ -21,7 +21,7 @@ from market_maker.deployment import (
 )
 from market_maker.options import Checked, Options, check
 from market_maker.preflight import ask_venue, docker_problem
-from market_maker.snapshot import Snapshot, look
+from market_maker.snapshot import Snapshot, beginning, look
 from market_maker.summary import Watch, memory_of, render, summarise
 from shared.bus import RedisBus
 from shared.clock import monotonic_s, utc, wall_ms
@@ -166,6 +166,8 @@ async def _until_quoting(session: Session, watch: Watch, say: Say) -> bool:
             snapshot = await _look(bus, session)
             if snapshot is not None:
                 watch.take(snapshot)
+                if snapshot.books and watch.first_quote_ms is None:
+                    watch.take_beginning(await beginning(bus, snapshot.coins))
                 _say_progress(session, snapshot, watch, once)
                 if snapshot.resting_both_sides and quoting_since_s is None:
                     quoting_since_s = monotonic_s()

@@ -12,6 +12,7 @@ from shared.messages import (
     HaltState,
     Heartbeat,
     Message,
+    Reason,
     RiskLease,
     TargetQuotes,
     Universe,
@@ -19,6 +20,8 @@ from shared.messages import (
 from shared.streams import BOOK, FEED, RISK, STATUS, TARGET, UNIVERSE
 
 STALE_BOOK_MS = 5_000
+IN_FLIGHT = "in_flight"
+"""Wanted, allowed and sent, but not resting yet: no reason code, a matter of milliseconds."""
 _STATUS_ENTRIES = 60
 """Ten services and the account, once a second each: the last five seconds."""
 
@@ -68,11 +71,13 @@ class Snapshot:
 def side_reasons(snapshot: Snapshot, coin: str) -> tuple[str, str]:
     """Why bid and ask show no order: the executor's word first, else the quoter's; empty where one rests."""
     status, target = snapshot.quoted.get(coin), snapshot.targets.get(coin)
-    bid = (status and status.bid_reason) or (target and target.bid_reason) or ""
-    ask = (status and status.ask_reason) or (target and target.ask_reason) or ""
+    if target is None:
+        return Reason.NO_BOOK, Reason.NO_BOOK
+    bid = (status and status.bid_reason) or target.bid_reason or IN_FLIGHT
+    ask = (status and status.ask_reason) or target.ask_reason or IN_FLIGHT
     return (
-        "" if status and status.resting_bids else str(bid or "no_book"),
-        "" if status and status.resting_asks else str(ask or "no_book"),
+        "" if status and status.resting_bids else str(bid),
+        "" if status and status.resting_asks else str(ask),
     )
 
 
@@ -113,3 +118,8 @@ def assemble(now_ms: float, coins: tuple[str, ...], messages: Sequence[Message],
     return Snapshot(
         now_ms, coins, snapshot.books, snapshot.targets, snapshot.leases, snapshot.heartbeats, account, feed, halt
     )
+
+
+async def beginning(bus: Bus, coins: Sequence[str]) -> list[Message]:
+    """Books and targets from the oldest still there: right after a start that is from the very first."""
+    return [*await bus.stored(BOOK, coins), *await bus.stored(TARGET, coins)]

@@ -52,7 +52,10 @@ def _restarts(run_dir: Path) -> dict[str, int]:
 def describe(snapshot: Snapshot, record: Record | None, restarts: dict[str, int]) -> dict[str, Any]:
     """Everything `status` shows, JSON-ready; running = at least one service was heard of lately."""
     account, now_ms = snapshot.account, snapshot.time_ms
-    ages_s = {name: round((now_ms - beat.time_ms) / 1000, 1) for name, beat in sorted(snapshot.heartbeats.items())}
+    ages_s = {
+        name: round(max(0.0, now_ms - beat.time_ms) / 1000, 1)
+        for name, beat in sorted(snapshot.heartbeats.items())
+    }
     started = [beat.started_ms for beat in snapshot.heartbeats.values()]
     feed = snapshot.feed
     return {

@@ -1,5 +1,6 @@
 """The summary of a session: what was quoted, filled, earned and used, as one flat mapping for people and JSON."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 from market_maker.plan import SupervisorState
 from market_maker.snapshot import Snapshot, side_reasons
-from shared.messages import CoinStatus
+from shared.messages import Book, CoinStatus, Message, TargetQuotes
 
 _CENT = Decimal("0.01")
 
@@ -25,18 +26,24 @@ class Watch:
     peak_memory_mb: dict[str, float] = field(default_factory=dict)
 
     def take(self, snapshot: Snapshot, memory_mb: dict[str, float] | None = None) -> None:
-        """Another look; times are those that the messages themselves carry."""
-        if snapshot.books and self.first_book_ms is None:
-            self.first_book_ms = min(book.received_ms for book in snapshot.books.values())
-        quoting = [target.computed_ms for target in snapshot.targets.values() if target.bids or target.asks]
-        if quoting and self.first_quote_ms is None:
-            self.first_quote_ms = float(min(quoting))
+        """Another look."""
         self.most_books = max(self.most_books, len(snapshot.fresh_books))
         self.most_both_sides = max(self.most_both_sides, len(snapshot.resting_both_sides))
         for name, mb in (memory_mb or {}).items():
             self.peak_memory_mb[name] = max(mb, self.peak_memory_mb.get(name, 0.0))
         if snapshot.account is not None or self.last is None:
             self.last = snapshot
+
+    def take_beginning(self, messages: Iterable[Message]) -> None:
+        """When the first book and the first quote came, by the times that the messages themselves carry."""
+        books, quotes = [], []
+        for message in messages:
+            if isinstance(message, Book):
+                books.append(message.received_ms)
+            elif isinstance(message, TargetQuotes) and (message.bids or message.asks):
+                quotes.append(float(message.computed_ms))
+        self.first_book_ms = min(books, default=None)
+        self.first_quote_ms = min(quotes, default=None)
 
     @property
     def first_quote_after_book_s(self) -> float | None:
