@@ -167,7 +167,7 @@ class Executor:
         desk = self.desks.get(target.coin)
         if desk is None:
             return []
-        desk.target = target
+        desk.take_target(target)
         return self._trader.align(now_ms, desk)
 
     def _on_lease(self, now_ms: int, lease: RiskLease) -> list[Any]:

@@ -40,14 +40,26 @@ class Desk:
         self.chain = FillChain()
         self.unproven = ""
         """Difference between ledger and fills; while there is one, nothing is quoted."""
+        self.outdated = False
+        """The target was computed before the last fill: it may keep orders, but not place new ones. Otherwise a
+        silent quoter would let the same level fill again and again, past every position limit."""
         self.unfinished = False
         """Something wanted is not there yet: look again at the next chance."""
         self.refused: dict[Side, Reason | None] = {"bid": None, "ask": None}
         """Why a side shows nothing, or less than wanted."""
         self.placed = self.canceled = self.rejected = 0
+        self._filled_ms = 0
         self._mids: deque[tuple[int, Decimal]] = deque(maxlen=_REMEMBERED_MIDS)
 
-    # ---- market ----
+    # ---- inputs ----
+
+    def take_target(self, target: TargetQuotes) -> None:
+        self.target = target
+        if target.computed_ms >= self._filled_ms:
+            self.outdated = False
+
+    def note_fill(self, now_ms: int) -> None:
+        self._filled_ms, self.outdated = now_ms, True
 
     def take_book(self, book: Book) -> None:
         self.book = book

@@ -18,7 +18,7 @@ effect. An order whose price was never displayed has an unknown queue: only rule
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -28,7 +28,7 @@ from services.executor.config import ExecutorConfig, maker_rate
 from services.executor.exchange import Accepted, Canceled, Filled, Rejected, Report
 from services.executor.orders import NewOrder
 from services.executor.queue_models import UNKNOWN, ProbQueue, QueueModel, V6Queue
-from shared.messages import ZERO, Book, Depth, Level, Reason, Trade, Trades, Universe
+from shared.messages import ZERO, Book, Depth, Reason, Trade, Trades, Universe
 from shared.units import Side, fee_usd, lot_size
 
 MAX_DEPTH_AGE_MS = 6_000
@@ -196,7 +196,7 @@ class SimExchange:
         views: list[tuple[Book | Depth | None, int]] = [(book, MAX_BOOK_AGE_MS), (market.depth, MAX_DEPTH_AGE_MS)]
         for view, max_age_ms in views:
             if view is not None and view.epoch == book.epoch and at_ms - view.received_ms <= max_age_ms:
-                sz = displayed_sz(view.bids if new.side == "bid" else view.asks, new.px, new.side)
+                sz = displayed_sz(view, new.px, new.side)
                 if sz is not None:
                     return market.lots(sz)
         return UNKNOWN
@@ -236,8 +236,7 @@ class SimExchange:
         """Rule 4 for the level of one order, where the view reaches that far and is not an older one."""
         if view.time_ms < order.seen_ms:
             return
-        side = order.new.side
-        sz = displayed_sz(view.bids if side == "bid" else view.asks, order.new.px, side)
+        sz = displayed_sz(view, order.new.px, order.new.side)
         if sz is not None:
             queue.displayed(market.lots(sz))
             order.seen_ms = view.time_ms
@@ -286,11 +285,16 @@ class SimExchange:
         return self._end(market, order, report) if order.remaining == 0 else report
 
 
-def displayed_sz(levels: Sequence[Level], px: Decimal, side: Side) -> Decimal | None:
-    """Quantity shown at `px`: 0 between shown levels or in front of them, None beyond the deepest one."""
-    for level in levels:
+def displayed_sz(view: Book | Depth, px: Decimal, side: Side) -> Decimal | None:
+    """Quantity shown at `px`: 0 where the view shows that nothing stands, None where it does not say.
+
+    In front of the touch and between levels nothing stands; beyond the deepest level the view ends. In a `Book`
+    the touch may be newer than the levels behind it, so the gap between the first two says nothing either.
+    """
+    levels = view.bids if side == "bid" else view.asks
+    for place, level in enumerate(levels):
         if level.px == px:
             return level.sz
         if (level.px < px) == (side == "bid"):
-            return ZERO
+            return None if place == 1 and isinstance(view, Book) else ZERO
     return None

@@ -61,9 +61,12 @@ class Trader:
         out: list[Any] = []
         for order in cancels:
             out += self.cancel(now_ms, order, desk.refused[side] or "requote")
-        for quote in places:
+        for quote in () if desk.outdated else places:
             out += self._place(now_ms, desk, side, quote)
-        if cancels or len(live) + len(places) < len(wanted):
+        staying = sum(order.state != "cancelling" for order in live)
+        if desk.outdated:
+            desk.refused[side] = desk.refused[side] or Reason.NO_TARGET
+        if desk.outdated or staying + len(places) < len(wanted):
             desk.unfinished = True
         return out
 
@@ -129,6 +132,7 @@ class Trader:
                 raise InvariantError(f"order {report.cloid}: filled {report.sz}, only {order.remaining_sz} left")
             order.filled_sz += report.sz
             order.meet("part_filled" if order.remaining_sz else "filled")
+            desk.note_fill(now_ms)
             out = self._bookkeeper.book_fill(now_ms, desk, order, report)
         elif isinstance(report, Rejected):
             order.meet("rejected")
