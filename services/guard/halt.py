@@ -35,12 +35,14 @@ class Halt:
         outdated = state == self._cleared if state.halted else self.state.halted
         if outdated and now_ms - self._changed_ms < OWN_ECHO_MS:
             return
-        changed = state.halted != self.state.halted
-        self.state = state
-        if changed and state.halted:
+        if self.state.halted and not state.halted:
+            yield self.state
+            text = "mm:halt vanished without `market_maker resume`. Written again."
+            yield Event(level="error", tag="HALT", text=text)
+            return
+        if state.halted and not self.state.halted:
             yield Event(level="error", tag="HALT", text=f"Halted by {state.who}: {state.reason}")
-        elif changed:
-            yield Event(tag="HALT", text="mm:halt is gone. Not halted any more.")
+        self.state = state
 
     def on_command(self, now_ms: int, command: Command) -> Iterable[Message]:
         """Halt and resume, each command once."""
