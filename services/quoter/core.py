@@ -36,6 +36,7 @@ from shared.units import Side, exact
 
 REPEAT_TARGET_MS = 1000
 """An unchanged target is repeated this often: its age tells the executor that we are alive."""
+TICK_MS = 100
 Trigger = Literal["book", "time"]
 
 
@@ -49,6 +50,7 @@ class Quoter:
         self._sides: dict[str, tuple[SideNotice, SideNotice]] = {}
         self._regimes: dict[str, RegimeNotice] = {}
         self._epoch, self._epoch_since_ms = 0, -1.0
+        self._looked_ms = 0
         self._screener = _ScreenerWatch(config)
         self._unknown_strategies: set[tuple[str, str]] = set()
 
@@ -119,6 +121,10 @@ class Quoter:
         return () if unchanged else self._quote(now_ms, coin, "time")
 
     def _on_tick(self, now_ms: int) -> list[Message]:
+        """A look at every coin, once per quote interval (a tick may come a little early)."""
+        if now_ms - self._looked_ms < self._config.quote_interval_ms - TICK_MS // 2:
+            return []
+        self._looked_ms = now_ms
         out: list[Message] = []
         for coin in self._coins.values():
             if coin.sz_decimals is not None:

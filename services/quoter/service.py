@@ -1,7 +1,7 @@
 """Declaration of the quoter."""
 
 from services.quoter.config import QuoterConfig
-from services.quoter.core import Quoter
+from services.quoter.core import TICK_MS, Quoter
 from shared.config import load_assets
 from shared.service import Service
 from shared.streams import ASSET_CONFIG, BOOK, CTX, EVENTS, FILLS, POSITION, RISK, TARGET
@@ -13,6 +13,6 @@ SERVICE = Service(
     reads=(BOOK, CTX, ASSET_CONFIG, RISK, FILLS),
     writes=(TARGET, EVENTS),
     restores=(POSITION,),
-    tick_ms=100,
+    tick_ms=TICK_MS,
     metrics_port=9104,
 )

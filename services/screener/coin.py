@@ -61,7 +61,9 @@ class Coin:
             self._first_ms = now_ms
 
     def on_trades(self, now_ms: int, trades: Trades) -> None:
-        fresh = self.markouts.take(trades.trades)
+        """Prints from before our first book (a backlog at start) belong to no window of ours."""
+        first_ms = self._first_ms
+        fresh = [t for t in self.markouts.take(trades.trades) if first_ms is not None and t.time_ms >= first_ms]
         if not fresh:
             return
         minute, count, usd = now_ms // MINUTE_MS, len(fresh), float(sum(t.px * t.sz for t in fresh))

@@ -30,10 +30,12 @@ class MarketOrder(NamedTuple):
 
 
 class Markout(NamedTuple):
-    """A market order's reach from the mid, and the move after it against the maker (+ is bad for us)."""
+    """How far a market order reached from the mid and beyond the touch, and the move after it against the maker
+    (+ is bad for us)."""
 
     time_ms: int
     reach_bps: float
+    beyond_bps: float
     adverse_bps: float
 
 
@@ -119,9 +121,13 @@ class Markouts:
         if (order.px < ask_px) if order.side == "B" else (order.px > bid_px):
             return None
         mid_px, later_px = (bid_px + ask_px) / 2, (after[0] + after[1]) / 2
-        sign = 1.0 if order.side == "B" else -1.0
+        in_bps = (1e4 if order.side == "B" else -1e4) / mid_px
+        touch_px = ask_px if order.side == "B" else bid_px
         return Markout(
-            order.time_ms, sign * (order.px - mid_px) / mid_px * 1e4, sign * (later_px - mid_px) / mid_px * 1e4
+            order.time_ms,
+            reach_bps=in_bps * (order.px - mid_px),
+            beyond_bps=in_bps * (order.px - touch_px),
+            adverse_bps=in_bps * (later_px - mid_px),
         )
 
     def _is_new(self, tid: int) -> bool:

@@ -3,9 +3,9 @@
     half spread = max(1.0, half the quoted spread, fee + AS + 1/κ)          bps
 
 With fills arriving like A·exp(−κδ), the expected income A·exp(−κδ)·(δ − AS − fee) is largest at
-δ = 1/κ + AS + fee. 1/κ is how far beyond the touch market orders reach on average (maximum likelihood of a shifted
-exponential). AS is the 5 s adverse selection of the orders that reach δ: deep fills come from sweeps, so it is
-measured again at the spread the first pass found. A negative AS never tightens a quote.
+δ = 1/κ + AS + fee. 1/κ is how far beyond the touch market orders reach on average (maximum likelihood of an
+exponential shifted to the touch). AS is the 5 s adverse selection of the orders that reach δ: deep fills come from
+sweeps, so it is measured again at the spread the first pass found. A negative AS never tightens a quote.
 """
 
 import math
@@ -88,19 +88,18 @@ def sample(markouts: Sequence[Markout]) -> Sample:
     return Sample(len(values), windows, mean, math.sqrt(variance))
 
 
-def reach_bps(markouts: Sequence[Markout], half_quoted_bps: float) -> float:
-    """1/κ in bps: mean reach beyond half the quoted spread, n/(n−1) against bias; the prior below 50 orders."""
-    beyond = [m.reach_bps - half_quoted_bps for m in markouts if m.reach_bps >= half_quoted_bps]
-    n = len(beyond)
+def reach_bps(markouts: Sequence[Markout]) -> float:
+    """1/κ in bps: mean reach beyond the touch of the moment, n/(n−1) against bias; the prior below 50 orders."""
+    n = len(markouts)
     if n < KAPPA_MIN_ORDERS:
         return 1 / KAPPA_PRIOR_PER_BPS
     low, high = REACH_RANGE_BPS
-    return min(max(math.fsum(beyond) / (n - 1), low), high)
+    return min(max(math.fsum(markout.beyond_bps for markout in markouts) / (n - 1), low), high)
 
 
 def price(markouts: Sequence[Markout], mean_spread_bps: float, fee_bps: float, as_prior_bps: float) -> Price:
     """The formula above, its AS measured first over all orders, then over those that reach the first answer."""
-    beyond_bps = reach_bps(markouts, mean_spread_bps / 2)
+    beyond_bps = reach_bps(markouts)
     as_all_bps = _adverse(sample(markouts), as_prior_bps)
     first = max(MIN_BASE_SPREAD_BPS, mean_spread_bps / 2, fee_bps + as_all_bps + beyond_bps)
     as_reaching_bps = _adverse(sample([m for m in markouts if m.reach_bps >= first]), as_all_bps)

@@ -118,6 +118,18 @@ def test_a_moved_touch_publishes_at_once(quoting):
     assert target.bids[0].px == 68000
 
 
+@pytest.mark.parametrize(("interval_ms", "looks"), [(100, 20), (300, 7), (1000, 2)])
+def test_the_quote_interval_is_a_setting(interval_ms, looks):
+    """New settings wait for the next look."""
+    run = Run(quote_interval_ms=interval_ms)
+    run(T0, lease(), book())
+    count = 0
+    for now_ms in range(T0 + 100, T0 + 2100, 100):
+        run(now_ms, AssetConfig(coin="BTC", base_spread_bps=1.0 + (now_ms - T0) / 1e4, published_ms=T0))
+        count += len(targets(run(now_ms, Tick())))
+    assert abs(count - looks) <= 1
+
+
 def test_reasons_before_anything_has_arrived():
     run = Run()
     assert (run.last().bid_reason, run.last().mid_px) == (Reason.NO_BOOK, 0.0)
