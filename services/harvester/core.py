@@ -19,7 +19,7 @@ from shared.messages import Book, Event, Level, Message, Trades
 from shared.service import Started, Stopping, Tick
 
 SAMPLE_MS = 500
-"""The venue resends an unchanged book about every 540 ms, so each of these is kept."""
+"""The venue resends an unchanged book about every 540 ms, so nearly each of these is kept."""
 TAG = "HARVEST"
 
 

@@ -1,0 +1,182 @@
+"""The harvester as it runs: from the bus to files, over restarts and with a disk that refuses."""
+
+import asyncio
+import contextlib
+import csv
+import gzip
+import heapq
+from collections.abc import AsyncIterator, Callable, Iterator
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from services.converter.convert import OK, main
+from services.converter.families import FAMILIES as CONVERTED
+from services.harvester.archive import Archive
+from services.harvester.config import HarvesterConfig
+from services.harvester.core import Close, Closed, Harvester
+from services.harvester.rows import FAMILIES, TRADES
+from services.harvester.service import SERVICE
+from shared.bus import Bus, RedisBus
+from shared.memory_bus import MemoryBus
+from shared.messages import Book, CoinMeta, Event, Level, Message, Trade, Universe
+from shared.messages import Trades as TradesMessage
+from shared.runtime import Runtime
+from shared.streams import EVENTS
+
+T = 1771733346055
+UNIVERSE = Universe(coins=(CoinMeta("BTC", 5, 40),), time_ms=T)
+
+
+def level(px: str, sz: str = "1") -> Level:
+    return Level(Decimal(px), Decimal(sz))
+
+
+def book(time_ms: int, bid: str, ask: str, coin: str = "BTC") -> Book:
+    return Book(coin=coin, time_ms=time_ms, received_ms=time_ms, epoch=1, bids=(level(bid),), asks=(level(ask),))
+
+
+def trades(time_ms: int, *tids: int) -> TradesMessage:
+    prints = tuple(Trade(Decimal("100.5"), Decimal(1), "B", time_ms, tid) for tid in tids)
+    return TradesMessage(coin="BTC", received_ms=time_ms, epoch=1, trades=prints)
+
+
+def lines(folder: Path, family: str) -> list[str]:
+    path = folder / family / "BTC/2026-02-22.csv"
+    return path.read_text().split("\n")[1:-1] if path.exists() else []
+
+
+@contextlib.asynccontextmanager
+async def running(bus: Bus, folder: Path) -> AsyncIterator[None]:
+    config = HarvesterConfig(data_dir=folder / "data", run_dir=folder / "run", metrics_port=0)
+    runtime = Runtime(SERVICE, config, bus)
+    task = asyncio.create_task(runtime.run())
+    try:
+        yield
+    finally:
+        runtime.stop()
+        await task
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(8):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def connect(request: pytest.FixtureRequest) -> Callable[[], Bus]:
+    if request.param == "redis":
+        url: str = request.getfixturevalue("redis_url")
+        return lambda: RedisBus(url)
+    bus = MemoryBus()
+    return lambda: bus
+
+
+async def publish(connect: Callable[[], Bus], *messages: Message) -> None:
+    bus = connect()
+    await bus.publish(messages)
+    await bus.close()
+
+
+async def test_every_book_and_trade_is_recorded_once_over_a_restart(
+    tmp_path: Path, connect: Callable[[], Bus]
+) -> None:
+    data = tmp_path / "data"
+    await publish(connect, UNIVERSE, *(book(T + i, f"{100 + i}", f"{101 + i}") for i in range(5)), trades(T, 1, 2))
+    async with running(connect(), tmp_path):
+        await until(lambda: len(lines(data, "trades")) == 2)
+    await publish(connect, book(T + 9, "120", "121"), trades(T + 9, 3))
+    async with running(connect(), tmp_path):
+        await until(lambda: len(lines(data, "trades")) == 3)
+    assert [line.split(",")[2] for line in lines(data, "ticks")] == [f"{100 + i}.0" for i in range(5)] + ["120.0"]
+    assert [line.rsplit(",", 1)[1] for line in lines(data, "trades")] == ["1", "2", "3"]
+    assert len(lines(data, "depth")) == 6
+
+
+async def test_a_folder_that_cannot_be_written_is_one_error_and_the_service_lives(tmp_path: Path) -> None:
+    bus = MemoryBus()
+    (tmp_path / "data").write_text("a file where the folder should be")
+    await bus.publish([UNIVERSE])
+    async with running(bus, tmp_path):
+        for i in range(5):
+            await bus.publish([book(T + i, f"{100 + i}", "200"), trades(T + i, i)])
+        events: list[Event] = []
+
+        def told() -> bool:
+            events[:] = [
+                EVENTS.decoder.decode(body)  # type: ignore[misc]
+                for _, body in bus.entries.get("mm:events", ())
+            ]
+            return any(event.level == "error" for event in events)
+
+        await until(told)
+        await bus.publish([trades(T + 10, 10)])
+    errors = [event for event in events if event.level == "error"]
+    assert len(errors) == 1 and errors[0].tag == "HARVEST"
+    assert "harvesting stopped" in errors[0].text and str(tmp_path / "data") in errors[0].text
+
+
+def test_the_converter_knows_exactly_what_the_harvester_writes() -> None:
+    assert {family.csv: family.header for family in CONVERTED} == {
+        family.name: family.header for family in FAMILIES
+    }
+
+
+def recorded(folder: Path, coin: str) -> Iterator[tuple[int, int, Message]]:
+    """A recording as messages: trades before the book of their block, ids taken once."""
+
+    def rows(stem: str) -> Iterator[dict[str, str]]:
+        with gzip.open(folder / f"{stem}_{coin}.csv.gz", "rt") as file:
+            yield from csv.DictReader(file)
+
+    def prints() -> Iterator[tuple[int, int, Message]]:
+        seen: set[str] = set()
+        for row in rows("trades"):
+            time_ms, tid = int(row["exchange_timestamp"]), row["trade_id"]
+            if tid not in seen:
+                seen.add(tid)
+                side = "B" if row["side"] == "buy" else "A"
+                trade = Trade(Decimal(row["price"]), Decimal(row["size"]), side, time_ms, int(tid))  # type: ignore[arg-type]
+                yield time_ms, 0, TradesMessage(coin=coin, received_ms=time_ms, epoch=1, trades=(trade,))
+
+    def books() -> Iterator[tuple[int, int, Message]]:
+        for row in rows("orderbooks"):
+            time_ms = int(row["exchange_timestamp"])
+            bids, asks = (
+                tuple(level(row[f"{side}_price_{i}"], row[f"{side}_size_{i}"]) for i in range(5))
+                for side in ("bid", "ask")
+            )
+            yield time_ms, 1, Book(coin=coin, time_ms=time_ms, received_ms=time_ms, epoch=1, bids=bids, asks=asks)
+
+    return heapq.merge(sorted(prints(), key=lambda item: item[0]), books(), key=lambda item: item[:2])
+
+
+def test_a_real_recording_survives_the_way_to_parquet(tmp_path: Path, recordings: Path) -> None:
+    folder = recordings / "hl-20250904-4coins-a"
+    core, archive = Harvester(HarvesterConfig(data_dir=tmp_path)), Archive(tmp_path)
+    tids: list[int] = []
+    books: list[Book] = []
+    for time_ms, _, message in recorded(folder, "WLFI"):
+        assert archive.apply(list(core.step(time_ms, message))) == []  # type: ignore[arg-type]
+        if isinstance(message, Book):
+            books.append(message)
+        elif isinstance(message, TradesMessage):
+            tids += [trade.tid for trade in message.trades]
+    (closed,) = archive.apply([Close()])
+    assert isinstance(closed, Closed)
+    csv_bytes = sum(path.stat().st_size for path in tmp_path.rglob("*.csv"))
+    assert main(["--data", str(tmp_path), "--keep-csv"]) == OK
+    tables = {path.parts[-3]: pq.read_metadata(path) for path in tmp_path.glob("parquet*/WLFI/*.parquet")}
+    assert sum(table.num_rows for table in tables.values()) == closed.rows
+    changes = 1 + sum((a.bids, a.asks) != (b.bids, b.asks) for a, b in pairwise(books))
+    assert changes <= tables["parquet_depth"].num_rows <= len(books)
+    (path,) = tmp_path.glob("parquet_trades/WLFI/*.parquet")
+    with pq.ParquetFile(path) as file:
+        assert sorted(file.read()["tid"].to_pylist()) == sorted(tids)
+    parquet_bytes = sum(path.stat().st_size for path in tmp_path.glob("parquet*/WLFI/*.parquet"))
+    assert csv_bytes > 3 * parquet_bytes
+    assert TRADES.header.encode() in next(tmp_path.glob("trades/WLFI/*.csv")).read_bytes()
