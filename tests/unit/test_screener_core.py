@@ -208,8 +208,7 @@ def test_a_backlog_of_old_prints_is_not_counted_as_volume():
     run = Run()
     for tid in range(500):
         run(prints(T0 - 60_000 + tid, 100.0, tid=10**6 + tid))
-    run.market(31, trade_every_s=0)
-    assert run.configs()[-1].edge_bps is None
-    run.now_ms += 1
-    run(prints(T0 - 1, 100.0, tid=7))
+    run(book(T0, 100.0), prints(T0 - 1, 100.0, tid=1))
     assert not run.core._coins["BTC"]._traded
+    run(prints(T0 + 1, 100.0, tid=2))
+    assert [count for _, count, _ in run.core._coins["BTC"]._traded] == [1]
