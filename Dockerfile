@@ -1,10 +1,10 @@
 # One image for every service; the command says which. Two stages: only the environment is copied.
 FROM python:3.13.9-slim-trixie AS build
 RUN python -m pip install --no-cache-dir --root-user-action=ignore --disable-pip-version-check uv
-ENV UV_PYTHON_DOWNLOADS=0 UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy VIRTUAL_ENV=/opt/venv
+ENV UV_PYTHON_DOWNLOADS=0 UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy
 WORKDIR /app
 COPY requirements.lock .
-RUN python -m uv venv --quiet "$VIRTUAL_ENV" && python -m uv pip install --quiet --require-hashes -r requirements.lock
+RUN uv venv --quiet /opt/venv && uv pip install --quiet --python /opt/venv/bin/python --require-hashes -r requirements.lock
 
 FROM python:3.13.9-slim-trixie
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/app \

@@ -57,7 +57,17 @@ def command(checked: Checked | None, run_dir: Path, *arguments: str) -> list[str
         files += ["-f", str(run_dir / OVERRIDE)]
     profiles = PROFILES.get(checked.launcher.venue, []) if checked else ["demo", "monitoring"]
     flags = [flag for profile in profiles for flag in ("--profile", profile)]
-    return ["docker", "compose", "--project-directory", str(PROJECT), *files, *flags, *arguments]
+    return [
+        "docker",
+        "compose",
+        "--ansi",
+        "never",
+        "--project-directory",
+        str(PROJECT),
+        *files,
+        *flags,
+        *arguments,
+    ]
 
 
 def environment() -> dict[str, str]:
@@ -80,9 +90,18 @@ def start(checked: Checked, run_id: str) -> Iterator[str]:
     yield "Building the image where it is missing or outdated (minutes on the first start) …"
     _run(command(checked, run_dir, "build"))
     yield "Starting the containers …"
-    _run(command(checked, run_dir, "up", "--detach", "--remove-orphans"))
-    prepared = _run(command(checked, run_dir, "logs", "--no-log-prefix", "prepare"))
-    yield from [line for line in prepared.splitlines() if line.strip()]
+    try:
+        _run(command(checked, run_dir, "up", "--detach", "--remove-orphans"))
+    except MarketMakerError:
+        yield from _words_of_prepare(checked, run_dir)
+        yield from stop(run_dir)
+        raise
+    yield from _words_of_prepare(checked, run_dir)
+
+
+def _words_of_prepare(checked: Checked, run_dir: Path) -> list[str]:
+    prepared = _run(command(checked, run_dir, "logs", "--no-log-prefix", "--tail", "3", "prepare"))
+    return [line for line in prepared.splitlines() if line.strip()]
 
 
 def running(run_dir: Path) -> list[str]:
