@@ -113,7 +113,7 @@ def taker_rate(path: Path) -> dict[str, float]:
         for by_order in orders.values()
         if len(by_order) >= FEWEST_ORDERS
     ]
-    exponent, intercept = np.polyfit(*np.array(points).T, 1)
+    exponent, intercept = np.polyfit([x for x, _ in points], [y for _, y in points], 1)
     return {"coefficient": round(float(np.exp(intercept)), 8), "exponent": round(float(exponent), 4)}
 
 
@@ -135,13 +135,14 @@ def modelled_tables(seed: int, seconds: int) -> dict[str, Tables]:
             break
         if isinstance(event, L2Book):
             bids, asks = event.levels
-            row = {"exchange_timestamp": time_ms}
+            row: dict[str, float] = {"exchange_timestamp": time_ms}
             for side, levels in (("bid", bids), ("ask", asks)):
                 for i, level in enumerate(levels):
                     row |= {f"{side}_price_{i}": float(level.px), f"{side}_size_{i}": float(level.sz)}
             rows[event.coin][0].append(row)
         elif isinstance(event, Bbo):
             for side, best in zip(("bid", "ask"), event.bbo, strict=True):
+                assert best is not None, "a modelled side is never empty"
                 rows[event.coin][1].append((time_ms, side, float(best.px), float(best.sz)))
         elif isinstance(event, tuple):
             for t in event:
@@ -215,6 +216,30 @@ def measure(coin: str, sz_decimals: int, tables: Tables) -> dict[str, Any]:
     }
 
 
+def parameters(recordings: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """What is stored, and the universe it was taken from."""
+    coins, universe = listed(recordings / SNAPSHOT)
+    folder = recordings / RECORDING
+    recorded = sorted(path.name.split("_")[1].split(".")[0] for path in folder.glob("orderbooks_*.csv.gz"))
+    top = {coin["name"] for coin in coins}
+    others = [
+        {"coin": name, "sz_decimals": universe[name]["szDecimals"], "max_leverage": universe[name]["maxLeverage"]}
+        for name in recorded
+        if name not in top
+    ]
+    flows = [measure(name, universe[name]["szDecimals"], recorded_tables(folder, name)) for name in recorded]
+    rate = taker_rate(recordings / FILLS)
+    return {"coins": coins, "others": others, "flows": flows, "taker_rate": rate}, universe
+
+
+def comparison(measured: dict[str, Any], universe: dict[str, dict[str, Any]], tables: dict[str, Tables]) -> str:
+    """Recorded and modelled coins, one row each."""
+    rows = {f"{flow['coin']} recorded": flow for flow in measured["flows"]}
+    for name, table in tables.items():
+        rows[f"{name} modelled"] = measure(name, universe[name]["szDecimals"], table)
+    return str(pd.DataFrame(rows).drop("coin").T.to_string())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("recordings", type=Path, help="folder with the recordings")
@@ -222,34 +247,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, default=OUTPUT)
     arguments = parser.parse_args()
-    coins, universe = listed(arguments.recordings / SNAPSHOT)
-    folder = arguments.recordings / RECORDING
-    recorded = sorted(path.name.split("_")[1].split(".")[0] for path in folder.glob("orderbooks_*.csv.gz"))
-    top = {coin["name"] for coin in coins}
-    parameters = {
-        "coins": coins,
-        "others": [
-            {
-                "coin": name,
-                "sz_decimals": universe[name]["szDecimals"],
-                "max_leverage": universe[name]["maxLeverage"],
-            }
-            for name in recorded
-            if name not in top
-        ],
-        "flows": [measure(name, universe[name]["szDecimals"], recorded_tables(folder, name)) for name in recorded],
-        "taker_rate": taker_rate(arguments.recordings / FILLS),
-    }
+    measured, universe = parameters(arguments.recordings)
     if arguments.modelled:
-        tables = modelled_tables(arguments.seed, arguments.modelled)
-        model = [measure(name, universe[name]["szDecimals"], tables[name]) for name in tables]
-        flows = {f"{row['coin']} recorded": row for row in parameters["flows"]}
-        flows |= {f"{row['coin']} modelled": row for row in model}
-        print(pd.DataFrame(flows).drop("coin").T.to_string())
+        print(comparison(measured, universe, modelled_tables(arguments.seed, arguments.modelled)))
         return
-    text = json.dumps(parameters, indent=1)
-    arguments.output.write_text(text + "\n")
-    print(json.dumps(parameters["flows"], indent=1))
+    arguments.output.write_text(json.dumps(measured, indent=1) + "\n")
+    print(f"{arguments.output}: {len(measured['coins'])} coins, {len(measured['flows'])} of them measured")
 
 
 if __name__ == "__main__":

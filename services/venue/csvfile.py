@@ -9,12 +9,14 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from os import SEEK_END
 from pathlib import Path
 from typing import IO, TypeVar, cast
 
 from shared.errors import DataError
 
 Row = TypeVar("Row")
+TAIL_BYTES = 1 << 16
 REMEDY = "cut the file before that row or leave the file out"
 
 
@@ -79,14 +81,38 @@ class CsvFile:
             tail.text = f"{self.path}: last {damage}; left out"
 
     def survey(self, time_column: int) -> tuple[int, int, str] | None:
-        """(first time, last time, what is wrong with the tail) of a file; None when it holds no row."""
+        """(first time, last time, what is wrong with the tail) of a file; None when it holds no row.
+
+        A gzip stream must be read to its end for that; of a plain file both ends are enough.
+        """
         tail = Tail()
-        first = last = None
-        for time in self.rows(lambda fields: int(fields[time_column]), tail):
-            if first is None:
-                first = time
-            last = time
-        return None if first is None or last is None else (first, last, tail.text)
+
+        def time_of(fields: list[str]) -> int:
+            return int(fields[time_column])
+
+        times = self.rows(time_of, tail)
+        first = next(times, None)
+        if first is None:
+            return None
+        if self.path.suffix == ".gz":
+            last = max(times, default=first)
+            return first, last, tail.text
+        return first, *self._last_time(time_column, first)
+
+    def _last_time(self, time_column: int, first: int) -> tuple[int, str]:
+        """Time of the last complete row of a plain file, and what is wrong after it."""
+        with self.path.open("rb") as file:
+            size = file.seek(0, SEEK_END)
+            file.seek(max(size - TAIL_BYTES, 0))
+            *lines, rest = file.read().split(b"\n")
+        text = f"{self.path}: the last row is torn (no line end); left out" if rest else ""
+        for line in reversed(lines[1:]):
+            fields = line.decode(errors="replace").rstrip("\r").split(",")
+            field = fields[self.index[time_column]] if len(fields) == self.width else ""
+            if field.isdecimal():
+                return int(field), text
+            text = f"{self.path}: the last row is damaged; left out"
+        return first, text
 
 
 def _lines(path: Path, tail: Tail) -> Iterator[str]:

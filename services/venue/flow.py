@@ -20,9 +20,9 @@ from random import Random
 from services.venue.book import Fill, Ladder, Level, Order, OrderBook, Sign, grid_step
 from services.venue.calibration import CoinModel
 
-REQUOTE_SHARE = 0.5
+REQUOTE_SHARE = 0.6
 """Of the measured touch changes: caused by requotes; adds and cancels give the rest."""
-CHURN_SHARE = 1.1
+CHURN_SHARE = 1.4
 AT_TOUCH = 0.35
 PICK_OFF = 0.1
 PICKED_OFF_SHARE = 0.12
