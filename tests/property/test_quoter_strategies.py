@@ -3,7 +3,7 @@
 from decimal import Decimal as D
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.quoter.config import QuoterConfig
@@ -69,6 +69,7 @@ def answer(market, strategy, position=None, bid_permit=PERMITS[0], ask_permit=PE
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+@settings(max_examples=200, deadline=None)
 @given(market=markets(), permits=st.tuples(st.sampled_from(PERMITS), st.sampled_from(PERMITS)))
 def test_every_order_is_one_the_venue_and_our_caps_allow(strategy, market, permits):
     bid, ask, sz_decimals, config, position = market
@@ -92,6 +93,7 @@ def test_every_order_is_one_the_venue_and_our_caps_allow(strategy, market, permi
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+@settings(max_examples=200, deadline=None)
 @given(market=markets(), permits=st.tuples(st.sampled_from(PERMITS), st.sampled_from(PERMITS)))
 def test_a_side_is_empty_exactly_when_it_has_a_reason(strategy, market, permits):
     target = answer(market, strategy, None, *permits)
@@ -100,6 +102,7 @@ def test_a_side_is_empty_exactly_when_it_has_a_reason(strategy, market, permits)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+@settings(max_examples=200, deadline=None)
 @given(market=markets(), loads=st.tuples(st.floats(-1, 1), st.floats(-1, 1)))
 def test_more_inventory_never_raises_a_price(strategy, market, loads):
     """Long: less eager to buy, cheaper to sell; the same level is compared at both inventories."""
@@ -113,6 +116,7 @@ def test_more_inventory_never_raises_a_price(strategy, market, loads):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+@settings(max_examples=200, deadline=None)
 @given(
     mid=st.floats(1e-3, 1e5),
     inventory=st.floats(-400, 400),
@@ -133,11 +137,13 @@ def test_skew_is_symmetric(strategy, mid, inventory, multiplier, gain, base):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+@settings(max_examples=200, deadline=None)
 @given(market=markets())
 def test_the_same_inputs_give_the_same_answer(strategy, market):
     assert answer(market, strategy) == answer(market, strategy)
 
 
+@settings(max_examples=200, deadline=None)
 @given(steps_ms=st.lists(st.integers(0, 4000), max_size=40))
 def test_time_alone_never_adds_an_order(steps_ms):
     """Without news quotes may only be withdrawn or widened: leases and books run out by themselves."""

@@ -3,7 +3,7 @@
 from decimal import Decimal as D
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.funding import AR1_MIN_HOURS, CAP_1H_FRAC, ar1, expected_rate_1h, hl_rate, payment
@@ -34,12 +34,14 @@ def test_recent_hours_weigh_more_before_two_days_are_known():
     assert expected_rate_1h([0.0] * 8 + [1e-4] * 8) == pytest.approx(1e-4 * 2 / 3, rel=1e-6)
 
 
+@settings(max_examples=200, deadline=None)
 @given(st.lists(rates, min_size=1, max_size=3 * AR1_MIN_HOURS))
 def test_a_forecast_stays_near_what_has_been_seen(history):
     spread = max(history) - min(history)
     assert min(history) - spread - 1e-12 <= expected_rate_1h(history) <= max(history) + spread + 1e-12
 
 
+@settings(max_examples=200, deadline=None)
 @given(st.lists(rates, min_size=3, max_size=100))
 def test_cumulative_forecasts_are_sums_of_single_ones(history):
     horizons = tuple(range(1, 25))
