@@ -88,6 +88,7 @@ def approve(now_ms: float, order: NewOrder, around: Surroundings) -> Approved | 
         _not_allowed(now_ms, order, around)
         or book_fault(now_ms, around.book, around.newest_epoch)
         or _off_grid(order, around.meta)
+        or _beyond_position(order, around)
         or _wrong_amount(order, around)
         or would_cross(order.side, order.px, around.book)
     )
@@ -101,14 +102,18 @@ def _not_allowed(now_ms: float, order: NewOrder, around: Surroundings) -> Reason
     fault = lease_fault(now_ms, lease, order.side)
     if fault or lease is None:
         return fault
-    if lease.coin != order.coin:
+    return None if lease.coin == order.coin else Reason.NO_LEASE
+
+
+def _beyond_position(order: NewOrder, around: Surroundings) -> Reason | None:
+    """Where only reducing is allowed: no more than the position less what already rests to reduce it."""
+    if around.lease is None:
         return Reason.NO_LEASE
-    permit = lease.bid if order.side == "bid" else lease.ask
-    if permit.allow == "reduce":
-        free_sz = reducible_sz(around.position_sz, order.side) - around.resting_sz
-        if order.sz > free_sz:
-            return permit.reason or Reason.REDUCE_ONLY
-    return None
+    permit = around.lease.bid if order.side == "bid" else around.lease.ask
+    if permit.allow == "quote":
+        return None
+    free_sz = reducible_sz(around.position_sz, order.side) - around.resting_sz
+    return None if order.sz <= free_sz else permit.reason or Reason.REDUCE_ONLY
 
 
 def _off_grid(order: NewOrder, meta: CoinMeta | None) -> Reason | None:
