@@ -131,7 +131,7 @@ class Day:
                 writer.write(_ordered(rows) if in_order else self._by_hour(rows, end))
                 quarantine.finish()
         except BaseException:
-            writer.__exit__()
+            writer.discard()
             raise
         return writer, quarantine.lines
 

@@ -143,6 +143,10 @@ class Writer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.discard()
+
+    def discard(self) -> None:
+        """Close and remove the temporary file; nothing to do after `finish`."""
         with suppress(OSError):  # closing writes the footer; the error that led here is the one to report
             self._writer.close()
         self.temporary.unlink(missing_ok=True)
