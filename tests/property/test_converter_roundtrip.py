@@ -120,7 +120,7 @@ def texts(family: Family, path: Path) -> Counter[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("piece_bytes", [60, 4096])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=family_and_lines(), late=st.booleans())
 def test_every_row_comes_back(piece_bytes: int, data: tuple[Family, list[str]], late: bool) -> None:
     family, lines = data
