@@ -43,6 +43,7 @@ STUCK_AFTER_S = 30
 """A loop that does not turn for so long dumps its stack and ends the process; the supervisor restarts it."""
 FRESH_INPUT_S = 15
 _RECONNECT_S = 0.5
+_CANCEL_AGAIN_S = 0.2
 _HALT_POLL_S = 0.25
 _RECLAIM_EVERY_S = 30
 
@@ -135,9 +136,7 @@ class Runtime:
                         self._error = self._error or error
                         self._stop.set()
         finally:
-            for task in [stopper, *tasks]:
-                task.cancel()
-            await asyncio.gather(stopper, *tasks, return_exceptions=True)
+            await _end_tasks([stopper, *tasks])
 
     async def _begin(self) -> None:
         bus = self.bus
@@ -395,6 +394,17 @@ class Runtime:
                 await self._stop.wait()
         except TimeoutError:
             return
+
+
+async def _end_tasks(tasks: Sequence["asyncio.Task[Any]"]) -> None:
+    """Cancel until all have ended: `asyncio.wait_for` of Python 3.11, on which the Redis client sends, loses a
+    cancellation that comes in the moment in which it is done."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _InLoop(Collector):
