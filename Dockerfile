@@ -16,7 +16,8 @@ COPY shared shared
 COPY services services
 COPY scripts scripts
 COPY market_maker market_maker
-RUN python -m compileall -q /app
+# /run/mm becomes a tmpfs; after a restart the engine gives it the mode that the image's own folder has.
+RUN python -m compileall -q /app && mkdir -m 1777 /run/mm
 USER 10001:10001
 ENTRYPOINT ["/app/scripts/with_bus.sh"]
 CMD ["python", "-m", "services", "--help"]

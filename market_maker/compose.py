@@ -6,6 +6,7 @@ this start for every service, and the TOML file where there is one.
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ _OF_THE_FILE = {
     "MM_UID", "MM_GID", "MM_REDIS_PORT", "MM_VENUE_PORT",
 }  # fmt: skip
 """Paths and addresses inside the containers are the compose file's business."""
+_TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 RECORDING_INSIDE = "/recording"
 CONFIG_INSIDE = "/app/market_maker.toml"
 
@@ -101,7 +103,7 @@ def start(checked: Checked, run_id: str) -> Iterator[str]:
 
 def _words_of_prepare(checked: Checked, run_dir: Path) -> list[str]:
     prepared = _run(command(checked, run_dir, "logs", "--no-log-prefix", "--tail", "3", "prepare"))
-    return [line for line in prepared.splitlines() if line.strip()]
+    return [line for line in _TERMINAL_CODES.sub("", prepared).splitlines() if line.strip()]
 
 
 def running(run_dir: Path) -> list[str]:

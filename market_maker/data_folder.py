@@ -35,9 +35,9 @@ def claim(data_dir: Path, venue: str) -> str | None:
         fresh.write_text(f"{venue}\n")
         fresh.replace(data_dir / MARKER)
     brought_back = _bring_back(data_dir / SHELF / venue, data_dir)
-    parts = [f"{before} data moved to {data_dir / SHELF / before}"] if put_away else []
+    parts = [f"{before} data moved to {data_dir.name}/{SHELF}/{before}/"] if put_away else []
     parts += [f"{venue} data brought back"] if brought_back else []
-    return f"{data_dir}/ now holds venue {venue}: {', '.join(parts)}" if parts else None
+    return f"{data_dir.name}/ now holds venue {venue}: {', '.join(parts)}" if parts else None
 
 
 def _put_away(data_dir: Path, shelf: Path) -> bool:

@@ -224,7 +224,7 @@ async def _for_a_while(session: Session, watch: Watch, duration_s: float, say: S
         while monotonic_s() < end_s:
             snapshot = await _look(bus, session)
             if snapshot is not None:
-                watch.take(snapshot, _memory(session))
+                watch.take(snapshot, _memory(session, snapshot))
                 if monotonic_s() >= next_line_s:
                     say(progress_line(snapshot, end_s - monotonic_s()))
                     next_line_s += PROGRESS_EVERY_S
@@ -244,9 +244,10 @@ def progress_line(snapshot: Snapshot, left_s: float) -> str:
     )
 
 
-def _memory(session: Session) -> dict[str, float]:
+def _memory(session: Session, snapshot: Snapshot) -> dict[str, float]:
+    """What the system says of our processes; containers say it themselves, in their heartbeats."""
     if session.record.deployment == "docker":
-        return {}
+        return {name: beat.rss_mb for name, beat in snapshot.heartbeats.items()}
     state = read_supervisor(session.run_dir)
     return memory_of(state) if state else {}
 
