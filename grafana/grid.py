@@ -108,11 +108,11 @@ def summary() -> list[Any]:
                ("max(mm_halted)", ""), "none", mapped=halted),
         number((6, 0, 3, 4), "Session PnL", "Realised + unrealised - fees + funding since the session began.",
                ("mm_session_pnl_usd", ""), "currencyUSD", colours=GAIN, decimals=2, history=True),
-        number((9, 0, 3, 4), "Fees paid", "Fees of all coins; a negative number is a rebate.",
+        number((9, 0, 3, 4), "Fees paid", "Fees in the ledgers of all coins; a negative number is a rebate.",
                ("sum(mm_fees_usd)", ""), "currencyUSD", decimals=2),
-        number((12, 0, 3, 4), "Volume", "Value of all our fills.", ("sum(mm_fill_usd_total)", ""), "prefix:$",
-               decimals=0),
-        number((15, 0, 3, 4), "Fills", "Fills of all coins, partial ones included.",
+        number((12, 0, 3, 4), "Volume", "Value of all fills in the ledgers.",
+               ("sum(mm_fill_usd_total)", ""), "prefix:$", decimals=0),
+        number((15, 0, 3, 4), "Fills", "Fills in the ledgers of all coins, partial ones included.",
                ("sum(mm_orders_filled_total)", ""), "none", decimals=0),
         number((18, 0, 3, 4), "Quoting both sides", "Coins with an order on the bid and one on the ask.",
                (two_sided, ""), "none", decimals=0, history=True),
@@ -136,13 +136,13 @@ def money(y: int) -> list[Any]:
     ]
     given_back = f"sum by (asset) (mm_peak_pnl{COIN}) - sum by (asset) (mm_daily_pnl{COIN})"
     return [
-        lines((0, y, 12, 10), "PnL by coin", "Session PnL of each coin, net of fees and funding.",
+        lines((0, y, 12, 10), "PnL by coin", "PnL in the ledger of each coin, net of fees and funding.",
               [(by_coin("mm_daily_pnl"), "{{asset}}")], "currencyUSD", beside=True, decimals=2),
         lines((12, y, 12, 10), "Position by coin", "Signed position at the mid; + is long.",
               [(POSITION_USD, "{{asset}}")], "currencyUSD", beside=True, decimals=2),
         lines((0, y + 10, 12, 9), "Where the PnL comes from", "Parts of the PnL of all coins; fees as a loss.",
               parts, "currencyUSD", decimals=2),
-        lines((12, y + 10, 12, 9), "Given back from the peak", "Highest session PnL of a coin minus its PnL now.",
+        lines((12, y + 10, 12, 9), "Given back from the peak", "Highest PnL in this session less the PnL now.",
               [(given_back, "{{asset}}")], "currencyUSD", beside=True, low=0, decimals=2),
     ]  # fmt: skip
 

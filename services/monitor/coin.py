@@ -34,7 +34,7 @@ class Coin:
         self.target: TargetQuotes | None = None
         self.lease: RiskLease | None = None
         self.status: CoinStatus | None = None
-        self.peak_pnl_usd = 0.0
+        self.peak_pnl_usd: float | None = None
         self.noquote_s: defaultdict[tuple[Side, str], float] = defaultdict(float)
         self.rejected: Counter[str] = Counter()
         self.volatility = Volatility()
@@ -72,7 +72,8 @@ class Coin:
                 if reason is not None:
                     self.noquote_s[side, reason] += step_s
         self.status = status
-        self.peak_pnl_usd = max(0.0 if new_session else self.peak_pnl_usd, self.pnl_usd)
+        known = None if new_session else self.peak_pnl_usd
+        self.peak_pnl_usd = self.pnl_usd if known is None else max(known, self.pnl_usd)
 
     def tick(self, now_ms: int) -> None:
         self.markouts.resolve(now_ms - _RESOLVE_AFTER_MS, self.book)

@@ -50,7 +50,7 @@ _OF_COIN: dict[str, Callable[[Coin], float | None]] = {
     "mm_daily_pnl": lambda coin: None if coin.status is None else coin.pnl_usd,
     "mm_realized_pnl": _ledger(lambda line: line.realized_usd),
     "mm_unrealized_pnl": _ledger(lambda line: line.unrealized_usd),
-    "mm_peak_pnl": lambda coin: None if coin.status is None else coin.peak_pnl_usd,
+    "mm_peak_pnl": lambda coin: coin.peak_pnl_usd,
     "mm_fees_usd": _ledger(lambda line: line.fees_usd),
     "mm_funding_usd": _ledger(lambda line: line.funding_usd),
     "mm_fill_usd_total": _ledger(lambda line: line.volume_usd),
@@ -156,7 +156,7 @@ class GridCollector(Collector):
         yield "mm_account_value_usd", (), equity_usd
         yield "mm_live", (), float(account.mode == "live")
         for coin in self._core.coins.values():
-            if coin.status is not None:
+            if coin.peak_pnl_usd is not None:
                 lost_usd = coin.peak_pnl_usd - coin.pnl_usd
                 yield "mm_drawdown_pct", (coin.name,), lost_usd / equity_usd if equity_usd > 0 else 1.0
 

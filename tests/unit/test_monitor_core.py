@@ -1,0 +1,179 @@
+"""The monitor's state: entries count once, reasons are summed up, silence is noticed."""
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from services.monitor.config import MonitorConfig
+from services.monitor.core import Monitor, Recent, RedisMemory, Show, halt_code
+from shared import messages as m
+from shared.service import Tick
+from tests.fixtures.make import book, fill
+
+
+def monitor(*coins: str) -> Monitor:
+    core = Monitor(MonitorConfig())
+    metas = tuple(m.CoinMeta(coin=coin, sz_decimals=2, max_leverage=5) for coin in coins or ("BTC",))
+    assert list(core.step(0, m.Universe(coins=metas, time_ms=0))) == []
+    return core
+
+
+def beat(service: str = "quoter", time_ms: int = 1_000) -> m.Heartbeat:
+    return m.Heartbeat(
+        service=service, time_ms=time_ms, started_ms=0, pid=1, handled_total=0, skipped_total=0, lost_total=0,
+        rss_mb=1.0,
+    )  # fmt: skip
+
+
+def line(coin: str = "BTC", **changes) -> m.CoinStatus:
+    plain = m.CoinStatus(
+        coin=coin, position_sz=Decimal(1), mark_px=Decimal(100), realized_usd=Decimal(0),
+        unrealized_usd=Decimal(0), fees_usd=Decimal(0), funding_usd=Decimal(0), volume_usd=Decimal(0), fills=0,
+        orders_placed=0, orders_canceled=0, orders_rejected=0, resting_bids=1, resting_asks=1,
+    )  # fmt: skip
+    return msgspec.structs.replace(plain, **changes)
+
+
+def status(time_ms: int, *lines: m.CoinStatus, session_start_ms: int = 0) -> m.AccountStatus:
+    return m.AccountStatus(
+        time_ms=time_ms, mode="shadow", session_start_ms=session_start_ms, day_start_ms=0,
+        starting_balance_usd=Decimal(1000), pnl_usd=Decimal(0), day_pnl_usd=Decimal(0), peak_pnl_usd=Decimal(0),
+        fees_usd=Decimal(0), funding_usd=Decimal(0), volume_usd=Decimal(0), fills=0, coins=lines,
+    )  # fmt: skip
+
+
+def event(**changes) -> m.Event:
+    return msgspec.structs.replace(m.Event(service="guard", tag="", text="x", time_ms=1), **changes)
+
+
+def test_events_of_others_are_shown_once_and_its_own_never():
+    core = monitor()
+    assert list(core.step(0, event())) == [Show(event())]
+    assert list(core.step(0, event())) == []
+    assert list(core.step(0, event(time_ms=2))) == [Show(event(time_ms=2))]
+    assert list(core.step(0, event(service="monitor"))) == []
+
+
+def test_stall_panics_and_conversions_are_read_from_their_events():
+    core = monitor()
+    panic = event(text="🚨 STALL PANIC: cancel_all.")
+    for item in (panic, panic, event(service="converter", tag="CONVERTER", fields={"success_ms": 77})):
+        list(core.step(0, item))
+    assert (core.stall_panics, core.converted_ms) == (1, 77)
+
+
+def test_a_silent_service_is_named_once_and_so_is_its_return():
+    core = monitor()
+    core.step(1_000, beat(time_ms=1_000))
+    assert list(core.step(11_000, Tick())) == []
+    [silent] = core.step(11_001, Tick())
+    assert (silent.level, silent.tag, silent.text) == ("warning", "MONITOR", "quoter silent for 10 s")
+    assert list(core.step(12_000, Tick())) == []
+    core.step(13_000, beat(time_ms=13_000))
+    assert [item.text for item in core.step(13_100, Tick())] == ["quoter is back"]
+
+
+def test_an_old_heartbeat_read_again_does_not_make_a_service_older():
+    core = monitor()
+    core.step(0, beat(time_ms=5_000))
+    core.step(0, beat(time_ms=4_000))
+    assert core.heartbeats["quoter"].time_ms == 5_000
+
+
+def test_time_without_a_quote_goes_to_the_reason_that_was_shown():
+    core, coin = monitor(), "BTC"
+    blocked = line(resting_bids=0, bid_reason=m.Reason.STALE_BOOK)
+    core.step(0, status(1_000, blocked))
+    core.step(0, status(2_500, line()))
+    core.step(0, status(3_500, line()))
+    assert dict(core.coins[coin].noquote_s) == {("bid", "stale_book"): 1.5}
+
+
+def test_silence_of_the_executor_and_repeated_statuses_are_nobodys_time():
+    core = monitor()
+    blocked = line(resting_bids=0, bid_reason=m.Reason.HALTED)
+    core.step(0, status(1_000, blocked))
+    core.step(0, status(1_000, blocked))
+    core.step(0, status(61_000, blocked))
+    assert not core.coins["BTC"].noquote_s
+
+
+def test_statuses_restored_from_an_earlier_life_are_not_summed_up_again():
+    core = monitor()
+    blocked = line(resting_bids=0, bid_reason=m.Reason.HALTED)
+    core.restore(0, status(1_000, blocked))
+    core.restore(0, status(2_000, blocked))
+    assert not core.coins["BTC"].noquote_s
+    core.step(0, status(3_000, blocked))
+    assert dict(core.coins["BTC"].noquote_s) == {("bid", "halted"): 1.0}
+
+
+def test_the_quoters_reason_stands_where_the_executor_has_none():
+    core = monitor()
+    target = m.TargetQuotes(
+        coin="BTC", source_ms=0, computed_ms=0, mid_px=1, half_spread_bps=1, shift_bps=0, multiplier=1,
+        regime="calm", bid_reason=m.Reason.MAX_INVENTORY,
+    )  # fmt: skip
+    core.step(0, target)
+    core.step(0, status(1_000, line(resting_bids=0, resting_asks=0)))
+    coin = core.coins["BTC"]
+    assert (coin.blocked("bid"), coin.blocked("ask")) == ("max_inventory", None)
+
+
+def test_peak_begins_with_each_session_not_at_the_losses_of_the_last():
+    core = monitor()
+    core.step(0, status(1_000, line(realized_usd=Decimal(-20))))
+    core.step(0, status(2_000, line(realized_usd=Decimal(-15))))
+    core.step(0, status(3_000, line(realized_usd=Decimal(-18))))
+    assert core.coins["BTC"].peak_pnl_usd == -15
+    core.step(0, status(4_000, line(realized_usd=Decimal(-18)), session_start_ms=4_000))
+    assert core.coins["BTC"].peak_pnl_usd == -18
+
+
+def test_rejections_are_counted_by_known_reasons_once_per_order():
+    core = monitor()
+    order = m.OrderUpdate(
+        coin="BTC", cloid="0x1", side="bid", level=1, px=Decimal(1), sz=Decimal(1), filled_sz=Decimal(0),
+        status="rejected", reason="would_cross", time_ms=1,
+    )  # fmt: skip
+    foreign = msgspec.structs.replace(order, cloid="0x2", reason="Order 0x2 was refused because of 7")
+    placed = msgspec.structs.replace(order, cloid="0x3", status="open")
+    for item in (order, order, foreign, placed):
+        core.step(0, item)
+    assert core.coins["BTC"].rejected == {"would_cross": 1, "other": 1}
+
+
+def test_a_coin_that_leaves_the_universe_is_forgotten_and_the_others_stay():
+    core = monitor("BTC", "ETH")
+    core.step(0, book("ETH"))
+    core.step(0, m.Universe(coins=(m.CoinMeta(coin="ETH", sz_decimals=2, max_leverage=5),), time_ms=1))
+    core.step(0, book("BTC"))
+    core.step(0, fill("BTC"))
+    assert list(core.coins) == ["ETH"] and core.coins["ETH"].book is not None
+
+
+@pytest.mark.parametrize(
+    ("who", "reason", "code"),
+    [
+        ("guard", "Daily drawdown 5.12% >= cap 5.00%", "daily_drawdown"),
+        ("executor", "position is not the sum of the fills", "invariant"),
+        ("alice", "drawdown looks bad", "operator"),
+    ],
+)
+def test_halt_label_is_one_of_a_few_words(who, reason, code):
+    assert halt_code(m.HaltState(halted=True, who=who, reason=reason)) == code
+    assert halt_code(m.HaltState(halted=False)) == "none"
+
+
+def test_memory_without_a_limit_is_unknown_not_zero():
+    core = monitor()
+    core.step(0, RedisMemory(0.4))
+    assert core.redis_memory_ratio == 0.4
+    core.step(0, RedisMemory(0.0))
+    assert core.redis_memory_ratio is None
+
+
+def test_memory_of_seen_keys_is_bounded():
+    recent = Recent(capacity=2)
+    assert [recent.is_new(key) for key in ("a", "b", "a", "c", "b", "a")] == [True, True, False, True, False, True]

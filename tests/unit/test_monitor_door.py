@@ -1,0 +1,50 @@
+"""The combined log: everyone's lines as they render them, colour for people only."""
+
+import io
+
+import pytest
+
+from services.monitor.config import MonitorConfig
+from services.monitor.core import Show
+from services.monitor.door import MonitorDoor
+from shared.log import render
+from shared.messages import Event
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def event(level: str = "info", text: str = "BTC bid L1 @ 68020.5") -> Event:
+    return Event(service="executor", level=level, tag="SHADOW FILL", coin="BTC", text=text, time_ms=1)
+
+
+async def shown(out: io.StringIO, *events: Event, **settings: str) -> str:
+    await MonitorDoor(MonitorConfig(**settings), out).apply([Show(item) for item in events])
+    return out.getvalue()
+
+
+async def test_lines_are_the_rendering_of_the_events_in_order():
+    assert await shown(io.StringIO(), event(), event("error", "x")) == (
+        "1970-01-01T00:00:00.001Z INFO    executor BTC [SHADOW FILL] BTC bid L1 @ 68020.5\n"
+        "1970-01-01T00:00:00.001Z ERROR   executor BTC [SHADOW FILL] x\n"
+    )
+
+
+@pytest.mark.parametrize(("threshold", "lines"), [("debug", 2), ("info", 1), ("warning", 0)])
+async def test_the_threshold_is_the_operators(threshold, lines):
+    text = await shown(io.StringIO(), event("debug"), event("info"), log_level=threshold)
+    assert len(text.splitlines()) == lines
+
+
+async def test_colour_on_a_terminal_for_what_needs_attention():
+    text = await shown(Terminal(), event("info"), event("warning"), event("error"))
+    calm, warning, error = text.splitlines()
+    assert calm == render(event("info"))
+    assert warning == f"\033[33m{render(event('warning'))}\033[0m"
+    assert error == f"\033[31m{render(event('error'))}\033[0m"
+
+
+async def test_machines_get_json_without_colour():
+    assert await shown(Terminal(), event("error"), log_format="json") == render(event("error"), "json") + "\n"
