@@ -1,14 +1,17 @@
 """The venue's own frames, as they were recorded, through the ingestor."""
 
 import gzip
+from itertools import islice
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from services.ingestor.config import IngestorConfig
 from services.ingestor.core import Ingestor
-from services.ingestor.inputs import Connected, FrameReceived, UniverseLoaded
-from shared.hyperliquid.wire import Ctx, Meta
+from services.ingestor.inputs import Connected, EventReceived, FrameReceived, UniverseLoaded
+from services.venue.replay import open_recording
+from shared.hyperliquid.wire import Bbo, Ctx, Meta
 from shared.messages import Book, CoinMeta, Depth, Message, Reconnected, Trades, Universe
 
 
@@ -66,3 +69,30 @@ def test_the_real_universe_gives_the_thirty_coins_of_most_volume(recordings: Pat
     coins = [coin.coin for coin in universe.coins]
     assert len(coins) == 30
     assert coins == [coin for coin in named.split() if coin in coins]
+
+
+@pytest.mark.parametrize("name", ["hl-20250904-4coins-a", "hl-20250903-4coins"])
+def test_real_minutes_of_four_coins_are_used_completely(recordings: Path, name: str) -> None:
+    recording = open_recording(recordings / name)
+    core = Ingestor(IngestorConfig())
+    core.step(recording.start_ms, Universe(coins=recording.coins, time_ms=recording.start_ms))
+    list(core.step(recording.start_ms, Connected()))
+    touch: dict[str, Bbo] = {}
+    books = compared = 0
+    for time_ms, event in islice(recording.events(), 8000):
+        if isinstance(event, Bbo):
+            touch[event.coin] = event
+        for output in core.step(time_ms, EventReceived(event, float(time_ms))):
+            if not isinstance(output, Book):
+                continue
+            books += 1
+            assert output.bids[0].px < output.asks[0].px
+            newest = touch.get(output.coin)
+            if newest is not None and newest.time == output.time_ms:
+                compared += 1
+                bid, ask = newest.bbo
+                assert bid is not None and ask is not None
+                assert (output.bids[0].px, output.bids[0].sz) == (bid.px, bid.sz)
+                assert (output.asks[0].px, output.asks[0].sz) == (ask.px, ask.sz)
+    assert books > 1000 and compared > 1000
+    assert sum(core.refused.values()) == 0
