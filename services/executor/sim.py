@@ -3,7 +3,7 @@
 Rules, for a bid at P (asks mirrored):
  1. A print at P first uses up the queue ahead, then fills us; partial fills are real.
  2. A print below P fills us (price priority), never for more than the print itself.
- 3. A later best ask at or below P fills us completely.
+ 3. A later best ask at or below P fills us completely (`sim_touch_fills`).
  4. A displayed decrease that prints do not explain is cancels (`queue_models`).
  5. Public books of the past do not contain our orders.
  6. A better price than the touch has nothing ahead; every new order starts at the back.
@@ -215,7 +215,8 @@ class SimExchange:
             queue, new = order.queue, order.new
             if queue is None or book.time_ms <= order.anchor_ms:
                 continue
-            if queue.fills_when_touched and would_cross(new.side, new.px, book):
+            touched = self._config.sim_touch_fills and queue.fills_when_touched
+            if touched and would_cross(new.side, new.px, book):
                 cause = f"touch-{book.time_ms}"
                 reports.append(self._fill(market, order, order.remaining, cause, book.time_ms))
             else:

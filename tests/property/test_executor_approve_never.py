@@ -100,7 +100,7 @@ def orders(draw):
     )
 
 
-@settings(max_examples=1000)
+@settings(max_examples=400)
 @given(orders(), places())
 def test_whatever_is_approved_breaks_no_rule(order, around):
     verdict = approve(NOW_MS, order, around)

@@ -54,6 +54,14 @@ def test_rule_3_an_ask_at_our_bid_fills_completely():
     assert world.fills[0].mid_px == Decimal("100.00")
 
 
+def test_rule_3_can_be_left_to_the_next_print():
+    world = World(sim_touch_fills=False).rest([TOUCH])
+    world.book(bids=[("99.97", "10"), ("99.96", "10")], asks=[("99.99", "0.1")])
+    assert sizes(world) == []
+    world.trades(("99.97", "0.50", "A"))
+    assert sizes(world) == ["0.50"]
+
+
 def test_rule_4_cancels_shorten_the_queue_and_the_display_bounds_it():
     world = World(sim_cancel_power=1.0).rest([TOUCH])
     show(world, "30")
