@@ -11,7 +11,7 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHON
     MM_DATA_DIR=/app/data MM_RUN_DIR=/run/mm MM_METRICS_HOST=0.0.0.0
 WORKDIR /app
 COPY --from=build /opt/venv /opt/venv
-COPY redis redis
+COPY config config
 COPY shared shared
 COPY services services
 COPY scripts scripts

@@ -332,11 +332,11 @@ def main() -> int:
     command = typer.main.get_command(app)
     os.chdir(PROJECT)
     try:
-        return int(command.main(prog_name="market_maker", standalone_mode=False) or 0)
+        return int(command.main(sys.argv[1:] or ["--help"], prog_name="market_maker", standalone_mode=False) or 0)
     except typer.Exit as ending:
         return ending.exit_code
     except typer.TyperException as error:
-        print(f"error: {error.format_message()}; see --help", file=sys.stderr)
+        print(f"error: {error.format_message().rstrip('.')}; see --help", file=sys.stderr)
         return CONFIGURATION
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -50,10 +50,14 @@ class Session:
     def run_dir(self) -> Path:
         return self.checked.launcher.run_dir
 
-    def problem(self) -> str | None:
-        if self.supervisor is None:
-            return None
-        return local.problem(self.run_dir, self.checked.launcher.log_dir, self.record.run_id, self.supervisor)
+    def require_healthy(self) -> None:
+        """
+        Raises:
+            MarketMakerError: the start failed for good.
+        """
+        if self.supervisor is not None:
+            log_dir = self.checked.launcher.log_dir
+            local.require_healthy(self.run_dir, log_dir, self.record.run_id, self.supervisor)
 
 
 def launch(options: Options) -> int:
@@ -206,9 +210,7 @@ async def _look(bus: RedisBus, session: Session) -> Snapshot | None:
     Raises:
         MarketMakerError: the start failed for good.
     """
-    problem = session.problem()
-    if problem:
-        raise MarketMakerError(problem)
+    session.require_healthy()
     try:
         return await look(bus, wall_ms())
     except BusError:

@@ -16,11 +16,13 @@ from market_maker.deployment import read_supervisor, supervisor_pid, with_user
 from market_maker.options import Checked
 from market_maker.plan import Plan, Process, Ready
 from market_maker.preflight import require_free_port
+from market_maker.supervisor import CONFIGURATION_ERROR
 from shared.clock import monotonic_s
 from shared.errors import ConfigError, MarketMakerError
 
 STOP_WITHIN_S = 90.0
 """Above the sum of all graces."""
+LEFTOVERS_WITHIN_S = 5.0
 SECRETS = ("HL_PRIVATE_KEY", "HYPERLIQUID_PRIVATE_KEY", "HL_PRIVATE_KEY_FILE")
 """No process of a shadow run sees a key."""
 EXECUTOR_GRACE_S, GRACE_S = 30.0, 10.0
@@ -144,15 +146,18 @@ def _spawn(plan: Plan, log: int) -> "subprocess.Popen[bytes]":
     return supervisor
 
 
-def problem(run_dir: Path, log_dir: Path, run_id: str, supervisor: "subprocess.Popen[bytes]") -> str | None:
-    """Why the start failed; None while all is well."""
+def require_healthy(run_dir: Path, log_dir: Path, run_id: str, supervisor: "subprocess.Popen[bytes]") -> None:
+    """
+    Raises:
+        ConfigError: a service refuses its settings.
+        MarketMakerError: the start failed for another reason.
+    """
     state = read_supervisor(run_dir)
     if state is not None and state.run_id == run_id and state.error:
-        return state.error
+        raise (ConfigError if state.exit_code == CONFIGURATION_ERROR else MarketMakerError)(state.error)
     if supervisor.poll() is not None:
-        words = logfiles.last_lines(log_dir / "supervisor.log", 1)
-        return f"the supervisor ended with exit code {supervisor.returncode}: {''.join(words)}"
-    return None
+        words = "".join(logfiles.last_lines(log_dir / "supervisor.log", 1))
+        raise MarketMakerError(f"the supervisor ended with exit code {supervisor.returncode}: {words}")
 
 
 def stop(run_dir: Path) -> Iterator[str]:
@@ -169,16 +174,20 @@ def stop(run_dir: Path) -> Iterator[str]:
     deadline_s = monotonic_s() + STOP_WITHIN_S
     while supervisor_pid(run_dir) is not None and monotonic_s() < deadline_s:
         time.sleep(0.1)
-    if _group_exists(pid):
+    if not _gone(pid):
         yield "Not everything stopped in time: killing what is left of the process group."
         os.killpg(pid, signal.SIGKILL)
-        deadline_s = monotonic_s() + 5
-        while _group_exists(pid) and monotonic_s() < deadline_s:
-            time.sleep(0.1)
-    if _group_exists(pid):
+    if not _gone(pid):
         raise MarketMakerError(f"processes of group {pid} are still there; see `ps -g {pid}`")
     restarts = sum(child.restarts for child in state.children.values()) if state else 0
     yield f"Stopped: {len(state.children) if state else 0} processes, {restarts} restarts during the run."
+
+
+def _gone(group: int) -> bool:
+    deadline_s = monotonic_s() + LEFTOVERS_WITHIN_S
+    while _group_exists(group) and monotonic_s() < deadline_s:
+        time.sleep(0.05)
+    return not _group_exists(group)
 
 
 def _group_exists(group: int) -> bool:

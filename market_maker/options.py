@@ -93,7 +93,7 @@ def check(options: Options) -> Checked:
     services = tuple(load_service(name) for name in SERVICES)
     launcher = settings.load(LauncherConfig)
     settings.check_environment([LauncherConfig, *(service.config for service in services)])
-    configs = {service.name: settings.load(service.config) for service in services}
+    configs = {service.name: _load(service) for service in services}
     settings.load_assets()
     if not launcher.shadow_mode:
         raise ConfigError(
@@ -103,6 +103,14 @@ def check(options: Options) -> Checked:
     if launcher.venue == "replay":
         _check_recording(checked.venue.recording)
     return checked
+
+
+def _load(service: Service[Any]) -> settings.EngineConfig:
+    try:
+        config: settings.EngineConfig = settings.load(service.config)
+    except ConfigError as error:
+        raise ConfigError(f"settings of the {service.name}: {error}") from error
+    return config
 
 
 def _check_recording(folder: Path | None) -> None:

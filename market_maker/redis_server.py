@@ -14,7 +14,7 @@ from shutil import which
 from shared.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[1]
-SETTINGS = PROJECT / "redis" / "redis.conf"
+SETTINGS = PROJECT / "config" / "redis.conf"
 LONGEST_SOCKET_PATH = 100
 """The kernel's limit is 108 bytes on Linux and 104 on macOS."""
 

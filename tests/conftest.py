@@ -3,12 +3,14 @@
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import which
 
 import pytest
 import redis
+
+from shared.clock import monotonic_s
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "market-data"
 _SETTINGS = ("MM_", "HL_", "HYPERLIQUID_", "REDIS_URL")
@@ -26,6 +28,15 @@ def _no_settings_from_outside() -> Iterator[None]:
     for name in [name for name in os.environ if _is_setting(name)]:
         del os.environ[name]
     os.environ.update(saved)
+
+
+def wait_until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
+    """Wait for something real (a process, a file) to happen; fails the test when it does not."""
+    deadline_s = monotonic_s() + within_s
+    while not condition():
+        if monotonic_s() > deadline_s:
+            pytest.fail(f"did not happen within {within_s} s")
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="session")
@@ -55,24 +66,19 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = [binaries[0], "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no"]
     process = subprocess.Popen([*command, "--dir", str(folder)], stdout=subprocess.DEVNULL)
     try:
-        _wait_until_it_answers(socket, process)
+        wait_until(lambda: _answers(socket))
         yield f"unix://{socket}"
     finally:
         process.terminate()
         process.wait(timeout=10)
 
 
-def _wait_until_it_answers(socket: Path, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 10  # noqa: TID251 (waiting for a real process)
+def _answers(socket: Path) -> bool:
     with redis.Redis(unix_socket_path=str(socket)) as client:
-        while True:
-            try:
-                client.ping()
-                return
-            except redis.ConnectionError:
-                if process.poll() is not None or time.monotonic() > deadline:  # noqa: TID251
-                    raise
-                time.sleep(0.02)
+        try:
+            return bool(client.ping())
+        except redis.ConnectionError:
+            return False
 
 
 @pytest.fixture
