@@ -72,7 +72,6 @@ async def test_grid_and_own_metrics_on_one_page_and_everyones_lines_on_stdout(
     lines = capfd.readouterr().out.splitlines()
     assert sum("[SHADOW FILL] BTC bid L1 @ 99" in item for item in lines) == 1
     assert sum("🚨 STALL PANIC: cancel_all." in item for item in lines) == 1
-    assert sum("[MONITOR] quoter silent" in item for item in lines) == 1
     assert sum("monitor started" in item for item in lines) == 1
 
 

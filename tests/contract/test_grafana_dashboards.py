@@ -1,0 +1,196 @@
+"""The dashboards: as built, within the rules of the house, and answered by a real Prometheus.
+
+The history comes from the real monitor core fed with a made-up session, not from metric text.
+"""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+
+from grafana.build import BOARDS, FOLDER, render
+from grafana.grid import COLUMNS
+from shared.metrics import GRID, ServiceMetrics
+from tests.fixtures.monitor_session import write_history
+
+ROOT = Path(__file__).resolve().parents[2]
+RULES = sorted((ROOT / "prometheus" / "rules").glob("*.yml"))
+HISTORY_S, EVERY_S = 1200, 15
+EMPTY_WHEN_WELL = {
+    "absent(mm_kill_switch_triggered)": "asks whether the metric is missing",
+}
+"""Expressions that a healthy session answers with nothing, each with the reason."""
+
+
+def boards() -> list[dict]:
+    return [json.loads((FOLDER / name).read_text()) for name in BOARDS]
+
+
+def panels(board: dict) -> list[dict]:
+    return [panel for panel in board["panels"] if panel["type"] != "row"]
+
+
+def rules() -> list[dict]:
+    return [
+        rule for path in RULES for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]
+    ]
+
+
+def service_metrics() -> set[str]:
+    """Sample names that every process exposes about itself."""
+    registry = CollectorRegistry()
+    ServiceMetrics(registry)
+    suffixes = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
+    return {family.name + suffix for family in registry.collect() for suffix in suffixes[family.type]}
+
+
+def names_in(expression: str) -> set[str]:
+    return set(re.findall(r"(?<![\w:])mm_\w+", expression))
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_the_committed_file_is_what_the_code_builds(name):
+    assert (FOLDER / name).read_text() == render(name), "run: python -m grafana.build"
+
+
+@pytest.mark.parametrize("board", boards(), ids=list(BOARDS))
+def test_every_panel_keeps_the_rules_of_the_house(board):
+    assert board["uid"] and [v["type"] for v in board["templating"]["list"]][0] == "datasource"
+    ids = [panel["id"] for panel in board["panels"]]
+    assert len(ids) == len(set(ids))
+    taken: set[tuple[int, int]] = set()
+    for panel in board["panels"]:
+        place = panel["gridPos"]
+        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"])
+                 for y in range(place["y"], place["y"] + place["h"])}  # fmt: skip
+        assert not cells & taken and place["x"] + place["w"] <= 24, panel["title"]
+        taken |= cells
+    for panel in panels(board):
+        assert panel["title"] and panel["description"], panel["id"]
+        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+        assert panel["datasource"]["uid"] == "${datasource}", panel["title"]
+        for target in panel["targets"]:
+            assert not re.search(r"\b(rate|irate)\([^)]*\[\d", target["expr"]), "fixed window in rate()"
+            assert "topk" not in target["expr"] or target["instant"], "topk over a range draws everyone"
+
+
+def test_dashboards_and_rules_use_only_metrics_that_exist():
+    known = {metric.name for metric in GRID} | service_metrics()
+    expressions = [target["expr"] for board in boards() for panel in panels(board) for target in panel["targets"]]
+    used = set().union(*map(names_in, expressions + [rule["expr"] for rule in rules()]))
+    assert used - known == set()
+    assert {metric.name for metric in GRID} - used == {"mm_flow_imbalance"}, "the seeds' second name of mm_ofi"
+
+
+def test_provisioning_names_the_source_and_the_folder():
+    sources = yaml.safe_load((ROOT / "grafana/provisioning/datasources/prometheus.yml").read_text())
+    assert [(item["uid"], item["type"]) for item in sources["datasources"]] == [("prometheus", "prometheus")]
+    providers = yaml.safe_load((ROOT / "grafana/provisioning/dashboards/market_maker.yml").read_text())
+    assert [item["folder"] for item in providers["providers"]] == ["Market maker"]
+
+
+# ---- against a real Prometheus ----
+
+Ask = Callable[[str], list[dict]]
+
+
+def now() -> float:
+    return time.time()  # noqa: TID251 (a real server lives in real time)
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
+    """Instant queries to a Prometheus that holds the session's last twenty minutes and runs our rules."""
+    if shutil.which("prometheus") is None or shutil.which("promtool") is None:
+        pytest.skip("no prometheus on this machine")
+    folder = tmp_path_factory.mktemp("prometheus")
+    write_history(folder / "history.om", (int(now()) - HISTORY_S) * 1000, HISTORY_S, EVERY_S)
+    blocks = ["promtool", "tsdb", "create-blocks-from", "openmetrics", folder / "history.om", folder / "data"]
+    subprocess.run(blocks, check=True, capture_output=True, timeout=60)
+    config = {"global": {"evaluation_interval": "1s"}, "rule_files": [str(path) for path in RULES]}
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    command = [
+        "prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
+        f"--web.listen-address={address}",
+    ]  # fmt: skip
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def query(expression: str) -> list[dict]:
+        parameters = urllib.parse.urlencode({"query": expression})
+        with urllib.request.urlopen(f"http://{address}/api/v1/query?{parameters}", timeout=10) as answer:
+            body = json.load(answer)
+        assert body["status"] == "success", body
+        return body["data"]["result"]
+
+    try:
+        _wait_for(lambda: query("job:mm_quote_cycle_seconds:p99_5m"), server, folder / "log")
+        yield query
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def _wait_for(recorded: Callable[[], list[dict]], server: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Until the recording rules have been evaluated; they look at the present only."""
+    deadline = now() + 30
+    while True:
+        try:
+            if recorded():
+                return
+        except OSError:
+            assert server.poll() is None, log.read_text()
+        assert now() < deadline, log.read_text()
+        time.sleep(0.1)
+
+
+def filled(expression: str) -> str:
+    for name, value in (("$__rate_interval", "1m"), ("$__range", "15m"), ("$asset", ".*")):
+        expression = expression.replace(name, value)
+    return expression
+
+
+@pytest.mark.parametrize("board", boards(), ids=list(BOARDS))
+def test_every_panel_query_finds_series(ask: Ask, board: dict):
+    empty = [
+        (panel["title"], target["expr"])
+        for panel in panels(board)
+        for target in panel["targets"]
+        if not ask(filled(target["expr"]))
+    ]
+    assert empty == []
+
+
+def test_every_column_of_the_table_knows_every_coin(ask: Ask):
+    without_an_order = {"Our bid", "Our ask"}
+    for heading, expression, _ in COLUMNS:
+        coins = [row["metric"]["asset"] for row in ask(filled(expression))]
+        assert len(coins) == len(set(coins)) or heading.endswith("state"), heading
+        assert len(set(coins)) == 30 or heading in without_an_order, heading
+
+
+def test_every_alert_expression_is_answered_from_series_that_exist(ask: Ask):
+    for rule in rules():
+        answer = ask(rule["expr"])
+        if rule["expr"] in EMPTY_WHEN_WELL:
+            assert answer == []
+            continue
+        for name in names_in(rule["expr"]) | ({rule["record"]} if "record" in rule else set()):
+            assert ask(name), f"{name} in {rule}"
+
+
+def test_label_values_of_the_coin_variable(ask: Ask):
+    assert len({row["metric"]["asset"] for row in ask("mm_mid_price")}) == 30

@@ -1,0 +1,192 @@
+"""Every alert on both sides of its threshold and of its `for`, by promtool; scrape jobs against the services."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from services import SERVICES, load
+from shared.metrics import GRID, ServiceMetrics
+
+ROOT = Path(__file__).resolve().parents[2] / "prometheus"
+RULES = sorted((ROOT / "rules").glob("*.yml"))
+LATER = {
+    "HighCascadeSeverity": "mm_cascade_severity",
+    "ToxicFlow": "mm_jump_ratio",
+    "ApiHeadroomLow": "mm_api_headroom_ratio",
+    "ExchangeErrors": "mm_exchange_errors_total",
+    "DarkFill": "mm_dark_fills_total",
+    "BusLag": "mm_bus_lag",
+}
+"""Alerts that wait for the metric they look at; nothing may be alerted on what nobody measures."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """`bad` fires after `for_s`; `good` is the other side of the threshold. Values in promtool's notation."""
+
+    alert: str
+    severity: str
+    for_s: int
+    series: tuple[str, ...]
+    bad: tuple[str, ...]
+    good: tuple[str, ...]
+    settle_s: int = 0
+    """Seconds until the expression has its first value."""
+
+
+def gauge(alert: str, severity: str, for_s: int, series: str, bad: float, good: float) -> Case:
+    return Case(alert, severity, for_s, (series,), (f"{bad}x1000",), (f"{good}x1000",))
+
+
+BTC = '{asset="BTC"}'
+BUCKETS = tuple(f'mm_quote_cycle_seconds_bucket{{job="quoter",le="{le}"}}' for le in ("0.5", "1.0", "+Inf"))
+CASES = (
+    gauge("KillSwitchTriggered", "critical", 0, f"mm_kill_switch_triggered{BTC}", 1, 0),
+    gauge("HighDrawdown", "warning", 300, f"mm_drawdown_pct{BTC}", 0.0301, 0.03),
+    gauge("DataStale", "warning", 30, f"mm_data_staleness_secs{BTC}", 3.01, 3),
+    Case("MetricsAbsent", "critical", 60, (f"mm_kill_switch_triggered{BTC}",), ("_x1000",), ("0x1000",)),
+    gauge("Halted", "critical", 0, 'mm_halted{reason="daily_drawdown"}', 1, 0),
+    gauge("ServiceSilent", "critical", 15, 'mm_service_heartbeat_age_seconds{service="guard"}', 10.1, 10),
+    Case("PositionBeyondLimit", "critical", 0, (f"mm_position{BTC}", f"mm_max_position{BTC}"),
+         ("-4.1x1000", "2x1000"), ("-4x1000", "2x1000")),
+    Case("DrawdownLive", "warning", 60, (f"mm_drawdown_pct{BTC}", "mm_live"), ("0.021x1000", "1x1000"),
+         ("0.021x1000", "0x1000")),
+    gauge("InventoryHigh", "warning", 120, f"mm_inventory_utilization{BTC}", 0.81, 0.8),
+    Case("NotQuoting", "warning", 300, tuple(f'mm_quoting{{asset="BTC",side="{s}"}}' for s in ("bid", "ask")),
+         ("0x1000", "0x1000"), ("0x1000", "1x1000")),
+    gauge("AdverseSelection", "warning", 600, f"mm_adverse_selection_bps{BTC}", 2.51, 2.5),
+    gauge("AdverseSelection", "critical", 600, f"mm_adverse_selection_bps{BTC}", 10.1, 10),
+    gauge("SpreadWide", "warning", 120, f"mm_spread_bps{BTC}", 101, 100),
+    gauge("NegativeEdge", "warning", 900, f"mm_edge_bps{BTC}", -5.1, -5),
+    Case("SlowQuotes", "warning", 120, BUCKETS, ("0x1000", "0+9x1000", "0+9x1000"),
+         ("0+9x1000", "0+9x1000", "0+9x1000"), settle_s=10),
+    gauge("CancelFillRatio", "warning", 600, "mm_cancel_fill_ratio", 50.1, 50),
+    gauge("RedisMemory", "warning", 60, "mm_redis_memory_ratio", 0.76, 0.75),
+    gauge("ConverterLate", "warning", 0, "mm_converter_last_success_timestamp_seconds", -93_601, -92_000),
+)  # fmt: skip
+
+
+def alerts() -> list[dict]:
+    return [
+        rule for path in RULES for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]
+    ]
+
+
+def promtool(*arguments: str) -> str:
+    if shutil.which("promtool") is None:
+        pytest.skip("no promtool on this machine")
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def seconds(text: str) -> int:
+    return int(text[:-1]) * {"s": 1, "m": 60}[text[-1]]
+
+
+def checks(case: Case, values: tuple[str, ...], fires_at: dict[int, bool]) -> dict:
+    """One promtool test; the alert by name and severity, whatever else its labels say."""
+    fired = f'count by (alertname, severity) (ALERTS{{alertname="{case.alert}",severity="{case.severity}"'
+    sample = {"labels": f'{{alertname="{case.alert}", severity="{case.severity}"}}', "value": 1}
+    return {
+        "name": case.alert,
+        "interval": "5s",
+        "input_series": [
+            {"series": series, "values": value} for series, value in zip(case.series, values, strict=True)
+        ],
+        "promql_expr_test": [
+            {"expr": fired + ',alertstate="firing"})', "eval_time": f"{at_s}s", "exp_samples": [sample] * fires}
+            for at_s, fires in fires_at.items()
+        ],
+    }
+
+
+def test_every_alert_fires_past_its_threshold_and_for_and_not_before(tmp_path: Path):
+    tests = []
+    for case in CASES:
+        due_s = case.settle_s + case.for_s
+        early = {due_s - 5: False} if case.for_s else {}
+        tests.append(checks(case, case.bad, early | {due_s: True, due_s + 60: True}))
+        tests.append(checks(case, case.good, {due_s + 300: False}))
+    tests.append(checks(Case("Watchdog", "none", 0, (), (), ()), (), {0: True, 600: True}))
+    file = tmp_path / "alerts.yml"
+    content = {"rule_files": [str(path) for path in RULES], "evaluation_interval": "5s", "tests": tests}
+    file.write_text(yaml.safe_dump(content))
+    promtool("test", "rules", str(file))
+
+
+def test_recording_rules_are_what_they_say(tmp_path: Path):
+    sums = (("mm_orders_cancelled_total", "0+30x1000"), ("mm_orders_filled_total", "0+3x1000"))
+    test = {
+        "interval": "5s",
+        "input_series": [{"series": name + BTC, "values": values} for name, values in sums]
+        + [
+            {"series": 'mm_orders_cancelled_total{asset="ETH"}', "values": "0+1x1000"},
+            {"series": 'mm_orders_filled_total{asset="ETH"}', "values": "0x1000"},
+        ],
+        "promql_expr_test": [
+            {
+                "expr": "asset:mm_cancel_fill_ratio:1h",
+                "eval_time": "70m",
+                "exp_samples": [{"labels": 'asset:mm_cancel_fill_ratio:1h{asset="BTC"}', "value": 10}],
+            },
+            {
+                "expr": 'round(asset:mm_orders_filled:rate5m{asset="BTC"}, 0.001)',
+                "eval_time": "70m",
+                "exp_samples": [{"labels": BTC, "value": 0.6}],
+            },
+        ],
+    }
+    file = tmp_path / "recording.yml"
+    content = {"rule_files": [str(path) for path in RULES], "evaluation_interval": "5s", "tests": [test]}
+    file.write_text(yaml.safe_dump(content))
+    promtool("test", "rules", str(file))
+
+
+def test_every_alert_has_its_case_with_its_own_for_and_severity():
+    declared = {
+        (rule["alert"], rule["labels"]["severity"], seconds(rule["for"])) for rule in alerts() if "alert" in rule
+    }
+    assert declared == {(case.alert, case.severity, case.for_s) for case in CASES} | {("Watchdog", "none", 0)}
+    assert not {rule.get("alert") for rule in alerts()} & LATER.keys()
+
+
+def test_alerts_wait_only_for_metrics_that_nobody_measures_yet():
+    assert not set(LATER.values()) & {metric.name for metric in GRID}
+
+
+def test_each_alert_tells_what_and_what_to_do():
+    for rule in alerts():
+        if "alert" in rule:
+            assert rule["annotations"]["summary"] and rule["annotations"]["description"], rule["alert"]
+
+
+def test_configuration_is_valid_and_scrapes_each_service_on_its_own_port():
+    promtool("check", "config", str(ROOT / "prometheus.yml"))
+    config = yaml.safe_load((ROOT / "prometheus.yml").read_text())
+    assert config["global"]["scrape_interval"] == config["global"]["evaluation_interval"] == "5s"
+    jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}
+    wanted = {name: [f"mm_{name}:{load(name).metrics_port}"] for name in SERVICES if name != "venue"}
+    assert jobs == wanted
+
+
+def test_recorded_names_are_made_of_real_ones():
+    known = {metric.name for metric in GRID} | service_names()
+    for rule in alerts():
+        for name in re.findall(r"(?<![\w:])mm_\w+", rule["expr"]):
+            assert name in known, name
+
+
+def service_names() -> set[str]:
+    from prometheus_client import CollectorRegistry
+
+    registry = CollectorRegistry()
+    ServiceMetrics(registry)
+    families = list(registry.collect())
+    suffixes = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
+    return {family.name + suffix for family in families for suffix in suffixes[family.type]}
