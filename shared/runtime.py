@@ -72,6 +72,7 @@ class Runtime:
         self.bus_up = bus is not None
         self.started_ms = int(wall_ms())
         self.handled = 0
+        self._restored: set[str] = set()
         self._readers: list[Reader] = []
         self._counted: dict[tuple[str, str], int] = {}
         self._lock = asyncio.Lock()
@@ -151,19 +152,35 @@ class Runtime:
                     await self._pause(_RECONNECT_S)
             if universe and UNIVERSE not in self.service.writes:
                 await self._take_universe(universe[0])
-            await self._restore(bus, universe)
+            coins = [meta.coin for message in universe if isinstance(message, Universe) for meta in message.coins]
+            await self._restore(bus, [*coins, ""])
             if HALT in self.service.reads:
                 await self.handle(await bus.halt_state())
         await self._emit(Event(tag="", text=f"{self.service.name} started"))
         await self.handle(Started())
 
-    async def _restore(self, bus: Bus, universe: Sequence[Message]) -> None:
-        """Coin by coin, so that a long stream is never in memory as a whole; the coins of the last universe."""
-        coins = [meta.coin for message in universe if isinstance(message, Universe) for meta in message.coins]
-        for stream in self.service.restores:
-            for coin in coins if stream.per_coin else ("",):
-                for message in await bus.stored(stream, (coin,)):
-                    self.core.restore(int(wall_ms()), message)  # type: ignore[attr-defined]
+    async def _restore(self, bus: Bus, coins: Sequence[str]) -> None:
+        """Coin by coin, so that a long stream is never in memory as a whole; each coin once.
+
+        "" stands for what is not kept per coin.
+        """
+        for coin in coins:
+            if coin in self._restored:
+                continue
+            streams = [stream for stream in self.service.restores if stream.per_coin == bool(coin)]
+            stored = [message for stream in streams for message in await bus.stored(stream, (coin,))]
+            for message in stored:
+                self.core.restore(int(wall_ms()), message)  # type: ignore[attr-defined]
+            self._restored.add(coin)
+
+    async def _restore_joining(self, coins: Sequence[str]) -> None:
+        """A coin may come back with the positions of an earlier day; it is not read before they are known."""
+        while self.bus is not None and not self._stop.is_set():
+            try:
+                return await self._restore(self.bus, coins)
+            except BusError as error:
+                await self._lost(error)
+                await self._pause(_RECONNECT_S)
 
     async def _end(self) -> None:
         faulthandler.cancel_dump_traceback_later()
@@ -244,8 +261,10 @@ class Runtime:
 
     async def _take_universe(self, universe: Message) -> None:
         assert isinstance(universe, Universe)
-        self.coins = tuple(meta.coin for meta in universe.coins)
+        coins = tuple(meta.coin for meta in universe.coins)
         await self.handle(universe)
+        await self._restore_joining(coins)
+        self.coins = coins
 
     async def _tick_loop(self) -> None:
         interval_s = self.service.tick_ms / 1000

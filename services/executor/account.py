@@ -35,6 +35,15 @@ class Totals:
             fills += ledger.seq
         return cls(pnl_usd, fees_usd, funding_usd, volume_usd, fills)
 
+    def __sub__(self, other: "Totals") -> "Totals":
+        return Totals(
+            self.pnl_usd - other.pnl_usd,
+            self.fees_usd - other.fees_usd,
+            self.funding_usd - other.funding_usd,
+            self.volume_usd - other.volume_usd,
+            self.fills - other.fills,
+        )
+
 
 class Account:
     """A session belongs to one run; a restart inside the run continues it. The day's loss budget does not care
@@ -84,6 +93,19 @@ class Account:
             )
         return self.current
 
+    def admit(self, old: Totals) -> None:
+        """A coin joined with results of earlier days: they belong neither to this session nor to this day."""
+        state = self.current
+        self.state = msgspec.structs.replace(
+            state,
+            day_start_pnl_usd=state.day_start_pnl_usd + old.pnl_usd,
+            base_pnl_usd=state.base_pnl_usd + old.pnl_usd,
+            base_fees_usd=state.base_fees_usd + old.fees_usd,
+            base_funding_usd=state.base_funding_usd + old.funding_usd,
+            base_volume_usd=state.base_volume_usd + old.volume_usd,
+            base_fills=state.base_fills + old.fills,
+        )
+
     @property
     def current(self) -> AccountState:
         assert self.state is not None, "the session has not begun"
@@ -92,12 +114,12 @@ class Account:
     def session(self, totals: Totals) -> Totals:
         """Totals since the session began."""
         state = self.current
-        return Totals(
-            totals.pnl_usd - state.base_pnl_usd,
-            totals.fees_usd - state.base_fees_usd,
-            totals.funding_usd - state.base_funding_usd,
-            totals.volume_usd - state.base_volume_usd,
-            totals.fills - state.base_fills,
+        return totals - Totals(
+            state.base_pnl_usd,
+            state.base_fees_usd,
+            state.base_funding_usd,
+            state.base_volume_usd,
+            state.base_fills,
         )
 
     def status(

@@ -11,7 +11,7 @@ from decimal import Decimal
 from services.executor.orders import NewOrder
 from shared.errors import InvariantError
 from shared.messages import Book, CoinMeta, Reason, RiskLease
-from shared.units import MIN_NOTIONAL_USD, Side, is_valid_px, lot_size
+from shared.units import MIN_NOTIONAL_USD, Side, exact, is_valid_px, lot_size
 
 MAX_BOOK_AGE_MS = 5_000
 ORDER_CAP_FRAC = Decimal("0.25")
@@ -130,7 +130,7 @@ def _wrong_amount(order: NewOrder, around: Surroundings) -> Reason | None:
     ntl_usd = order.px * order.sz
     if ntl_usd < MIN_NOTIONAL_USD:
         return Reason.BELOW_MIN_NOTIONAL
-    if ntl_usd > ORDER_CAP_FRAC * Decimal(repr(around.max_inv_usd)):
+    if ntl_usd > ORDER_CAP_FRAC * exact(around.max_inv_usd):
         return Reason.ORDER_CAP
     return None
 

@@ -52,6 +52,14 @@ class Bookkeeper:
                 desk.chain.add(msg)
                 self.restored_to_ms = max(self.restored_to_ms, msg.time_ms)
 
+    def admit(self, msg: Message) -> None:
+        """`restore` for a coin that joins while we run, with results of an earlier day."""
+        before = self.totals()
+        self.restore(msg)
+        self._account.admit(self.totals() - before)
+        if isinstance(msg, (PositionState, Fill, Funding)):
+            self.prove(self._desks[msg.coin])
+
     def begin(self, now_ms: int) -> list[Any]:
         self._account.begin(now_ms, self.totals())
         self._next_status_ms = now_ms

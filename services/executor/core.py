@@ -62,7 +62,7 @@ class Executor:
         }
 
     def restore(self, now_ms: int, msg: Message) -> None:
-        self._bookkeeper.restore(msg)
+        (self._bookkeeper.admit if self._acting else self._bookkeeper.restore)(msg)
 
     def step(self, now_ms: int, msg: Any) -> list[Any]:
         handler = self._handlers.get(type(msg))

@@ -11,6 +11,7 @@ from shared.memory_bus import MemoryBus
 from shared.messages import (
     AccountStatus,
     Book,
+    CoinMeta,
     Event,
     Fill,
     HaltState,
@@ -31,9 +32,9 @@ from tests.fixtures.executor_world import COIN, META
 
 
 @contextlib.asynccontextmanager
-async def running(bus, folder, **settings):
+async def running(bus, folder, run_id="one"):
     config = ExecutorConfig(
-        run_id="one", run_dir=folder, metrics_port=0, sim_place_latency_ms=0, sim_cancel_latency_ms=0, **settings
+        run_id=run_id, run_dir=folder, metrics_port=0, sim_place_latency_ms=0, sim_cancel_latency_ms=0
     )
     runtime = Runtime(SERVICE, config, bus)
     task = asyncio.create_task(runtime.run())
@@ -140,6 +141,28 @@ async def test_a_restart_continues_position_session_and_numbers(tmp_path):
     channels = [name for name, _ in bus.published]
     assert channels.count("mm:shadow_fills") == 2
     assert "mm:engine_status" in channels
+
+
+async def test_a_coin_that_joins_later_brings_its_position_along(tmp_path):
+    bus = MemoryBus()
+    await bus.publish([Universe(coins=(META,), time_ms=1)])
+    market = Market(bus)
+    async with running(bus, tmp_path):
+        await trade_once(bus, market, "99.97", "A")
+    await bus.publish([Universe(coins=(CoinMeta("BTC", 5, 40),), time_ms=2)])
+    async with running(bus, tmp_path, "two"):
+
+        async def started():
+            lines = [event.text for event in await stored(bus, EVENTS, Event)]
+            return lines.count("executor started") == 2 and lines[-1].startswith("✅")
+
+        await until(started)
+        await bus.publish([Universe(coins=(META, CoinMeta("BTC", 5, 40)), time_ms=3)])
+        fills = await trade_once(bus, market, "100.03", "B")
+    assert [(fill.seq, fill.position_sz) for fill in fills] == [(1, Decimal("0.20")), (2, Decimal("0.00"))]
+    status = (await stored(bus, STATUS, AccountStatus))[-1]
+    assert status.fills == 1, "the fill of before belongs to the session of before"
+    assert abs(status.pnl_usd) < Decimal("0.01")
 
 
 async def test_a_stored_halt_survives_the_restart_and_nothing_is_placed(tmp_path):
