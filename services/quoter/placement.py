@@ -38,13 +38,13 @@ class Caps(NamedTuple):
     concentrated_breaks_25pct: bool
 
 
-def caps(max_pos_sz: Decimal, n_levels: int, px: Decimal) -> Caps:
+def caps(max_pos_sz: Decimal, n_levels: int, px: Decimal, min_notional_usd: Decimal = MIN_NOTIONAL_USD) -> Caps:
     """Caps for a ladder at a position limit Q: an order min(0.25·Q, 0.33·Q/n).
 
     One concentrated order may be max(minimum, 0.25·Q); where the venue's minimum is the larger, the 25 % rule
-    cannot be kept and the flag says so. At most floor(0.33·Q·px / 10 USD) levels are worth making.
+    cannot be kept and the flag says so. At most floor(0.33·Q·px / minimum) levels are worth making.
     """
-    min_sz = MIN_NOTIONAL_USD / px
+    min_sz = min_notional_usd / px
     quarter = ORDER_CAP_FRAC * max_pos_sz
     per_level = LADDER_CAP_FRAC * max_pos_sz / max(n_levels, 1)
     return Caps(
@@ -52,7 +52,7 @@ def caps(max_pos_sz: Decimal, n_levels: int, px: Decimal) -> Caps:
         per_level_cap=per_level,
         order_cap=min(per_level, quarter),
         max_levels_at_min_notional=int(
-            (LADDER_CAP_FRAC * max_pos_sz * px / MIN_NOTIONAL_USD).to_integral_value(ROUND_FLOOR)
+            (LADDER_CAP_FRAC * max_pos_sz * px / min_notional_usd).to_integral_value(ROUND_FLOOR)
         ),
         concentrated_breaks_25pct=quarter < min_sz,
     )

@@ -1,8 +1,6 @@
 """Each check of the guard on its own."""
 
-import json
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,27 +11,6 @@ from services.guard.checks.ofi import REMEMBERED, Flow, OfiWindow, suppressed
 from services.guard.checks.stall import StallWatch
 from services.guard.hour import HOUR_MS, MINUTE_MS, HourCount
 from shared.messages import Book, Level, Reason, Trade
-from tests.vectors.vectors_guard import FUNCTIONS
-
-VECTORS = Path(__file__).resolve().parents[3] / "shared" / "reference" / "model_vectors.json"
-
-
-def rows() -> list[Any]:
-    vectors = json.loads(VECTORS.read_text())["vectors"] if VECTORS.is_file() else []
-    return [pytest.param(row, id=row["id"]) for row in vectors if row["fn"] in FUNCTIONS]
-
-
-@pytest.mark.skipif(not VECTORS.is_file(), reason="no known answers at ../shared/reference/model_vectors.json")
-@pytest.mark.parametrize("row", rows())
-def test_known_answers(row: dict[str, Any]) -> None:
-    answer = FUNCTIONS[row["fn"]](**row["inputs"])
-    assert answer.keys() == row["expected"].keys()
-    for name, expected in row["expected"].items():
-        if isinstance(expected, bool):
-            assert answer[name] is expected
-        else:
-            assert answer[name] == pytest.approx(expected, rel=row["rtol"], abs=row["atol"])
-
 
 # ---- daily stop ----
 

@@ -14,7 +14,6 @@ from services.monitor.estimators import (
     adverse_selection_bps,
 )
 from tests.fixtures.make import book
-from tests.vectors.vectors_monitor import FUNCTIONS
 
 VECTORS = Path(__file__).resolve().parents[3] / "shared" / "reference" / "model_vectors.json"
 
@@ -25,11 +24,6 @@ def vectors(fn: str) -> list[dict]:
     rows = [row for row in json.loads(VECTORS.read_text())["vectors"] if row["fn"] == fn]
     assert rows
     return rows
-
-
-def test_regime_vectors():
-    for row in vectors("vol.regime"):
-        assert FUNCTIONS["vol.regime"](**row["inputs"]) == row["expected"], row["id"]
 
 
 def test_adverse_selection_vectors():

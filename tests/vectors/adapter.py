@@ -1,0 +1,208 @@
+"""Names of the reference's known answers, mapped to the project's own code.
+
+Nothing is computed here: arguments are turned into the types our functions take, and answers back into floats.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from decimal import Decimal
+from itertools import accumulate
+from typing import Any
+
+from services.executor.ledger import Ledger
+from services.executor.queue_models import ProbQueue, v6_is_filled, v6_probability
+from services.guard.checks.drawdown import daily_stop
+from services.guard.checks.ofi import OfiWindow, suppressed
+from services.monitor.estimators import volatility_regime
+from services.quoter import governor
+from services.quoter.placement import caps
+from services.quoter.strategies import STRATEGIES
+from services.quoter.strategies.view import MarketView
+from services.screener import bars, pricing
+from shared import funding
+from shared.messages import AssetConfig, Trade
+from shared.units import behind_touch, exact, round_px, tick_size
+
+Answer = dict[str, Any]
+
+
+# ---- venue grid ----------------------------------------------------------------------------------------------
+
+
+def _hl_round(px: float, sz_decimals: int, side: str) -> Answer:
+    rounded = round_px(exact(px), sz_decimals, side)
+    return {"tick": float(tick_size(exact(px), sz_decimals)), "price": float(rounded)}
+
+
+def _place(bid: float, ask: float, best_bid: float, best_ask: float, sz_decimals: int) -> Answer:
+    bid_px, ask_px = round_px(exact(bid), sz_decimals, "bid"), round_px(exact(ask), sz_decimals, "ask")
+    placed_bid = behind_touch(bid_px, exact(best_ask), sz_decimals, "bid")
+    placed_ask = behind_touch(ask_px, exact(best_bid), sz_decimals, "ask")
+    moved = [side for side, was, now in (("bid", bid_px, placed_bid), ("ask", ask_px, placed_ask)) if was != now]
+    return {"bid": float(placed_bid), "ask": float(placed_ask), "clamped": moved}
+
+
+# ---- quoter --------------------------------------------------------------------------------------------------
+
+
+def _governor(**inputs: Any) -> Answer:
+    answer = governor.v6(governor.Inputs(**inputs))._asdict()
+    return {**answer, "reasons": list(answer["reasons"])}
+
+
+def _staleness(observation_count: int, age_s: float, stale_after_s: float) -> Answer:
+    return {"spread_mult": governor.staleness(observation_count, age_s, stale_after_s)}
+
+
+def _grid(
+    mid: float,
+    base_bps: float,
+    mult: float,
+    inv_usd: float,
+    max_inv_usd: float,
+    min_order_usd: float,
+    skew_gain: float,
+) -> Answer:
+    config = AssetConfig(coin="X", base_spread_bps=base_bps, max_inv_usd=max_inv_usd, min_order_usd=min_order_usd)
+    ladder = STRATEGIES["grid"](MarketView(mid, mid, mid, inv_usd, mult, skew_gain), config)
+    return {
+        "shift_bps": ladder.shift_bps,
+        "depths_bps": [ladder.half_spread_bps * tier for tier in config.tier_multipliers],
+        "bids": [level.px for level in ladder.bids],
+        "asks": [level.px for level in ladder.asks],
+        "sizes_usd": [level.usd for level in ladder.bids],
+    }
+
+
+def _caps(max_pos: float, n_levels: int, price: float, min_notional: float) -> Answer:
+    answer = caps(exact(max_pos), n_levels, exact(price), exact(min_notional))._asdict()
+    return {name: float(value) if isinstance(value, Decimal) else value for name, value in answer.items()}
+
+
+# ---- executor ------------------------------------------------------------------------------------------------
+
+
+def _v6_queue(order_size: float, trade_volumes: list[float]) -> Answer:
+    volumes = list(accumulate(trade_volumes))
+    filled = [index for index, volume in enumerate(volumes) if v6_is_filled(order_size, volume)]
+    return {
+        "probability": [v6_probability(order_size, volume) for volume in volumes],
+        "fill_index": filled[0] if filled else None,
+    }
+
+
+def _prob_queue(
+    kind: str, n: float, queue_ahead0: float, level_qty0: float, order_size: float, events: list[Any]
+) -> Answer:
+    queue = ProbQueue(kind, n, front=queue_ahead0, level=level_qty0)
+    front, filled, total = [], [], 0.0
+    for what, qty in events:
+        if what == "book":
+            queue.displayed(qty)
+        else:
+            reached = queue.trade(qty, qty) if what == "trade" else queue.through()
+            total = min(order_size, total + reached)
+        front.append(queue.front)
+        filled.append(total)
+    return {"front": front, "filled": filled}
+
+
+def _attribution(events: list[list[Any]], final_mid: float) -> Answer:
+    ledger = Ledger("X")
+    for what, *values in events:
+        if what == "fill":
+            sz, px, mid, fee = (exact(float(value)) for value in values[1:])
+            ledger.fill("bid" if values[0] == "buy" else "ask", px, sz, fee, mid)
+        elif what == "mid":
+            ledger.mark(exact(float(values[0])))
+        else:
+            ledger.fund(ledger.funding_hour_ms + 1, exact(float(values[0])))
+    ledger.mark(exact(float(final_mid)))
+    ledger.check()
+    return {
+        "total": float(ledger.total_usd),
+        "spread_capture": float(ledger.capture_usd),
+        "inventory": float(ledger.inventory_usd),
+        "fees": float(ledger.fees_usd),
+        "funding": float(ledger.funding_usd),
+        "position": float(ledger.position_sz),
+        "avg_entry": float(ledger.average_entry_px),
+        "realized_gross": float(ledger.realized_usd),
+        "unrealized": float(ledger.unrealized_usd),
+    }
+
+
+# ---- guard ---------------------------------------------------------------------------------------------------
+
+
+def _taker_ofi(trades: list[Any], window: int, threshold: float, min_trades: int) -> Answer:
+    rolling = OfiWindow(window, max_age_ms=600_000)
+    for tid, (side, sz) in enumerate(trades):
+        rolling.add(Trade(px=Decimal(1), sz=exact(sz), side=side, time_ms=0, tid=tid), now_ms=0)
+    flow = rolling.flow(now_ms=0)
+    no_bids, no_asks = suppressed(flow, threshold, min_trades)
+    return {
+        "n": flow.trades,
+        "ofi": flow.ofi,
+        "buy_share": flow.buy_share_frac,
+        "suppress_bids": no_bids,
+        "suppress_asks": no_asks,
+    }
+
+
+def _daily_stop(starting_balance: float, daily_pnl: float) -> Answer:
+    stop = daily_stop(exact(daily_pnl), exact(starting_balance), cap_frac=0.05)
+    return {"drawdown_pct": float(stop.drawdown_frac) * 100, "halt": stop.breached}
+
+
+# ---- screener, funding, monitor ------------------------------------------------------------------------------
+
+
+def _atr(high: list[float], low: list[float], close: list[float], n: int) -> Answer:
+    answer = bars.atr([bars.Bar(*bar) for bar in zip(high, low, close, strict=True)], n)
+    return {"tr": answer.tr, "atr": answer.atr, "atr_fraction_last": answer.fraction_last}
+
+
+def _score(**inputs: Any) -> Answer:
+    return pricing.score(**inputs)._asdict()
+
+
+def _hl_rate(avg_premium: float) -> Answer:
+    rate = funding.hl_rate(avg_premium)
+    return {"rate_8h": rate.rate_8h_frac, "rate_1h_paid": rate.rate_1h_frac, "annual": rate.annual_frac}
+
+
+def _payment(position: float, oracle_px: float, rate_1h: float) -> Answer:
+    return {"pnl_usd": float(funding.payment(exact(position), exact(oracle_px), exact(rate_1h)))}
+
+
+def _ar1(f: list[float], horizons: list[int]) -> Answer:
+    answer = dataclasses.asdict(funding.ar1(f, horizons))
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in answer.items()}
+
+
+def _regime(ratios: list[float]) -> Answer:
+    return {
+        "regime": list(accumulate(ratios, lambda regime, ratio: volatility_regime(ratio, regime), initial=0))[1:]
+    }
+
+
+FUNCTIONS: dict[str, Callable[..., Answer]] = {
+    "tick.hl_round": _hl_round,
+    "tick.place": _place,
+    "ladder.v6_grid": _grid,
+    "ladder.caps": _caps,
+    "governor.v6": _governor,
+    "governor.staleness": _staleness,
+    "queue.v6": _v6_queue,
+    "queue.prob": _prob_queue,
+    "pnl.attribution": _attribution,
+    "ofi.taker": _taker_ofi,
+    "risk.v6_daily_stop": _daily_stop,
+    "vol.atr": _atr,
+    "vol.regime": _regime,
+    "screener.score": _score,
+    "funding.hl_rate": _hl_rate,
+    "funding.payment": _payment,
+    "funding.ar1": _ar1,
+}
