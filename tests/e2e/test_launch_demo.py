@@ -1,0 +1,149 @@
+"""The front door itself: one command brings the simulated market maker up, sums up, and leaves nothing behind."""
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from market_maker.deployment import supervisor_pid
+from tests.conftest import server_binaries, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+PORTS_APART = 4000, 20_000
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def free_metrics_base() -> int:
+    """The services' ports lie 11 to 18 above the monitor's."""
+    while True:
+        base = random.randint(*PORTS_APART)
+        if all(is_free(base + step) for step in (0, *range(11, 20), 30, 31)):
+            return base
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Folders and ports of our own; whatever a failed test leaves running is killed."""
+    if not server_binaries():
+        pytest.skip("no Redis-compatible server on this machine")
+    base = free_metrics_base()
+    folders = {name: str(tmp_path / name.lower()) for name in ("MM_DATA_DIR", "MM_LOG_DIR", "MM_SECRETS_DIR")}
+    yield {
+        **{name: value for name, value in os.environ.items() if not name.startswith("MM_")},
+        **folders,
+        "MM_RUN_DIR": str(tmp_path / "run"),
+        "MM_METRICS_PORT": str(base),
+        "MM_REDIS_PORT": str(base + 30),
+        "MM_VENUE_PORT": str(base + 31),
+    }
+    pid = supervisor_pid(tmp_path / "run")
+    if pid is not None:
+        os.killpg(pid, signal.SIGKILL)
+
+
+def cli(place: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "market_maker.cli", *arguments]
+    return subprocess.run(command, env=place, cwd=ROOT, capture_output=True, text=True, timeout=90)
+
+
+def test_a_short_session_quotes_sums_up_and_leaves_nothing(place: dict[str, str]) -> None:
+    done = cli(place, "launch", "--demo", "--local", "--coins", "BTC,ETH,SOL", "--duration", "6", "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["venue"] == "sim" and summary["mode"] == "shadow"
+    assert summary["coins"] == summary["coins_with_fresh_book"] == summary["coins_quoting_both_sides_max"] == 3
+    assert 0 <= summary["first_quote_after_first_book_s"] <= 5
+    assert summary["restarts"] == {} and not summary["halted"]
+    assert 0 < summary["memory_total_mb"] <= 600
+    assert summary["orders_placed"] >= 6 * 3
+    assert all(is_free(int(place[name])) for name in ("MM_REDIS_PORT", "MM_METRICS_PORT", "MM_VENUE_PORT"))
+    for file in Path(place["MM_DATA_DIR"]).rglob("*.csv"):
+        assert file.read_bytes().endswith(b"\n"), f"{file} is torn"
+
+
+def test_in_the_background_with_halt_status_and_stop(place: dict[str, str]) -> None:
+    started = cli(place, "launch", "--demo", "--local", "--coins", "BTC,ETH")
+    assert started.returncode == 0, started.stderr + started.stdout
+    assert "2 coins quoting both sides" in started.stdout and "--stop" in started.stdout
+
+    again = cli(place, "launch", "--demo", "--local")
+    assert again.returncode == 1 and "already running" in again.stderr and "--stop" in again.stderr
+
+    halted = cli(place, "halt", "a test")
+    assert (halted.returncode, halted.stdout) == (0, "halted: a test; no order rests\n")
+    state = json.loads(cli(place, "status", "--json").stdout)
+    assert state["halted"] and state["halt_reason"] == "a test" and state["running"]
+    assert state["coins_quoting_both_sides"] == 0
+    refused = cli(place, "resume")
+    assert refused.returncode == 1 and "terminal" in refused.stderr
+
+    stopped = cli(place, "launch", "--stop")
+    assert stopped.returncode == 0 and "Stopped: 10 processes, 0 restarts" in stopped.stdout
+    assert cli(place, "launch", "--stop").returncode == 3
+    assert cli(place, "status").returncode == 3
+
+
+def test_ctrl_c_stops_everything(place: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "market_maker.cli", "launch", "--demo", "--local", "--coins", "BTC"]
+    with subprocess.Popen(
+        [*command, "--duration", "60"],
+        env=place,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        run_dir = Path(place["MM_RUN_DIR"])
+        wait_until(lambda: supervisor_pid(run_dir) is not None)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "Redis up" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert "Interrupted: stopping everything." in output and "Session of" in output
+    assert supervisor_pid(run_dir) is None
+
+
+def test_a_taken_port_is_named_with_its_setting_and_nothing_starts(place: dict[str, str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", int(place["MM_VENUE_PORT"])))
+        taken.listen()
+        refused = cli(place, "launch", "--demo", "--local")
+    assert refused.returncode == 4
+    assert "(the bundled venue) is taken" in refused.stderr and "MM_VENUE_PORT" in refused.stderr
+    assert not (Path(place["MM_RUN_DIR"]) / "mm.pid").exists()
+
+
+def test_a_service_that_refuses_its_settings_ends_the_start(place: dict[str, str]) -> None:
+    refused = cli(place, "launch", "--demo", "--local", "--coins", "NOPE")
+    assert refused.returncode == 4 and "no coin NOPE" in refused.stderr
+    assert supervisor_pid(Path(place["MM_RUN_DIR"])) is None
+
+
+def test_an_unreachable_venue_is_one_line_that_names_the_demo(place: dict[str, str]) -> None:
+    place["MM_VENUE_URL"] = f"http://127.0.0.1:{place['MM_VENUE_PORT']}"
+    refused = cli(place, "launch", "--local")
+    assert refused.returncode == 1 and refused.stdout == ""
+    assert refused.stderr.count("\n") == 1
+    assert place["MM_VENUE_URL"] in refused.stderr and "--demo" in refused.stderr
+    assert not Path(place["MM_RUN_DIR"]).exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("launch", "--nope"), ("frobnicate",), ("launch", "--demo", "--venue", "testnet")]
+)
+def test_a_wrong_command_line_is_one_line_and_exit_4(place: dict[str, str], arguments: tuple[str, ...]) -> None:
+    refused = cli(place, *arguments)
+    assert refused.returncode == 4 and refused.stderr.count("\n") == 1 and refused.stderr.startswith("error: ")

@@ -1,0 +1,95 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from market_maker import options
+from market_maker.options import Options, check
+from shared.errors import ConfigError
+
+
+def test_flags_become_the_environment_of_every_service(tmp_path: Path) -> None:
+    given = Options(
+        recording=tmp_path, speed="10", seed=7, coins="BTC,ETH", top_n=5, loop=True, fill_universe=True
+    )
+    assert given.settings() == {
+        "MM_VENUE": "replay",
+        "MM_SOURCE": str(tmp_path),
+        "MM_SPEED": "10",
+        "MM_SEED": "7",
+        "MM_LOOP": "true",
+        "MM_FILL_UNIVERSE": "true",
+        "MM_COINS": "BTC,ETH",
+        "MM_TOP_N": "5",
+    }
+    assert Options().settings() == {}
+
+
+def test_every_variable_made_of_a_flag_is_known_to_some_service() -> None:
+    everything = Options("sim", None, "1", 1, True, True, "BTC", 1, "x", Path("/x.toml"))
+    variables = {*everything.settings(), *Options(recording=Path("/r")).settings()} - {"MM_CONFIG"}
+    models = [options.load_service(name).config for name in options.SERVICES]
+    known = {f"MM_{field.upper()}" for model in models for field in model.model_fields}
+    assert variables <= known
+
+
+def test_flags_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MM_TOP_N", "3")
+    checked = check(Options(venue="sim", top_n=9))
+    assert (checked.launcher.top_n, checked.launcher.venue) == (9, "sim")
+    assert os.environ["MM_SOURCE"] == "modelled", "a recording of an earlier setting must not leak into --demo"
+
+
+def toml(tmp_path: Path, text: str) -> Options:
+    file = tmp_path / "settings.toml"
+    file.write_text(text)
+    return Options(venue="sim", config=file)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (Options(venue="moon"), "--venue moon: unknown"),
+        (Options(venue="sim", recording=Path("/x")), "--recording belongs to --venue replay"),
+        (Options(venue="replay"), "needs --recording DIR"),
+        (Options(recording=Path("/nonexistent")), "/nonexistent: no such folder"),
+        (Options(venue="sim", speed="fast"), "MM_SPEED"),
+        (Options(venue="sim", top_n=0), "MM_TOP_N"),
+        (
+            Options(venue="sim", config=Path("/nonexistent.toml")),
+            "/nonexistent.toml: configuration file not found",
+        ),
+    ],
+)
+def test_wrong_flags_name_themselves(given: Options, words: str) -> None:
+    with pytest.raises(ConfigError, match=words.replace("(", r"\(")):
+        check(given)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[engine]\ntopn = 3\n", "unknown setting topn .did you mean top_n"),
+        ("[quoter]\nnonsense = 1\n", "settings of the quoter: unknown setting nonsense"),
+        ("[qouter]\n", "unknown entry 'qouter' .did you mean quoter"),
+        ("top_n = 3\n", "settings belong into tables"),
+        ("[engine\n", "cannot be read as TOML"),
+        ("[assets.BTC]\nmin_order_usd = 1\n", "assets.BTC.min_order_usd"),
+    ],
+)
+def test_wrong_toml_is_one_line_that_names_the_entry(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as failure:
+        check(toml(tmp_path, text))
+    assert "\n" not in str(failure.value).split("TOML:")[0]
+
+
+def test_a_misspelt_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MM_TOPN", "3")
+    with pytest.raises(ConfigError, match=r"MM_TOPN \(did you mean MM_TOP_N\?\)"):
+        check(Options(venue="sim"))
+
+
+def test_live_is_refused_not_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MM_SHADOW_MODE", "false")
+    with pytest.raises(ConfigError, match="live trading is not part of this version"):
+        check(Options(venue="sim"))

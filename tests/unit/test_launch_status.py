@@ -1,0 +1,155 @@
+"""What `status` and the summary say, from literal messages."""
+
+import json
+import socket
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from market_maker import status
+from market_maker.snapshot import Snapshot, assemble
+from market_maker.summary import Watch, render, summarise
+from shared.messages import (
+    AccountStatus,
+    Book,
+    CoinStatus,
+    HaltState,
+    Heartbeat,
+    Level,
+    Message,
+    QuoteLevel,
+    Reason,
+    TargetQuotes,
+)
+
+NOW_MS = 1_700_000_010_000
+D = Decimal
+
+
+def book(coin: str, received_ms: float = NOW_MS - 100) -> Book:
+    return Book(
+        coin=coin, time_ms=NOW_MS, received_ms=received_ms, epoch=1,
+        bids=(Level(D("99.9"), D(1)),), asks=(Level(D("100.1"), D(1)),),
+    )  # fmt: skip
+
+
+def target(coin: str, computed_ms: int = NOW_MS, bid: Reason | None = None) -> TargetQuotes:
+    level = (QuoteLevel(level=1, px=D("99.9"), sz=D("0.12")),)
+    return TargetQuotes(
+        coin=coin, source_ms=NOW_MS, computed_ms=computed_ms, mid_px=100.0, half_spread_bps=10, shift_bps=0,
+        multiplier=1, regime="calm", bids=() if bid else level, asks=level, bid_reason=bid,
+    )  # fmt: skip
+
+
+def coin(name: str, bids: int = 3, asks: int = 3, **changed: object) -> CoinStatus:
+    fields = dict(
+        coin=name, position_sz=D("0.5"), mark_px=D(100), realized_usd=D("1.5"), unrealized_usd=D("-0.25"),
+        fees_usd=D("0.1"), funding_usd=D("0.05"), volume_usd=D(80), fills=4, orders_placed=9, orders_canceled=2,
+        orders_rejected=1, resting_bids=bids, resting_asks=asks, best_bid_px=D("99.9"), best_ask_px=D("100.1"),
+    )  # fmt: skip
+    return CoinStatus(**{**fields, **changed})  # type: ignore[arg-type]
+
+
+def account(*coins: CoinStatus) -> AccountStatus:
+    return AccountStatus(
+        time_ms=NOW_MS, mode="shadow", session_start_ms=0, day_start_ms=0, starting_balance_usd=D(1000),
+        pnl_usd=D("1.20"), day_pnl_usd=D("1.20"), peak_pnl_usd=D(2), fees_usd=D("0.1"), funding_usd=D("0.05"),
+        volume_usd=D(80), fills=4, coins=coins,
+    )  # fmt: skip
+
+
+def beat(service: str, time_ms: int) -> Heartbeat:
+    return Heartbeat(
+        service=service, time_ms=time_ms, started_ms=NOW_MS - 60_000, pid=1, handled_total=1, skipped_total=0,
+        lost_total=0, rss_mb=50.0,
+    )  # fmt: skip
+
+
+def snapshot(*messages: Message, halt: HaltState | None = None) -> Snapshot:
+    return assemble(NOW_MS, ("BTC", "ETH", "SOL"), messages, halt or HaltState(halted=False))
+
+
+FULL = snapshot(
+    book("BTC"), book("ETH", NOW_MS - 9_000), target("BTC"), target("ETH", bid=Reason.OFI_SELL_DOMINANCE),
+    beat("quoter", NOW_MS - 20_000), beat("executor", NOW_MS - 1_000),
+    account(coin("BTC"), coin("ETH", bids=0, best_bid_px=None, bid_reason=Reason.OFI_SELL_DOMINANCE)),
+)  # fmt: skip
+
+
+def test_a_side_without_an_order_always_has_a_reason() -> None:
+    facts = status.describe(FULL, None, {"quoter": 2})
+    states = {row[0]: row[-1] for row in status.rows(facts)}
+    assert states == {"BTC": "quoting", "ETH": "no bid: ofi_sell_dominance", "SOL": "no quote: no_book"}
+    assert facts["sides_without_quote"] == {"no_book": 2, "ofi_sell_dominance": 1}
+    assert (facts["coins_with_fresh_book"], facts["coins_quoting_both_sides"]) == (1, 1)
+
+
+def test_wanted_but_not_resting_yet_is_in_flight() -> None:
+    facts = status.describe(snapshot(book("BTC"), target("BTC"), account(coin("BTC", bids=0))), None, {})
+    assert facts["coins"][0]["bid_reason"] == "in_flight"
+    assert facts["coins"][0]["ask_reason"] is None
+
+
+def test_a_coins_pnl_is_realised_plus_unrealised_less_fees_plus_funding() -> None:
+    btc = status.describe(FULL, None, {})["coins"][0]
+    assert D(btc["pnl_usd"]) == D("1.20")
+    assert btc["position_usd"] == "50.00"
+
+
+def test_a_silent_service_is_named_and_restarts_are_shown() -> None:
+    facts = status.describe(FULL, None, {"quoter": 2})
+    assert facts["running"] and facts["services"]["quoter"] == {
+        "heartbeat_age_s": 20.0, "silent": True, "memory_mb": 50.0, "restarts": 2,
+    }  # fmt: skip
+    assert "SILENT: quoter" in "\n".join(status.headline(facts))
+
+
+def test_a_halt_shows_who_and_why() -> None:
+    halted = snapshot(
+        beat("guard", NOW_MS), halt=HaltState(halted=True, reason="drawdown 5.1 %", who="guard", since_ms=1)
+    )
+    assert "HALTED by guard: drawdown 5.1 %" in status.headline(status.describe(halted, None, {}))[0]
+
+
+def test_old_data_in_redis_is_not_running() -> None:
+    old = status.describe(snapshot(beat("guard", NOW_MS - 60_000)), None, {})
+    assert not old["running"] and "NOT RUNNING" in status.headline(old)[0]
+
+
+def test_status_of_nothing_is_exit_3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{closed.getsockname()[1]}")
+        assert status.show(tmp_path, as_json=True) == 3
+    assert json.loads(capsys.readouterr().out)["running"] is False
+
+
+def test_an_empty_redis_is_exit_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    assert status.show(tmp_path, as_json=False) == 3
+
+
+def test_summary_of_a_session() -> None:
+    watch = Watch(started_ms=NOW_MS - 30_000)
+    watch.take_beginning(
+        [book("BTC", NOW_MS - 5_000.0), book("BTC"), target("BTC", NOW_MS - 4_900), target("BTC")]
+    )
+    watch.take(FULL, {"quoter": 40.0})
+    watch.take(FULL, {"quoter": 45.0, "executor": 50.0})
+    facts = summarise(watch, NOW_MS, {"quoter": 1, "guard": 0}, venue="sim", deployment="local", run_id="r")
+    assert facts["first_quote_after_first_book_s"] == pytest.approx(0.1)
+    assert (facts["duration_s"], facts["fills"], facts["pnl_usd"]) == (30.0, 4, "1.20")
+    assert (facts["orders_placed"], facts["orders_canceled"], facts["orders_rejected"]) == (18, 4, 2)
+    assert facts["memory_mb"] == {"executor": 50.0, "quoter": 45.0} and facts["memory_total_mb"] == 95.0
+    assert facts["restarts"] == {"quoter": 1}
+    assert json.loads(json.dumps(facts)) == facts
+    assert "PnL $1.2000 = marked to mid, after fees $0.1000" in "\n".join(render(facts))
+
+
+def test_summary_of_a_session_in_which_nothing_came_up() -> None:
+    facts = summarise(Watch(NOW_MS - 1000), NOW_MS, {}, venue="sim", deployment="local", run_id="r")
+    assert facts["pnl_usd"] is None and facts["coins"] == 0
+    assert "first quote never came" in "\n".join(render(facts))
