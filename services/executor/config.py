@@ -37,11 +37,6 @@ class ExecutorConfig(EngineConfig):
     sim_cancel_latency_ms: int = Field(
         400, ge=0, le=60_000, description="From deciding on a cancel until it takes effect (ms)."
     )
-    sim_touch_fills: bool = Field(
-        True,
-        description="true: an opposite quote at or through our price fills us (the cautious reading);"
-        " false: only prints do.",
-    )
     fee_tier: int = Field(
         0, ge=0, le=6, description="The venue's fee tier by 14-day volume: 0 base … 6 (> $7B); shadow only."
     )

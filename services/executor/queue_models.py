@@ -71,9 +71,6 @@ def v6_is_filled(order_size: float, volume: float) -> bool:
 class QueueModel(Protocol):
     """What the simulator asks about one resting order."""
 
-    fills_when_touched: bool
-    """Does an opposite quote at or through our price fill us without a print?"""
-
     def hit(self, qty: float, available: float, remaining: int, through: bool, late: bool) -> tuple[int, float]:
         """A print of `qty` at our price, or through it. Returns our fill in lots and the volume we used up.
 
@@ -90,8 +87,6 @@ class QueueModel(Protocol):
 
 class ProbQueue:
     """Displayed size ahead, reduced by trades and modelled cancels."""
-
-    fills_when_touched = True
 
     def __init__(self, kind: CancelKind, n: float, front: float, level: float) -> None:
         self.kind, self.n = kind, n
@@ -154,8 +149,6 @@ class ProbQueue:
 
 class V6Queue:
     """Filled completely once 1.4 times our size traded at or through our price."""
-
-    fills_when_touched = False
 
     def __init__(self, order_size: float) -> None:
         self.order_size = order_size

@@ -3,7 +3,9 @@
 Rules, for a bid at P (asks mirrored):
  1. A print at P first uses up the queue ahead, then fills us; partial fills are real.
  2. A print below P fills us (price priority), never for more than the print itself.
- 3. A later best ask at or below P fills us completely (`sim_touch_fills`).
+ 3. Without a print there is no fill: an ask that comes to rest at or below P was, in all likelihood, post-only,
+    and would have been refused with our bid in the book. Nothing stands before us any more, so the next seller
+    who reaches P fills us.
  4. A displayed decrease that prints do not explain is cancels (`queue_models`).
  5. Public books of the past do not contain our orders.
  6. A better price than the touch has nothing ahead; every new order starts at the back.
@@ -134,7 +136,7 @@ class SimExchange:
                 return ()
             reports = self._advance(market, min(now_ms, msg.received_ms))
             if isinstance(msg, Book):
-                reports += self._take_book(market, msg)
+                self._take_book(market, msg)
             elif isinstance(msg, Trades):
                 reports += self._take_trades(market, msg)
             else:
@@ -201,27 +203,18 @@ class SimExchange:
                     return market.lots(sz)
         return UNKNOWN
 
-    def _take_book(self, market: _Market, book: Book) -> list[Report]:
+    def _take_book(self, market: _Market, book: Book) -> None:
         if not book.bids or not book.asks or book.bids[0].px >= book.asks[0].px:
-            return []
+            return
         if market.book is not None and book.epoch != market.book.epoch:
             market.depth = None
             for order in market.orders:
                 if order.queue is not None:
                     order.queue.forget()
         market.book = book
-        reports: list[Report] = []
-        for order in list(market.orders):
-            queue, new = order.queue, order.new
-            if queue is None or book.time_ms <= order.anchor_ms:
-                continue
-            touched = self._config.sim_touch_fills and queue.fills_when_touched
-            if touched and would_cross(new.side, new.px, book):
-                cause = f"touch-{book.time_ms}"
-                reports.append(self._fill(market, order, order.remaining, cause, book.time_ms))
-            else:
-                self._show(market, order, queue, book)
-        return reports
+        for order in market.orders:
+            if order.queue is not None and book.time_ms > order.anchor_ms:
+                self._show(market, order, order.queue, book)
 
     def _take_depth(self, market: _Market, depth: Depth) -> None:
         book = market.book
@@ -268,20 +261,20 @@ class SimExchange:
             lots, used = order.queue.hit(qty, left, order.remaining, through, late)
             left -= used
             if lots:
-                reports.append(self._fill(market, order, lots, str(trade.tid), trade.time_ms))
+                reports.append(self._fill(market, order, lots, trade))
         return reports
 
-    def _fill(self, market: _Market, order: _Order, lots: int, cause: str, time_ms: int) -> Report:
+    def _fill(self, market: _Market, order: _Order, lots: int, trade: Trade) -> Report:
         new = order.new
         sz = lots * market.lot
         order.remaining -= lots
         report = Filled(
             cloid=new.cloid,
-            fill_id=f"{new.cloid}-{cause}",
+            fill_id=f"{new.cloid}-{trade.tid}",
             px=new.px,
             sz=sz,
             fee_usd=fee_usd(new.px * sz, market.rate),
-            time_ms=time_ms,
+            time_ms=trade.time_ms,
         )
         return self._end(market, order, report) if order.remaining == 0 else report
 

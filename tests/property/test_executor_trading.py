@@ -107,11 +107,7 @@ def test_every_fill_has_its_cause_and_no_print_fills_more_than_it_traded(script,
     for fill in world.fills:
         total[fill.cloid] += fill.sz
         assert fill.cloid in opened or world_cancelled_first(world, fill.cloid)
-        cause = fill.fill_id.removeprefix(fill.cloid + "-")
-        if cause.startswith("touch-"):
-            assert model == "queue"
-            continue
-        trade = prints[int(cause)]
+        trade = prints[int(fill.fill_id.removeprefix(fill.cloid + "-"))]
         assert trade.side == ("A" if fill.side == "bid" else "B")
         assert trade.px <= fill.px if fill.side == "bid" else trade.px >= fill.px
         placed = next(u for u in world.updates("pending") if u.cloid == fill.cloid)

@@ -47,15 +47,8 @@ def test_rule_2_a_print_through_the_price_fills_but_not_for_more_than_itself():
     assert sizes(world) == ["0.50", "1.50"]
 
 
-def test_rule_3_an_ask_at_our_bid_fills_completely():
+def test_rule_3_an_ask_at_our_bid_does_not_fill_but_the_next_seller_does():
     world = World().rest([TOUCH])
-    world.book(bids=[("99.97", "10"), ("99.96", "10")], asks=[("99.99", "0.1")])
-    assert sizes(world) == ["2.00"]
-    assert world.fills[0].mid_px == Decimal("100.00")
-
-
-def test_rule_3_can_be_left_to_the_next_print():
-    world = World(sim_touch_fills=False).rest([TOUCH])
     world.book(bids=[("99.97", "10"), ("99.96", "10")], asks=[("99.99", "0.1")])
     assert sizes(world) == []
     world.trades(("99.97", "0.50", "A"))
