@@ -16,22 +16,39 @@ LATENCY_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
 """Every latency objective is an edge."""
 
 
+class _Once:
+    """A latency that only some services have: exposed from its first observation on, never as a row of zeros."""
+
+    def __init__(self, registry: CollectorRegistry, name: str, text: str) -> None:
+        self._registry: CollectorRegistry | None = registry
+        self._histogram = Histogram(name, text, buckets=LATENCY_BUCKETS_S, registry=None)
+
+    def observe(self, seconds: float) -> None:
+        if self._registry is not None:
+            self._registry.register(self._histogram)
+            self._registry = None
+        self._histogram.observe(seconds)
+
+
 class ServiceMetrics:
     """What one process says about itself."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def histogram(name: str, text: str, labels: tuple[str, ...] = ()) -> Histogram:
-            return Histogram(name, text, labels, buckets=LATENCY_BUCKETS_S, registry=registry)
-
-        self.bus_hop_seconds = histogram(
-            "mm_bus_hop_seconds", "From writing an entry to handling it here", ("stream",)
+        self.bus_hop_seconds = Histogram(
+            "mm_bus_hop_seconds",
+            "From writing an entry to handling it here",
+            ("stream",),
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
         )
-        self.quote_cycle_seconds = histogram(
-            "mm_quote_cycle_seconds", "One batch of inputs through the core, outputs published"
+        self.quote_cycle_seconds = _Once(
+            registry, "mm_quote_cycle_seconds", "One batch of inputs through the core, outputs published"
         )
-        self.tick_to_target_seconds = histogram("mm_tick_to_target_seconds", "Frame received to target published")
-        self.tick_to_order_seconds = histogram(
-            "mm_tick_to_order_seconds", "Frame received to order handed to the exchange"
+        self.tick_to_target_seconds = _Once(
+            registry, "mm_tick_to_target_seconds", "Frame received to target published"
+        )
+        self.tick_to_order_seconds = _Once(
+            registry, "mm_tick_to_order_seconds", "Frame received to order handed to the exchange"
         )
         self.bus_skipped = Counter(
             "mm_bus_skipped",

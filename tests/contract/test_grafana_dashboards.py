@@ -16,12 +16,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from prometheus_client import CollectorRegistry
 
 from grafana.build import BOARDS, FOLDER, render
 from grafana.grid import COLUMNS
-from shared.metrics import GRID, ServiceMetrics
-from tests.fixtures.monitor_session import write_history
+from shared.metrics import GRID
+from tests.fixtures.monitor_session import service_metrics, write_history
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = sorted((ROOT / "prometheus" / "rules").glob("*.yml"))
@@ -44,14 +43,6 @@ def rules() -> list[dict]:
     return [
         rule for path in RULES for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]
     ]
-
-
-def service_metrics() -> set[str]:
-    """Sample names that every process exposes about itself."""
-    registry = CollectorRegistry()
-    ServiceMetrics(registry)
-    suffixes = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
-    return {family.name + suffix for family in registry.collect() for suffix in suffixes[family.type]}
 
 
 def names_in(expression: str) -> set[str]:
