@@ -1,7 +1,7 @@
 """First container of a Compose start (`mm_prepare`), as root for a moment: folders, owners, bus passwords.
 
 Everything else runs without root on a read-only system, so what it may write has to be there before.
-A simulated market begins anew, unless Redis is up already: then this is a repeated `docker compose up`.
+A simulated market begins anew, unless the stack is up already: then this is a repeated `docker compose up`.
 """
 
 import os
@@ -27,7 +27,7 @@ REDIS_DATA = Path("redis")
 def prepare(config: LauncherConfig, uid: int, gid: int) -> Iterator[str]:
     """Make everything ready for services that run as `uid:gid`; yields lines to show."""
     state = config.data_dir / "state"
-    if not _redis_is_up():
+    if not _stack_is_up():
         moved = data_folder.claim(config.data_dir, config.venue)
         if moved:
             yield moved
@@ -49,12 +49,15 @@ def _give(folder: Path, uid: int, gid: int) -> None:
             os.chown(path, uid, gid, follow_symlinks=False)
 
 
-def _redis_is_up() -> bool:
-    try:
-        socket.create_connection(("redis", 6379), timeout=1).close()
-    except OSError:
-        return False
-    return True
+def _stack_is_up() -> bool:
+    """Names of containers resolve only while these run; either is enough, as the other may just have died."""
+    for name in ("redis", "executor"):
+        try:
+            socket.gethostbyname(name)
+        except OSError:
+            continue
+        return True
+    return False
 
 
 def main() -> int:
