@@ -12,16 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from market_maker.local import SECRETS
+from market_maker.local import METRICS_PORT, SECRETS
 from market_maker.options import Checked
+from market_maker.prepare import IMAGE_UID
 from market_maker.redis_server import PROJECT
 from shared.config import config_file
 from shared.errors import MarketMakerError
 
 OVERRIDE = "compose.launch.json"
 PROFILES = {"sim": ["demo"], "replay": ["demo"]}
-IMAGE_UID = 10001
-"""Owner of data and logs when root starts the stack; otherwise the user who does."""
 _OF_THE_FILE = {
     "MM_DATA_DIR", "MM_RUN_DIR", "MM_LOG_DIR", "MM_SECRETS_DIR", "MM_METRICS_HOST", "MM_METRICS_PORT", "MM_CONFIG",
     "MM_UID", "MM_GID", "MM_REDIS_PORT", "MM_VENUE_PORT",
@@ -37,7 +36,7 @@ def override(checked: Checked, run_id: str) -> dict[str, Any]:
     environment = {
         name: value for name, value in os.environ.items() if name.startswith("MM_") and name not in _OF_THE_FILE
     }
-    environment["MM_RUN_ID"] = run_id
+    environment |= _settings_of_the_file(checked) | {"MM_RUN_ID": run_id}
     volumes = []
     if config_file().exists():
         volumes.append(f"{config_file().resolve()}:{CONFIG_INSIDE}:ro")
@@ -50,6 +49,24 @@ def override(checked: Checked, run_id: str) -> dict[str, Any]:
         services["venue"]["volumes"].append(f"{recording.resolve()}:{RECORDING_INSIDE}:ro")
     services["prepare"] = {"environment": dict(environment)}
     return {"services": services}
+
+
+def _settings_of_the_file(checked: Checked) -> dict[str, str]:
+    """The settings that the compose file gives a default: it must not win over market_maker.toml."""
+    config = checked.launcher
+    return {
+        "MM_SHADOW_MODE": str(config.shadow_mode).lower(),
+        "MM_VENUE": config.venue,
+        "MM_VENUE_URL": config.venue_url,
+        "MM_COINS": ",".join(config.coins),
+        "MM_TOP_N": str(config.top_n),
+        "MM_DEX": config.dex,
+        "MM_LOG_LEVEL": config.log_level,
+        "MM_LOG_FORMAT": config.log_format,
+        "MM_LIMITS": str(checked.venue.limits).lower(),
+        "MM_SEED": str(checked.venue.seed),
+        "MM_SPEED": checked.venue.speed,
+    }
 
 
 def command(checked: Checked | None, run_dir: Path, *arguments: str) -> list[str]:
@@ -72,12 +89,24 @@ def command(checked: Checked | None, run_dir: Path, *arguments: str) -> list[str
     ]
 
 
-def environment() -> dict[str, str]:
-    """Who owns the files that the containers write; no key reaches compose in a shadow run."""
-    uid, gid = os.getuid(), os.getgid()
-    owner = (IMAGE_UID, IMAGE_UID) if uid == 0 else (uid, gid)
+def environment(checked: Checked | None = None) -> dict[str, str]:
+    """What the compose file itself asks for: ports, venue, owner of the files; no key in a shadow run."""
     clean = {name: value for name, value in os.environ.items() if name not in SECRETS}
-    return {"MM_UID": str(owner[0]), "MM_GID": str(owner[1]), **clean}
+    if checked is None:
+        return clean
+    config = checked.launcher
+    uid = config.uid or os.getuid() or IMAGE_UID
+    gid = config.gid or (uid if os.getuid() == 0 else os.getgid())
+    ports = {
+        "MM_REDIS_PORT": config.redis_port,
+        "MM_METRICS_PORT": METRICS_PORT if config.metrics_port is None else config.metrics_port,
+        "MM_VENUE_PORT": checked.venue.venue_port,
+    }
+    return (
+        clean
+        | {name: str(value) for name, value in {**ports, "MM_UID": uid, "MM_GID": gid}.items()}
+        | {"MM_VENUE": config.venue}
+    )
 
 
 def start(checked: Checked, run_id: str) -> Iterator[str]:
@@ -90,10 +119,10 @@ def start(checked: Checked, run_id: str) -> Iterator[str]:
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / OVERRIDE).write_text(json.dumps(override(checked, run_id), indent=1))
     yield "Building the image where it is missing or outdated (minutes on the first start) …"
-    _run(command(checked, run_dir, "build"))
+    _run(command(checked, run_dir, "build"), checked)
     yield "Starting the containers …"
     try:
-        _run(command(checked, run_dir, "up", "--detach", "--remove-orphans"))
+        _run(command(checked, run_dir, "up", "--detach", "--remove-orphans"), checked)
     except MarketMakerError:
         yield from _words_of_prepare(checked, run_dir)
         yield from stop(run_dir)
@@ -111,7 +140,7 @@ def running(run_dir: Path) -> list[str]:
     try:
         answer = subprocess.run(
             command(None, run_dir, "ps", "--services", "--status", "running"),
-            capture_output=True, text=True, timeout=30, env=environment(),
+            capture_output=True, text=True, timeout=30,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return []
@@ -128,9 +157,9 @@ def stop(run_dir: Path) -> Iterator[str]:
     yield f"Stopped: {len(names)} containers."
 
 
-def _run(arguments: list[str]) -> str:
+def _run(arguments: list[str], checked: Checked | None = None) -> str:
     try:
-        done = subprocess.run(arguments, capture_output=True, text=True, env=environment())
+        done = subprocess.run(arguments, capture_output=True, text=True, env=environment(checked))
     except OSError as error:
         raise MarketMakerError(f"docker cannot be run: {error}") from error
     if done.returncode != 0:

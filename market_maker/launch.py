@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from market_maker import compose, local
@@ -129,7 +130,7 @@ def _start(options: Options, checked: Checked, say: Say) -> Session:
     config = checked.launcher
     run_id = f"{utc(wall_ms()):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
     socket = (config.run_dir / "redis.sock").resolve()
-    metrics_port = config.metrics_port if config.metrics_port is not None else 9090
+    metrics_port = config.metrics_port if config.metrics_port is not None else local.METRICS_PORT
     record = Record(
         deployment=deployment,
         venue=config.venue,
@@ -158,6 +159,7 @@ async def _until_quoting(session: Session, watch: Watch, say: Say) -> bool:
     """Show how the stack comes up until most coins are quoted; False when nothing was within the time limit."""
     bus = RedisBus(bus_url(session.run_dir))
     begun_s, quoting_since_s = monotonic_s(), None
+    patience_s = min(session.checked.launcher.start_timeout_s, session.options.duration_s or inf)
     said: set[str] = set()
 
     def once(topic: str, text: str) -> None:
@@ -183,7 +185,7 @@ async def _until_quoting(session: Session, watch: Watch, say: Say) -> bool:
                 if snapshot.halt.halted:
                     once("halt", f"HALTED: {snapshot.halt.reason} (market_maker resume clears it)")
                     return True
-            if monotonic_s() - begun_s > session.checked.launcher.start_timeout_s:
+            if monotonic_s() - begun_s > patience_s:
                 reasons = (
                     ", ".join(f"{name} ×{count}" for name, count in snapshot.reasons.items()) if snapshot else ""
                 )

@@ -26,7 +26,7 @@ LEFTOVERS_WITHIN_S = 5.0
 SECRETS = ("HL_PRIVATE_KEY", "HYPERLIQUID_PRIVATE_KEY", "HL_PRIVATE_KEY_FILE")
 """No process of a shadow run sees a key."""
 EXECUTOR_GRACE_S, GRACE_S = 30.0, 10.0
-_METRICS_BASE = 9090
+METRICS_PORT = 9090
 _STOP_ORDER = {"executor": 0, "monitor": 2, "venue": 3, "redis": 4}
 _OTHERS = 1
 
@@ -35,7 +35,7 @@ def metrics_port(checked: Checked, service: str) -> int:
     """Each service's own port, all moved together when MM_METRICS_PORT moves the monitor's."""
     own = next(entry.metrics_port for entry in checked.services if entry.name == service)
     monitor = checked.launcher.metrics_port
-    return own if monitor is None or own == 0 else own + monitor - _METRICS_BASE
+    return own if monitor is None or own == 0 else own + monitor - METRICS_PORT
 
 
 def require_ports(checked: Checked) -> None:

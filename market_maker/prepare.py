@@ -20,6 +20,7 @@ from shared.config import load
 from shared.errors import MarketMakerError
 
 IMAGE_UID = 10001
+"""Owner of data and passwords when root starts the stack; otherwise the user who does."""
 REDIS_DATA = Path("redis")
 """In the state folder; one directory per venue, as simulated and real positions must not meet."""
 

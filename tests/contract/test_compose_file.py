@@ -123,6 +123,24 @@ def test_every_container_gets_the_settings_of_this_start(monkeypatch: pytest.Mon
     assert "HL_PRIVATE_KEY" not in compose.environment()
 
 
+def test_the_defaults_of_the_compose_file_do_not_win_over_the_settings_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "settings.toml"
+    engine = "[engine]\ntop_n = 7\nlog_level = 'debug'\nvenue = 'testnet'\n"
+    file.write_text(engine + "[launcher]\nredis_port = 6399\nuid = 1234\ngid = 1235\n")
+    checked = check(Options(config=file))
+    override = compose.override(checked, "run-1")["services"]
+    defaults = {name for entry in ALL.values() for name in entry.get("environment", {}) if name.startswith("MM_")}
+    containers_own = {"MM_VENUE_HOST", "MM_VENUE_PORT", "MM_UID", "MM_GID"}
+    assert defaults - containers_own <= set(override["quoter"]["environment"])
+    assert override["quoter"]["environment"]["MM_TOP_N"] == "7"
+    assert override["quoter"]["environment"]["MM_LOG_LEVEL"] == "debug"
+    asked = compose.environment(checked)
+    assert (asked["MM_REDIS_PORT"], asked["MM_UID"], asked["MM_GID"]) == ("6399", "1234", "1235")
+    assert asked["MM_VENUE"] == "testnet"
+
+
 def test_a_recording_is_mounted_read_only_in_the_venue(recordings: Path) -> None:
     folder = recordings / "hl-20250904-4coins-a"
     override = compose.override(check(Options(recording=folder)), "run-1")["services"]
