@@ -171,7 +171,7 @@ async def _until_quoting(session: Session, watch: Watch, say: Say) -> bool:
         while True:
             snapshot = await _look(bus, session)
             if snapshot is not None:
-                watch.take(snapshot)
+                watch.take(snapshot, _memory(session, snapshot))
                 if snapshot.books and watch.first_quote_ms is None:
                     watch.take_beginning(await beginning(bus, snapshot.coins))
                 _say_progress(session, snapshot, watch, once)

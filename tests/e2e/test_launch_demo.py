@@ -58,7 +58,7 @@ def cli(place: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[
 
 
 def test_a_short_session_quotes_sums_up_and_leaves_nothing(place: dict[str, str]) -> None:
-    done = cli(place, "launch", "--demo", "--local", "--coins", "BTC,ETH,SOL", "--duration", "6", "--json")
+    done = cli(place, "launch", "--demo", "--local", "--coins", "BTC,ETH,SOL", "--duration", "12", "--json")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert summary["venue"] == "sim" and summary["mode"] == "shadow"
