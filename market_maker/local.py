@@ -26,8 +26,8 @@ LEFTOVERS_WITHIN_S = 5.0
 SECRETS = ("HL_PRIVATE_KEY", "HYPERLIQUID_PRIVATE_KEY", "HL_PRIVATE_KEY_FILE")
 """No process of a shadow run sees a key."""
 EXECUTOR_GRACE_S, GRACE_S = 30.0, 10.0
-LEAN = {"PYTHONOPTIMIZE": "2"}
-"""Without docstrings in memory each process is about 7 MB smaller."""
+LEAN = {"PYTHONOPTIMIZE": "2", "PYTHONDONTWRITEBYTECODE": ""}
+"""Without docstrings in memory each process is about 7 MB smaller, once it is compiled that way."""
 METRICS_PORT = 9090
 _STOP_ORDER = {"executor": 0, "monitor": 2, "venue": 3, "redis": 4}
 _OTHERS = 1

@@ -26,6 +26,7 @@ from shared.streams import STREAM_OF, Stream, channel_of
 
 FIELD = b"m"
 BLOCK_MS = 1000
+NOTHING_TO_READ_S = 0.05
 RECLAIM_IDLE_MS = 30_000
 """Entries that another consumer left unacknowledged this long are taken over; far above the slowest handler."""
 _ENCODER = msgspec.json.Encoder()
@@ -201,7 +202,7 @@ class _LatestReader:
 
     async def read(self, block_ms: int = BLOCK_MS) -> list[Delivery]:
         if not self._cursors:
-            await asyncio.sleep(block_ms / 1000)
+            await asyncio.sleep(NOTHING_TO_READ_S)  # the first coins must not wait for a full block
             return []
         try:
             reply = await self._client.xread(self._cursors, block=block_ms or None)
@@ -259,13 +260,13 @@ class _EveryReader:
 
     async def read(self, block_ms: int = BLOCK_MS) -> list[Delivery]:
         if not self._keys:
-            await asyncio.sleep(block_ms / 1000)
+            await asyncio.sleep(NOTHING_TO_READ_S)  # the first coins must not wait for a full block
             return []
         try:
             if self._pending:
                 return await self._read_own_pending()
             if self._reclaim:
-                return await self._take_over(self._reclaim.pop())
+                return await self._take_over()
             cursors: dict[Any, Any] = dict.fromkeys(self._keys, ">")
             reply = await self._client.xreadgroup(
                 self._group, self._consumer, cursors, count=500, block=block_ms or None
@@ -295,16 +296,20 @@ class _EveryReader:
             deliveries += await self._surviving(key, entries)
         return deliveries
 
-    async def _take_over(self, key: str) -> list[Delivery]:
-        reply = await self._client.xautoclaim(
-            key, self._group, self._consumer, min_idle_time=RECLAIM_IDLE_MS, count=500
-        )
-        cursor, entries = _text(reply[0]), reply[1]
-        deleted = reply[2] if len(reply) > 2 else []
-        self._count_lost(key, len(deleted))
-        if cursor != "0-0":
-            self._reclaim.append(key)
-        return [_delivery(self._keys[key], key, entry) for entry in entries if entry[1]]
+    async def _take_over(self) -> list[Delivery]:
+        """What other consumers of the group left behind, key by key in one round trip."""
+        keys, self._reclaim = self._reclaim, []
+        pipeline = self._client.pipeline(transaction=False)
+        for key in keys:
+            pipeline.xautoclaim(key, self._group, self._consumer, min_idle_time=RECLAIM_IDLE_MS, count=500)
+        deliveries = []
+        for key, reply in zip(keys, await pipeline.execute(), strict=True):
+            cursor, entries = _text(reply[0]), reply[1]
+            self._count_lost(key, len(reply[2]) if len(reply) > 2 else 0)
+            if cursor != "0-0":
+                self._reclaim.append(key)
+            deliveries += [_delivery(self._keys[key], key, entry) for entry in entries if entry[1]]
+        return deliveries
 
     async def _surviving(self, key: str, entries: list[Any]) -> list[Delivery]:
         """Pending entries that MAXLEN trimmed meanwhile come back without content: lost work, counted."""

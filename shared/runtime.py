@@ -6,12 +6,14 @@ results. Only then are entries of `every` streams acknowledged.
 
 import asyncio
 import faulthandler
+import gc
 import os
 import resource
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -42,6 +44,8 @@ from shared.streams import HALT, UNIVERSE
 STUCK_AFTER_S = 30
 """A loop that does not turn for so long dumps its stack and ends the process; the supervisor restarts it."""
 FRESH_INPUT_S = 15
+RELAXED_PAUSE_S = 0.25
+BACKGROUND_NICE = 10
 _RECONNECT_S = 0.5
 _CANCEL_AGAIN_S = 0.2
 _HALT_POLL_S = 0.25
@@ -84,6 +88,8 @@ class Runtime:
     # ---- life ----
 
     async def run(self) -> None:
+        if self.service.background:
+            os.nice(BACKGROUND_NICE)
         loop = asyncio.get_running_loop()
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -105,18 +111,16 @@ class Runtime:
         service = self.service
         tasks: list[Callable[[], Any]] = [self._tick_loop, self._heartbeat_loop]
         if self.bus is not None:
-            latest = [stream for stream in service.reads if stream.policy == "latest"]
-            every = [stream for stream in service.reads if stream.policy == "every"]
-            if UNIVERSE not in service.writes:
-                latest.append(UNIVERSE)
-            if latest:
-                reader = self.bus.latest(latest)
-                tasks.append(lambda: self._read_loop(reader))
-                self._readers.append(reader)
-            if every:
-                group_reader = self.bus.every(every, service.name, f"{service.name}-1")
-                tasks.append(lambda: self._read_loop(group_reader))
-                self._readers.append(group_reader)
+            for stream in service.reads if UNIVERSE in service.writes else (*service.reads, UNIVERSE):
+                reader: Reader | None = None
+                if stream.policy == "latest":
+                    reader = self.bus.latest([stream])
+                elif stream.policy == "every":
+                    reader = self.bus.every([stream], service.name, f"{service.name}-1")
+                if reader is not None:
+                    self._readers.append(reader)
+                    hurry = stream.hurry and not service.background
+                    tasks.append(partial(self._read_loop, reader, 0.0 if hurry else RELAXED_PAUSE_S))
             if HALT in service.reads:
                 tasks.append(self._halt_loop)
         if self.door is not None:
@@ -156,6 +160,8 @@ class Runtime:
             await self._restore(bus, [*coins, ""])
             if HALT in self.service.reads:
                 await self.handle(await bus.halt_state())
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: full collections need not look at it again
         await self._emit(Event(tag="", text=f"{self.service.name} started"))
         await self.handle(Started())
 
@@ -229,7 +235,8 @@ class Runtime:
                 if any(isinstance(output, OrderUpdate) and output.status == "pending" for output in outputs):
                     self.metrics.tick_to_order_seconds.observe((now_ms - message.source_ms) / 1e3)
 
-    async def _read_loop(self, reader: Reader) -> None:
+    async def _read_loop(self, reader: Reader, pause_s: float) -> None:
+        """One kind of stream on its own connection: a call names only its keys, and the busy ones stay quick."""
         watched: tuple[str, ...] | None = None
         next_reclaim_s = monotonic_s() + _RECLAIM_EVERY_S
         while True:
@@ -244,6 +251,8 @@ class Runtime:
                 if deliveries:
                     await self._handle_deliveries(deliveries)
                     await reader.ack(deliveries)
+                if pause_s:
+                    await asyncio.sleep(pause_s)
             except BusError as error:
                 await self._lost(error)
                 await self._pause(_RECONNECT_S)

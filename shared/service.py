@@ -102,4 +102,7 @@ class Service(Generic[Config]):
     """Called with the settings and the core."""
     collector: Callable[[Any], Collector] | None = None
     """Called with the core: metrics read from its state at every scrape, in the event loop's thread."""
+    background: bool = False
+    """Nobody waits for it: it reads in batches and at low priority, so that the processor is free for those on
+    the way from a book to an order."""
     uses_bus: bool = True

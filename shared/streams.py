@@ -8,7 +8,7 @@
 Coins stand in braces so that Redis Cluster keeps a coin's keys together.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import msgspec
@@ -28,6 +28,7 @@ class Stream:
     per_coin: bool = False
     maxlen: int = 0
     conflate: bool = True
+    hurry: bool = True
     decoder: msgspec.json.Decoder[m.Message] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -41,7 +42,11 @@ class Stream:
 
     def unconflated(self) -> "Stream":
         """The same stream for a reader that wants every entry still there, as the harvester does."""
-        return Stream(self.name, self.types, self.policy, self.per_coin, self.maxlen, conflate=False)
+        return replace(self, conflate=False)
+
+    def relaxed(self) -> "Stream":
+        """The same stream for a reader in no hurry: looked at a few times a second instead of at every entry."""
+        return replace(self, hurry=False)
 
 
 UNIVERSE = Stream("universe", (m.Universe,), "latest", maxlen=10)

@@ -14,4 +14,5 @@ SERVICE = Service(
     writes=(EVENTS,),
     tick_ms=5000,
     metrics_port=9107,
+    background=True,
 )

@@ -15,4 +15,5 @@ SERVICE = Service(
     writes=(EVENTS,),
     tick_ms=1000,
     metrics_port=9102,
+    background=True,
 )

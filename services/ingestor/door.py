@@ -23,7 +23,7 @@ from shared.hyperliquid.rest import InfoClient
 from shared.hyperliquid.ws import VenueSocket, open_socket
 from shared.service import Port
 
-BATCH_FRAMES = 64
+BATCH_FRAMES = 16
 """Frames that are waiting already are handled together: one round trip to the bus for all of them."""
 QUEUED_FRAMES = 1024
 """Beyond this the socket is not read until we have caught up."""

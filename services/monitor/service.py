@@ -44,4 +44,5 @@ SERVICE = Service(
     restores=(STATUS,),
     door=build_door,
     collector=lambda core: GridCollector(core, core.venue, running_version()),
+    background=True,
 )

@@ -21,9 +21,10 @@ SERVICE = Service(
     name="screener",
     config=ScreenerConfig,
     core=lambda config: Screener(config, overrides()),
-    reads=(BOOK, TRADES, CTX),
+    reads=(BOOK.unconflated(), TRADES, CTX),
     writes=(ASSET_CONFIG, ASSET_CONFIG_LIST, EVENTS),
     restores=(ASSET_CONFIG,),
     tick_ms=1000,
     metrics_port=9103,
+    background=True,
 )

@@ -12,4 +12,5 @@ SERVICE = Service(
     door=VenueDoor,
     metrics_port=0,
     uses_bus=False,
+    background=True,
 )
