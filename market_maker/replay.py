@@ -7,12 +7,15 @@ funding) and `summary.json`.
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
+from rich.console import Console
+from rich.progress import Progress
 
 from services import load as load_service
 from services.ingestor.inputs import Connected, EventReceived
@@ -213,3 +216,38 @@ def _summary(recording: Recording, observer: Observer) -> dict[str, Any]:
         "ledger_error_usd": error_usd,
         "session": account,
     }
+
+
+@contextmanager
+def shown_progress(name: str) -> Iterator[Callable[[float], None]]:
+    """A bar on the terminal's standard error; silent elsewhere."""
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(f"replaying {name}", total=1.0)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def render(summary: dict[str, Any], out: Path) -> list[str]:
+    """The summary in a few lines for people."""
+    counts, session = summary["counts"], summary["session"]
+    minutes = (summary["end_ms"] - summary["start_ms"]) / 60_000
+    lines = [
+        f"{summary['recording']}: {len(summary['coins'])} coins, {minutes:.1f} minutes,"
+        f" {counts['books']} books, {counts['trades']} trades",
+        f"  {counts.get('targets', 0)} targets; orders: {counts.get('orders_pending', 0)} placed,"
+        f" {counts.get('orders_canceled', 0)} cancelled, {counts.get('orders_rejected', 0)} rejected",
+        f"  {summary['crossed_quotes']} crossed quotes; ledger and fills differ by ${summary['ledger_error_usd']}",
+    ]
+    if session is not None:
+        lines.append(
+            f"  PnL ${session.pnl_usd:.4f} = marked to mid, after fees ${session.fees_usd:.4f} and funding"
+            f" ${session.funding_usd:.4f}; {session.fills} fills, volume ${session.volume_usd:.2f}"
+        )
+        for coin in session.coins:
+            pnl_usd = coin.realized_usd + coin.unrealized_usd - coin.fees_usd + coin.funding_usd
+            lines.append(
+                f"    {coin.coin:10} PnL ${pnl_usd:9.4f}  fills {coin.fills:5}  volume ${coin.volume_usd:10.2f}"
+                f"  fees ${coin.fees_usd:8.4f}  position {coin.position_sz}"
+            )
+    lines += [f"  warning: {warning}" for warning in summary["warnings"]]
+    return [*lines, f"  written to {out}"]

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import subprocess
+import sys
 from bisect import bisect_left
 from collections import defaultdict
 from fractions import Fraction
@@ -15,6 +17,7 @@ from services.venue.replay import open_recording
 from shared.errors import ConfigError, DataError
 from shared.hyperliquid.wire import Bbo, WireTrade
 
+ROOT = Path(__file__).resolve().parents[2]
 SET = "hl-20250904-4coins-a"
 MINUTES = 6
 PLACE_LATENCY_MS = 400
@@ -158,3 +161,23 @@ def test_an_output_that_cannot_be_written_is_named(excerpt: Path, tmp_path: Path
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match=r"cannot be written.*--out"):
         run_replay(excerpt, tmp_path / "file" / "out")
+
+
+def test_the_command_prints_for_people_and_for_machines(excerpt: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "market_maker.cli",
+        "replay",
+        "--recording",
+        str(excerpt),
+        "--out",
+        str(tmp_path),
+    ]
+    people = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "0 crossed quotes" in people and "WLFI" in people and str(tmp_path) in people
+    machines = subprocess.run([*command, "--json"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert json.loads(machines) == json.loads((tmp_path / "summary.json").read_text())
+    lost = subprocess.run([*command[:-3], "/nowhere", *command[-2:]], cwd=ROOT, capture_output=True, text=True)
+    assert lost.returncode != 0 and lost.stderr.startswith("error:") and "/nowhere" in lost.stderr
