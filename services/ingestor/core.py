@@ -45,7 +45,7 @@ from shared.messages import (
     Trades,
     Universe,
 )
-from shared.service import Started, Tick
+from shared.service import BusBack, Started, Tick
 
 LATENCY_REPORT_MS = 30_000
 NOTICE_MS = 10_000
@@ -64,6 +64,7 @@ class Ingestor:
         self._metas: tuple[CoinMeta, ...] = ()
         self._books: dict[str, CoinBook] = {}
         self._prints: dict[str, Prints] = {}
+        self._contexts: dict[str, AssetCtx] = {}
         self._pace = Pace()
         self._auditor = LatencyAuditor()
         self._noticed_ms: dict[tuple[str, str], int] = {}
@@ -86,6 +87,7 @@ class Ingestor:
             UniverseLoaded: self._on_universe_loaded,
             UniverseFailed: self._on_universe_failed,
             Started: self._on_started,
+            BusBack: self._on_bus_back,
         }
 
     def restore(self, now_ms: int, msg: Message) -> None:
@@ -125,9 +127,10 @@ class Ingestor:
         names = " ".join(meta.name for meta, _ in chosen)
         how = "by name" if self._config.coins else "by 24 h volume"
         contexts = (_asset_ctx(meta.name, ctx, msg.received_ms) for meta, ctx in chosen)
+        self._contexts = {context.coin: context for context in contexts if context is not None}
         return (
             universe,
-            *(context for context in contexts if context is not None),
+            *self._contexts.values(),
             Event(tag="FEED", text=f"Universe: {len(chosen)} coins {how}: {names}"),
             Connect(0.0),
         )
@@ -136,6 +139,13 @@ class Ingestor:
         self._metas = msg.coins
         self._prints = {meta.coin: self._prints.get(meta.coin) or Prints() for meta in msg.coins}
         return ()
+
+    def _on_bus_back(self, now_ms: int, msg: BusBack) -> Iterable[Any]:
+        """Redis may have come back empty. Books, prints and health follow by themselves; the coins would not, and
+        without them a restarted service reads nothing."""
+        if not self._metas:
+            return ()
+        return Universe(coins=self._metas, time_ms=now_ms), *self._contexts.values()
 
     # ---- connection ----
 
@@ -223,7 +233,10 @@ class Ingestor:
         if event.coin not in self._books:
             return self._refuse(now_ms, Refusal.UNKNOWN_COIN, "", event.coin)
         ctx = _asset_ctx(event.coin, event.ctx, received_ms)
-        return (ctx,) if ctx is not None else self._refuse(now_ms, Refusal.MALFORMED, event.coin, "activeAssetCtx")
+        if ctx is None:
+            return self._refuse(now_ms, Refusal.MALFORMED, event.coin, "activeAssetCtx")
+        self._contexts[event.coin] = ctx
+        return (ctx,)
 
     def _refuse(self, now_ms: int, refusal: Refusal, coin: str, detail: str = "") -> Iterable[Any]:
         self.refused[refusal] += 1

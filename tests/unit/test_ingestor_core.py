@@ -37,7 +37,7 @@ from shared.messages import (
     Trades,
     Universe,
 )
-from shared.service import Started, Tick
+from shared.service import BusBack, Started, Tick
 
 T0 = 1_000_000
 
@@ -390,3 +390,19 @@ def test_health_counts_frames_and_reconnects() -> None:
     list(core.step(T0, Connected()))
     [health] = core.step(T0, Tick())
     assert (health.frames_total, health.refused_total, health.reconnects_total, health.epoch) == (2, 1, 1, 2)
+
+
+def test_a_redis_that_came_back_empty_learns_coins_and_newest_contexts_again() -> None:
+    core = connected("BTC", "ETH")
+    newer = msgspec.structs.replace(ctx(), oraclePx=Decimal("101.5"))
+    list(core.step(T0 + 1, EventReceived(ActiveAssetCtx("ETH", newer), T0 + 1.0)))
+    universe, *contexts = core.step(T0 + 500, BusBack())
+    assert universe == Universe(coins=(CoinMeta("BTC", 2, 10), CoinMeta("ETH", 2, 10)), time_ms=T0 + 500)
+    assert {context.coin: context.oracle_px for context in contexts} == {
+        "BTC": Decimal("100.1"),
+        "ETH": Decimal("101.5"),
+    }
+
+
+def test_before_the_universe_is_known_there_is_nothing_to_repeat() -> None:
+    assert list(started().step(T0, BusBack())) == []
