@@ -5,14 +5,15 @@ A line is the rendering of an `Event`; services render their own, the monitor re
 
 import logging
 import sys
-from typing import Literal
+from io import TextIOWrapper
+from typing import Literal, TextIO
 
 import msgspec
 
 from shared.clock import utc, wall_ms
 from shared.messages import Event
 
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 def render(event: Event, form: Literal["pretty", "json"] = "pretty") -> str:
@@ -27,17 +28,45 @@ def render(event: Event, form: Literal["pretty", "json"] = "pretty") -> str:
     return text.replace("\n", " ⏎ ")
 
 
+class Lines:
+    """Lines for a stream that may refuse them: a full disk or a closed pipe costs lines, never the service."""
+
+    def __init__(self, out: TextIO) -> None:
+        if isinstance(out, TextIOWrapper):
+            out.reconfigure(errors="backslashreplace")  # a terminal without 🚨 must not stop whoever shouts it
+        self._out = out
+        self.failures = 0
+        """Writes refused since the last one that went through."""
+
+    def write(self, text: str) -> bool:
+        """Did it go through?"""
+        try:
+            self._out.write(text + "\n")
+            self._out.flush()
+        except OSError:
+            self.failures += 1
+            return False
+        return True
+
+
 class Log:
     """Writes events to standard output; library loggers end here too."""
 
-    def __init__(self, service: str, level: str, form: Literal["pretty", "json"]) -> None:
-        self.service, self.form, self.threshold = service, form, _LEVELS[level]
+    def __init__(
+        self, service: str, level: str, form: Literal["pretty", "json"], out: TextIO | None = None
+    ) -> None:
+        self.service, self.form, self.threshold = service, form, LEVELS[level]
+        self._lines = Lines(out or sys.stdout)
         handler = _LibraryHandler(self)
         logging.basicConfig(level=max(self.threshold, logging.WARNING), handlers=[handler], force=True)
 
     def write(self, event: Event) -> None:
-        if _LEVELS[event.level] >= self.threshold:
-            print(render(event, self.form), file=sys.stdout, flush=True)
+        if LEVELS[event.level] < self.threshold or not self._lines.write(render(event, self.form)):
+            return
+        failures, self._lines.failures = self._lines.failures, 0
+        if failures:
+            text = f"Lines before this one may be missing: writing failed {failures} times."
+            self.write(Event(service=self.service, level="warning", tag="LOG", text=text, time_ms=event.time_ms))
 
 
 class _LibraryHandler(logging.Handler):

@@ -8,11 +8,10 @@ from typing import Any, TextIO
 from services.monitor.config import MonitorConfig
 from services.monitor.core import RedisMemory, Show
 from shared.errors import BusError
-from shared.log import render
+from shared.log import LEVELS, Lines, render
 from shared.messages import Event
 from shared.service import Port
 
-_SEVERITY = {"debug": 0, "info": 1, "warning": 2, "error": 3}
 _COLOURS = {"debug": "\033[2m", "info": "", "warning": "\033[33m", "error": "\033[31m"}
 _PLAIN = "\033[0m"
 
@@ -22,8 +21,9 @@ class MonitorDoor:
 
     def __init__(self, config: MonitorConfig, out: TextIO | None = None) -> None:
         self._config = config
-        self._out = out or sys.stdout
-        self._coloured = config.log_format == "pretty" and self._out.isatty()
+        out = out or sys.stdout
+        self._lines = Lines(out)
+        self._coloured = config.log_format == "pretty" and out.isatty()
 
     async def run(self, port: Port) -> None:
         """Ask Redis for its memory now and then; while it does not answer, nothing is known."""
@@ -40,11 +40,10 @@ class MonitorDoor:
         lines = [
             self._line(effect.event)
             for effect in effects
-            if isinstance(effect, Show) and _SEVERITY[effect.event.level] >= _SEVERITY[self._config.log_level]
+            if isinstance(effect, Show) and LEVELS[effect.event.level] >= LEVELS[self._config.log_level]
         ]
         if lines:
-            self._out.write("\n".join(lines) + "\n")
-            self._out.flush()
+            self._lines.write("\n".join(lines))
         return ()
 
     def _line(self, event: Event) -> str:

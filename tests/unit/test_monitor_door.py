@@ -48,3 +48,12 @@ async def test_colour_on_a_terminal_for_what_needs_attention():
 
 async def test_machines_get_json_without_colour():
     assert await shown(Terminal(), event("error"), log_format="json") == render(event("error"), "json") + "\n"
+
+
+class Full(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+async def test_a_full_disk_does_not_stop_the_monitor():
+    assert await shown(Full(), event()) == ""
