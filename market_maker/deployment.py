@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from dotenv import load_dotenv
 
 from market_maker import access
 from market_maker.plan import SupervisorState
 from market_maker.supervisor import PID_FILE, STATE_FILE
+from shared.environment import read_env_file
 from shared.errors import ConfigError
 
 RECORD = "launch.json"
@@ -35,7 +35,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_dir() -> Path:
     """`run_dir` of the settings, without loading the settings models: `status` must answer at once."""
-    load_dotenv(".env")
+    read_env_file()
     given = os.environ.get("MM_RUN_DIR")
     file = Path(os.environ.get("MM_CONFIG") or "market_maker.toml")
     if not given and file.exists():

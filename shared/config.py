@@ -13,7 +13,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from dotenv import load_dotenv
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
@@ -24,6 +23,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from shared.environment import read_env_file
 from shared.errors import ConfigError
 from shared.messages import AssetConfig, Regime
 
@@ -89,7 +89,11 @@ class EngineConfig(BaseSettings):
     )
     ofi_window_trades: int = Field(200, ge=50, description="Trades in the OFI window.")
     stall_timeout_s: float = Field(30.0, gt=0, description="Feed silence after which everything is cancelled.")
-    quote_interval_ms: int = Field(100, ge=10, description="Longest time between two looks at a coin's quotes.")
+    quote_interval_ms: int = Field(
+        100,
+        ge=100,
+        description="Longest time (ms) between two looks at a coin's quotes; a book is answered at once.",
+    )
 
     @property
     def url(self) -> str:
@@ -175,7 +179,7 @@ def load(model: type[Config], **flags: Any) -> Config:
     Raises:
         ConfigError: naming each field, what is wrong with it and what would be right.
     """
-    load_dotenv(".env")
+    read_env_file()
     try:
         return model(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:

@@ -1,5 +1,6 @@
 """Settings: precedence, and errors that name the setting and the remedy."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,18 @@ def test_flags_win_over_environment_over_file_over_defaults(monkeypatch: pytest.
     assert load(GuardLike, top_n=9).top_n == 9
 
 
-def test_a_dot_env_file_is_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    Path(".env").write_text("MM_TOP_N=11\nHL_ADDRESS=0x0\n")
+def test_a_dot_env_file_is_environment_that_the_shell_wins_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("MM_TOP_N=11\nMM_DEX=xyz\nREDIS_URL=redis://elsewhere:1\n")
+    monkeypatch.setenv("MM_DEX", "abc")
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    config = load(EngineConfig)
+    assert (config.top_n, config.dex, config.redis_url) == (11, "abc", "redis://elsewhere:1")
+
+
+def test_a_key_in_dot_env_does_not_enter_a_service() -> None:
+    Path(".env").write_text("export HL_PRIVATE_KEY=0xsecret\nHYPERLIQUID_PRIVATE_KEY=0xsecret\nMM_TOP_N=11\n")
     assert load(EngineConfig).top_n == 11
+    assert "0xsecret" not in os.environ.values()
 
 
 def test_names_of_the_seeds_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,6 +61,7 @@ def test_names_of_the_seeds_are_understood(monkeypatch: pytest.MonkeyPatch) -> N
         ("[enigne]\n", ["unknown entry 'enigne'", "did you mean engine?"]),
         ("top_n = 3\n", ["unknown entry 'top_n'", "[engine]"]),
         ("[engine]\ntop_n = 0\n", ["top_n (MM_TOP_N)", "greater than or equal to 1"]),
+        ("[engine]\nquote_interval_ms = 50\n", ["quote_interval_ms (MM_QUOTE_INTERVAL_MS)", "equal to 100"]),
         ("[engine]\nvenue = 'binance'\n", ["venue (MM_VENUE)", "hyperliquid"]),
         ("[engine\n", ["cannot be read as TOML"]),
     ],
