@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from shared.messages import Regime
+from shared.regime import CALM_ATR_FRAC, HALT_ATR_FRAC, regime_of
 
-CALM_ATR_FRAC = 0.0015
-HALT_ATR_FRAC = 0.0050
 FUNDING_HALT_8H_FRAC = 0.003
 CANCEL_FILL_RATIO = 50.0
 MAX_MULTIPLIER = 4.0
@@ -59,7 +58,7 @@ def v6(
     The regime is the worse of the screener's label and the band the ATR falls into; a default ATR with a calm
     label counts as calm, because the flat defaults mean "no opinion", not "0.2 % measured".
     """
-    regime, m_atr = _atr_regime(inputs.atr_fraction), 1.0
+    regime, m_atr = regime_of(inputs.atr_fraction), 1.0
     if inputs.atr_source == "default" and inputs.regime_label == "calm":
         regime = "calm"
     else:
@@ -160,12 +159,6 @@ class Governor:
     @property
     def funding_halt(self) -> bool:
         return self._funding.on
-
-
-def _atr_regime(atr_fraction: float) -> Regime:
-    if atr_fraction < CALM_ATR_FRAC:
-        return "calm"
-    return "uncertain" if atr_fraction < HALT_ATR_FRAC else "halt"
 
 
 def _clip(value: float, low: float, high: float) -> float:

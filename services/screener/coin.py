@@ -11,10 +11,9 @@ from services.screener.bars import MINUTE_MS, MinuteBars
 from services.screener.config import ScreenerConfig
 from services.screener.markouts import Markouts
 from shared.funding import HOUR_MS, expected_rate_1h
-from shared.messages import AssetConfig, AssetCtx, Book, Regime, Trades
+from shared.messages import AssetConfig, AssetCtx, Book, Trades
+from shared.regime import regime_of
 
-CALM_ATR_FRAC = 0.0015
-HALT_ATR_FRAC = 0.0050
 FRESH_BOOK_MS = 5000
 DROP_BELOW_SE, READMIT_ABOVE_SE = -0.5, 0.5
 """A coin goes when its edge is half a standard error under zero and comes back half a one over it."""
@@ -121,7 +120,7 @@ class Coin:
             base_spread_bps=round(spread_bps, 4),
             atr_fraction=defaults.atr_fraction if atr_fraction is None else atr_fraction,
             atr_measured=atr_fraction is not None,
-            regime=regime_of(atr_fraction),
+            regime="calm" if atr_fraction is None else regime_of(atr_fraction),
             maker_fee_bps=settings.maker_fee_bps,
             edge_bps=round(score.edge_bps, 4) if enough else None,
             version=version,
@@ -168,10 +167,3 @@ class Coin:
             return 0.0
         rate_1h = expected_rate_1h([*self._hourly, self._funding_1h])
         return abs(rate_1h) * 1e4 * self._config.expected_hold_s / 3600
-
-
-def regime_of(atr_fraction: float | None) -> Regime:
-    """V6's bands of the 1-minute ATR: calm below 0.15 %, halt from 0.5 %; calm while nothing is measured."""
-    if atr_fraction is None or atr_fraction < CALM_ATR_FRAC:
-        return "calm"
-    return "uncertain" if atr_fraction < HALT_ATR_FRAC else "halt"

@@ -5,7 +5,6 @@ from decimal import Decimal as D
 import pytest
 
 from services.screener.bars import MINUTE_MS, Bar, MinuteBars
-from services.screener.coin import regime_of
 from services.screener.markouts import HISTORY, REMEMBERED_TIDS, Markout, Markouts
 from services.screener.pricing import Price, price, reach_bps, sample, step
 from shared.messages import Trade
@@ -54,12 +53,6 @@ def test_a_gap_forgets_what_came_before():
     assert bars.atr_fraction() is not None
     bars.add(T0 + 60 * MINUTE_MS, 500.0)
     assert bars.atr_fraction() is None and not bars.bars
-
-
-def test_regime_bands():
-    assert [regime_of(atr) for atr in (None, 0.00149, 0.0015, 0.00499, 0.005)] == [
-        "calm", "calm", "uncertain", "uncertain", "halt",
-    ]  # fmt: skip
 
 
 # ---- markouts ----
