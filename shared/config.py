@@ -78,6 +78,13 @@ class EngineConfig(BaseSettings):
     starting_balance_usd: Decimal = Field(
         Decimal(1000), gt=0, description="Balance that the daily stop refers to (shadow)."
     )
+    fee_tier: int = Field(
+        0,
+        ge=0,
+        le=6,
+        description="The venue's fee tier by 14-day volume, 0 base … 6 (> $7B): what spreads must cover and"
+        " shadow fills pay.",
+    )
     global_halt_drawdown_pct: float = Field(
         0.05, gt=0, lt=1, description="Daily loss, as fraction of the balance, that halts everything."
     )

@@ -1,6 +1,5 @@
 """Settings of the executor."""
 
-from decimal import Decimal
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -37,17 +36,3 @@ class ExecutorConfig(EngineConfig):
     sim_cancel_latency_ms: int = Field(
         400, ge=0, le=60_000, description="From deciding on a cancel until it takes effect (ms)."
     )
-    fee_tier: int = Field(
-        0, ge=0, le=6, description="The venue's fee tier by 14-day volume: 0 base … 6 (> $7B); shadow only."
-    )
-
-
-MAKER_RATE_FRAC = tuple(Decimal(rate) for rate in ("0.00015", "0.00012", "0.00008", "0.00004", "0", "0", "0"))
-"""Maker fee by tier as a fraction of notional (the venue's schedule for perps); + is paid."""
-_BUILDER_DEX_FACTOR = 2
-"""A perp of a builder-deployed dex costs twice the base at its usual fee scale of 1."""
-
-
-def maker_rate(tier: int, coin: str) -> Decimal:
-    """Maker fee rate of a coin; names of builder-deployed perps hold a colon (`xyz:TSLA`)."""
-    return MAKER_RATE_FRAC[tier] * (_BUILDER_DEX_FACTOR if ":" in coin else 1)

@@ -26,10 +26,11 @@ from decimal import Decimal
 from typing import Any
 
 from services.executor.approve import MAX_BOOK_AGE_MS, Approved, would_cross
-from services.executor.config import ExecutorConfig, maker_rate
+from services.executor.config import ExecutorConfig
 from services.executor.exchange import Accepted, Canceled, Filled, Rejected, Report
 from services.executor.orders import NewOrder
 from services.executor.queue_models import UNKNOWN, ProbQueue, QueueModel, V6Queue
+from shared.fees import maker_rate
 from shared.messages import ZERO, Book, Depth, Reason, Trade, Trades, Universe
 from shared.units import Side, fee_usd, lot_size
 

@@ -10,6 +10,7 @@ from services.screener import pricing
 from services.screener.bars import MINUTE_MS, MinuteBars
 from services.screener.config import ScreenerConfig
 from services.screener.markouts import Markouts
+from shared.fees import maker_rate
 from shared.funding import HOUR_MS, expected_rate_1h
 from shared.messages import AssetConfig, AssetCtx, Book, Trades
 from shared.regime import regime_of
@@ -36,6 +37,7 @@ class Coin:
 
     def __init__(self, name: str, config: ScreenerConfig, overrides: Mapping[str, Any]) -> None:
         self.name, self._config, self._overrides = name, config, overrides
+        self._fee_bps = float(maker_rate(config.fee_tier, name) * 10_000)
         self.book: Book | None = None
         self.markouts = Markouts()
         self.bars = MinuteBars()
@@ -105,7 +107,7 @@ class Coin:
         settings, defaults = self._config, AssetConfig(coin=self.name)
         markouts = list(self.markouts.done)
         mean_spread_bps = sum(self._spreads) / len(self._spreads)
-        wanted = pricing.price(markouts, mean_spread_bps, settings.maker_fee_bps, as_prior_bps)
+        wanted = pricing.price(markouts, mean_spread_bps, self._fee_bps, as_prior_bps)
         before = self.published
         spread_bps = pricing.step(before.base_spread_bps if before else None, wanted, settings.max_base_spread_bps)
         spread_bps = self._overrides.get("base_spread_bps", spread_bps)
@@ -121,7 +123,7 @@ class Coin:
             atr_fraction=defaults.atr_fraction if atr_fraction is None else atr_fraction,
             atr_measured=atr_fraction is not None,
             regime="calm" if atr_fraction is None else regime_of(atr_fraction),
-            maker_fee_bps=settings.maker_fee_bps,
+            maker_fee_bps=self._fee_bps,
             edge_bps=round(score.edge_bps, 4) if enough else None,
             version=version,
             published_ms=now_ms,
@@ -150,7 +152,7 @@ class Coin:
             as_mean_bps=adverse.mean_bps,
             as_sd_bps=adverse.sd_bps or self.adverse().sd_bps,
             n_markouts=adverse.n_effective,
-            fee_bps=self._config.maker_fee_bps,
+            fee_bps=self._fee_bps,
             funding_bps=-self._funding_cost_bps(),
             fills_per_hour=len(reaching) / seen_s * 3600 if seen_s else 0.0,
             avg_fill_usd=min_order_usd,

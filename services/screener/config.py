@@ -14,9 +14,6 @@ class ScreenerConfig(EngineConfig):
 
     screener_interval_s: float = Field(30.0, ge=1, description="Seconds between two publications.")
     screener_window_s: float = Field(1200.0, ge=60, le=3600, description="Seconds of market the estimates cover.")
-    maker_fee_bps: float = Field(
-        1.5, ge=-5, le=50, description="Maker fee (bps, + is paid) that spreads must cover; base tier 1.5."
-    )
     max_base_spread_bps: float = Field(
         25.0, gt=1, description="Widest half spread (bps) worth quoting; a coin that needs more is left out."
     )
