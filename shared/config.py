@@ -120,24 +120,34 @@ class EngineConfig(BaseSettings):
         return init_settings, env_settings, InitSettingsSource(settings_cls, values)
 
 
+_BUILT_IN = AssetConfig(coin="")
+"""A coin nobody has said anything about; the one place of these defaults is the message."""
+
+
 class MmAssetConfig(BaseModel):
     """One coin's quoting parameters as people write them (table `[assets.BTC]`); same fields as on the bus."""
 
     model_config = {"extra": "forbid", "frozen": True}
 
-    enabled: bool = Field(True, description="false: the coin is never quoted.")
-    strategy: str = Field("grid", description="Name in the quoter's strategy registry.")
-    base_spread_bps: float = Field(1.5, gt=0, le=500, description="Half spread of the tightest level.")
+    enabled: bool = Field(_BUILT_IN.enabled, description="false: the coin is never quoted.")
+    strategy: str = Field(_BUILT_IN.strategy, description="Name in the quoter's strategy registry.")
+    base_spread_bps: float = Field(
+        _BUILT_IN.base_spread_bps, gt=0, le=500, description="Half spread of the tightest level."
+    )
     tier_multipliers: tuple[float, ...] = Field(
-        (1.0, 2.5, 5.0), description="Depth of each level in base spreads."
+        _BUILT_IN.tier_multipliers, description="Depth of each level in base spreads."
     )
-    min_order_usd: float = Field(12.0, ge=10, description="Size of level 1; the venue refuses less than $10.")
-    tier_sizes: tuple[float, ...] = Field((1.0, 2.0, 3.0), description="Size of each level in min_order_usd.")
-    max_inv_usd: float = Field(200.0, gt=0, description="Inventory at which the increasing side stops.")
+    min_order_usd: float = Field(
+        _BUILT_IN.min_order_usd, ge=10, description="Size of level 1; the venue refuses less than $10."
+    )
+    tier_sizes: tuple[float, ...] = Field(_BUILT_IN.tier_sizes, description="Size of each level in min_order_usd.")
+    max_inv_usd: float = Field(
+        _BUILT_IN.max_inv_usd, gt=0, description="Inventory at which the increasing side stops."
+    )
     atr_fraction: float = Field(
-        0.002, gt=0, lt=1, description="Expected 1-minute ATR / price until it is measured."
+        _BUILT_IN.atr_fraction, gt=0, lt=1, description="Expected 1-minute ATR / price until it is measured."
     )
-    regime: Regime = Field("calm", description="calm, uncertain or halt.")
+    regime: Regime = Field(_BUILT_IN.regime, description="calm, uncertain or halt.")
 
     def to_message(self, coin: str) -> AssetConfig:
         return AssetConfig(coin=coin, **self.model_dump())

@@ -37,8 +37,8 @@ def tick_size(px: Decimal, sz_decimals: int) -> Decimal:
 def round_px(px: Decimal, sz_decimals: int, side: Side) -> Decimal:
     """`px` moved to the venue's grid away from the market: bids down, asks up.
 
-    A price within a millionth of a tick of the grid counts as on it (models.md §10.6), so that float noise
-    never costs a tick.
+    A price within a millionth of a tick of the grid counts as on it, so that float noise never
+    costs a tick.
     """
     tick = tick_size(px, sz_decimals)
     ticks = px / tick

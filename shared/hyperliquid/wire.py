@@ -1,7 +1,7 @@
 """The venue's own shapes, as msgspec structs: one definition for the client, the bundled venue and replay.
 
-Numbers are `Decimal` here and JSON strings on the wire (hyperliquid-api.md, conventions). Unknown fields are
-ignored: the venue adds fields without notice. Channel frames: `{"channel": NAME, "data": …}`.
+Numbers are `Decimal` here and JSON strings on the wire. Unknown fields are ignored: the venue adds fields
+without notice. Channel frames: `{"channel": NAME, "data": …}`.
 """
 
 from decimal import Decimal
