@@ -19,7 +19,6 @@ effect. An order whose price was never displayed has an unknown queue: only rule
 """
 
 import math
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -32,6 +31,7 @@ from services.executor.orders import NewOrder
 from services.executor.queue_models import UNKNOWN, ProbQueue, QueueModel, V6Queue
 from shared.fees import maker_rate
 from shared.messages import ZERO, Book, Depth, Reason, Trade, Trades, Universe
+from shared.recent import Recent
 from shared.units import Side, fee_usd, lot_size
 
 MAX_DEPTH_AGE_MS = 6_000
@@ -69,17 +69,8 @@ class _Market:
     orders: list[_Order] = field(default_factory=list)
     due_ms: float = math.inf
     """When the next order arrives or cancel takes effect."""
-    _prints: set[int] = field(default_factory=set)
-    _print_order: deque[int] = field(default_factory=deque)
-
-    def is_new(self, tid: int) -> bool:
-        if tid in self._prints:
-            return False
-        self._prints.add(tid)
-        self._print_order.append(tid)
-        if len(self._print_order) > REMEMBERED_PRINTS:
-            self._prints.discard(self._print_order.popleft())
-        return True
+    prints: Recent = field(default_factory=lambda: Recent(REMEMBERED_PRINTS))
+    """Trades seen, by tid."""
 
     def lots(self, sz: Decimal) -> float:
         return float(sz / self.lot)
@@ -239,7 +230,7 @@ class SimExchange:
     def _take_trades(self, market: _Market, trades: Trades) -> list[Report]:
         reports: list[Report] = []
         for trade in trades.trades:
-            if market.is_new(trade.tid) and market.orders:
+            if market.prints.add(trade.tid) and market.orders:
                 reports += self._match(market, trade, trades.received_ms)
         return reports
 

@@ -4,10 +4,10 @@ The key in Redis is the truth across restarts; this object is its only regular w
 `resume` that was given after it: a `resume` delivered once more must not clear what came later.
 """
 
-from collections import deque
 from collections.abc import Iterable
 
 from shared.messages import Command, Event, HaltState, Message
+from shared.recent import Recent
 
 REMEMBERED = 1000
 OWN_ECHO_MS = 1000
@@ -23,8 +23,7 @@ class Halt:
         """Time of the last `resume`; the daily budget counts from there."""
         self._changed_ms = -OWN_ECHO_MS
         self._cleared: HaltState | None = None
-        self._handled: set[str] = set()
-        self._order: deque[str] = deque()
+        self._handled = Recent(REMEMBERED)
 
     def restore(self, command: Command) -> None:
         if command.action == "resume":
@@ -46,9 +45,8 @@ class Halt:
 
     def on_command(self, now_ms: int, command: Command) -> Iterable[Message]:
         """Halt and resume, each command once."""
-        if command.id in self._handled:
+        if not self._handled.add(command.id):
             return
-        self._remember(command.id)
         if command.action == "halt" and not self.state.halted:
             yield self._set(now_ms, command.reason, command.who)
             yield Event(level="error", tag="HALT", text=f"Halted by {command.who}: {command.reason}")
@@ -63,7 +61,7 @@ class Halt:
         if self.state.halted:
             return
         command = Command(id=f"guard-halt-{now_ms}", action="halt", who="guard", reason=reason, time_ms=now_ms)
-        self._remember(command.id)
+        self._handled.add(command.id)
         yield self._set(now_ms, reason, "guard")
         yield command
         yield Event(level="error", tag="", text=line)
@@ -78,9 +76,3 @@ class Halt:
         self._cleared = self.state if self.state.halted else None
         self.state, self._changed_ms = HaltState(halted=False), now_ms
         return self.state
-
-    def _remember(self, command_id: str) -> None:
-        self._handled.add(command_id)
-        self._order.append(command_id)
-        if len(self._order) > REMEMBERED:
-            self._handled.discard(self._order.popleft())

@@ -4,11 +4,10 @@ After every (re)subscription the venue sends its last trades again, so what was 
 for a while, and on a new connection nothing older than the newest print of the old one is new.
 """
 
-from collections import deque
-
 from services.ingestor.book import MAX_AHEAD_MS, Refusal
 from shared.hyperliquid.wire import WireTrade
 from shared.messages import Trade
+from shared.recent import Recent
 
 REMEMBERED = 2000
 """The venue repeats some 30 trades; within a connection it repeats none."""
@@ -18,8 +17,7 @@ class Prints:
     """Memory of what was published; survives reconnects, and restarts by way of `remember`."""
 
     def __init__(self) -> None:
-        self._seen: set[tuple[int, int]] = set()
-        self._order: deque[tuple[int, int]] = deque()
+        self._seen = Recent(REMEMBERED)
         self._newest_ms = 0
         self._floor_ms = 0
 
@@ -29,13 +27,8 @@ class Prints:
 
     def remember(self, time_ms: int, tid: int) -> bool:
         """Note a print; False when it was known."""
-        key = time_ms, tid
-        if key in self._seen:
+        if not self._seen.add((time_ms, tid)):
             return False
-        self._seen.add(key)
-        self._order.append(key)
-        if len(self._order) > REMEMBERED:
-            self._seen.discard(self._order.popleft())
         self._newest_ms = max(self._newest_ms, time_ms)
         return True
 

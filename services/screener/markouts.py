@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from shared.messages import Trade
+from shared.recent import Recent
 
 HORIZON_MS = 5000
 FRESH_MS = 2000
@@ -80,12 +81,11 @@ class Markouts:
         self.mids = Mids()
         self.done: deque[Markout] = deque(maxlen=MAX_MARKOUTS)
         self._pending: deque[MarketOrder] = deque(maxlen=MAX_PENDING)
-        self._seen: set[int] = set()
-        self._seen_order: deque[int] = deque()
+        self._tids = Recent(REMEMBERED_TIDS)
 
     def take(self, trades: Iterable[Trade]) -> list[Trade]:
         """Add prints and return those not seen before (an entry may be delivered twice)."""
-        fresh = [trade for trade in trades if self._is_new(trade.tid)]
+        fresh = [trade for trade in trades if self._tids.add(trade.tid)]
         for trade in fresh:
             px, last = float(trade.px), self._pending[-1] if self._pending else None
             if last is not None and (last.time_ms, last.side) == (trade.time_ms, trade.side):
@@ -129,12 +129,3 @@ class Markouts:
             beyond_bps=in_bps * (order.px - touch_px),
             adverse_bps=in_bps * (later_px - mid_px),
         )
-
-    def _is_new(self, tid: int) -> bool:
-        if tid in self._seen:
-            return False
-        self._seen.add(tid)
-        self._seen_order.append(tid)
-        if len(self._seen_order) > REMEMBERED_TIDS:
-            self._seen.discard(self._seen_order.popleft())
-        return True

@@ -119,5 +119,6 @@ def test_the_memory_of_prints_is_bounded() -> None:
     prints = Prints()
     for tid in range(REMEMBERED + 500):
         prints.remember(tid, tid)
-    assert len(prints._seen) == len(prints._order) == REMEMBERED
     assert not prints.remember(REMEMBERED + 499, REMEMBERED + 499)
+    assert not prints.remember(500, 500)
+    assert prints.remember(499, 499)

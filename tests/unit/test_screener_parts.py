@@ -142,7 +142,11 @@ def test_memory_is_bounded():
         m.mids.add(T0 + 10 * i, 99.9, 100.1)
         m.take([trade(T0 + 10 * i, "100.1", tid=i)])
     m.resolve(T0 + 10**6)
-    assert len(m.mids._times) < 2 * HISTORY and len(m._seen) == REMEMBERED_TIDS
+    assert len(m.mids._times) < 2 * HISTORY
+    forgotten = 3 * HISTORY - REMEMBERED_TIDS - 1
+    assert [t.tid for t in m.take([trade(T0, "100.1", tid=tid) for tid in (forgotten + 1, forgotten)])] == [
+        forgotten
+    ]
     m.forget_before(T0 + 10**9)
     assert not m.done
 

@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from shared.messages import Trade
+from shared.recent import Recent
 
 REBUILD_AFTER = 10_000
 """Additions after which the running sums are computed anew, against the drift of floats."""
@@ -33,19 +34,13 @@ class OfiWindow:
         self._trades: deque[tuple[int, float]] = deque()
         self._bought = self._sold = 0.0
         self._added = 0
-        self._seen: set[tuple[int, int]] = set()
-        self._seen_order: deque[tuple[int, int]] = deque()
+        self._seen = Recent(max(REMEMBERED, 2 * size))
 
     def add(self, trade: Trade, now_ms: float) -> None:
         """Take a trade in, unless it is known, too old, or older than a full window."""
-        key = trade.time_ms, trade.tid
         outrun = len(self._trades) == self._size and trade.time_ms < self._trades[0][0]
-        if key in self._seen or outrun or trade.time_ms < now_ms - self._max_age_ms:
+        if outrun or trade.time_ms < now_ms - self._max_age_ms or not self._seen.add((trade.time_ms, trade.tid)):
             return
-        self._seen.add(key)
-        self._seen_order.append(key)
-        if len(self._seen_order) > max(REMEMBERED, 2 * self._size):
-            self._seen.discard(self._seen_order.popleft())
         signed_sz = float(trade.sz) if trade.side == "B" else -float(trade.sz)
         self._trades.append((trade.time_ms, signed_sz))
         self._count(signed_sz, 1)
