@@ -46,6 +46,8 @@ def side_state(side: str) -> str:
     )
 
 
+SIDES_QUOTED = f"sum by (asset) (max_over_time(mm_quoting{COIN}[30s]))"
+"""A side whose order is being replaced counts as quoted."""
 POSITION_USD = f"sum by (asset) (mm_position{COIN}) * on (asset) sum by (asset) (mm_mid_price{COIN})"
 _STATES = [
     words({"quoting": ("quoting", "green"), "placing": ("placing", "blue")}).to_json(),
@@ -57,7 +59,7 @@ _SIGNED = {
     **_NUMBER,
     **_COLOURED,
     "color": {"mode": "thresholds"},
-    "thresholds": steps("red", (0, "text"), (0.005, "green")).build().to_json(),
+    "thresholds": steps("red", (-0.005, "text"), (0.005, "green")).build().to_json(),
 }
 _STATE = {**_COLOURED, "mappings": _STATES, "custom.width": 170}
 _PRICE = {"unit": "string", **_NUMBER}
@@ -72,7 +74,7 @@ _BAR = {
     "thresholds": steps("green", (0.8, "orange"), (1, "red")).build().to_json(),
 }
 _AGE = {
-    "unit": "s",
+    "unit": "suffix: s",
     "decimals": 1,
     **_NUMBER,
     **_COLOURED,
@@ -100,7 +102,7 @@ COLUMNS: tuple[Column, ...] = (
 def summary() -> list[Any]:
     mode = words({"0": ("SHADOW", "blue"), "1": ("LIVE", "red")})
     halted = words({"0": ("running", "green"), "1": ("HALTED", "red")})
-    two_sided = "count(sum by (asset) (mm_quoting) == 2) or vector(0)"
+    two_sided = "count(sum by (asset) (max_over_time(mm_quoting[30s])) == 2) or vector(0)"
     return [
         number((0, 0, 3, 4), "Mode", "Shadow simulates orders; live sends them.", ("max(mm_live)", ""), "none",
                mapped=mode),
@@ -114,7 +116,7 @@ def summary() -> list[Any]:
                ("sum(mm_fill_usd_total)", ""), "prefix:$", decimals=0),
         number((15, 0, 3, 4), "Fills", "Fills in the ledgers of all coins, partial ones included.",
                ("sum(mm_orders_filled_total)", ""), "none", decimals=0),
-        number((18, 0, 3, 4), "Quoting both sides", "Coins with an order on the bid and one on the ask.",
+        number((18, 0, 3, 4), "Quoting both sides", "Coins with an order on bid and ask in the last 30 s.",
                (two_sided, ""), "none", decimals=0, history=True),
         number((21, 0, 3, 4), "Account value", "Starting balance + session PnL.",
                ("mm_account_value_usd", ""), "prefix:$", decimals=2),
@@ -157,8 +159,8 @@ def quoting(y: int) -> list[Any]:
         ("sum(rate(mm_orders_rejected_total" + COIN + "[$__rate_interval])) or vector(0)", "rejected"),
     ]
     return [
-        timeline((0, y, 12, 20), "Sides quoted", "Green: bid and ask rest. Orange: one of them. Red: none.",
-                 ("sum by (asset) (mm_quoting" + COIN + ")", "{{asset}}"), sides),
+        timeline((0, y, 12, 20), "Sides quoted", "In the last 30 s. Green: bid and ask. Orange: one. Red: none.",
+                 (SIDES_QUOTED, "{{asset}}"), sides),
         lines((12, y, 12, 10), "Sides without an order, by reason", "Number of sides; the names are reason codes.",
               [("sum by (reason) (mm_side_blocked" + COIN + ")", "{{reason}}")], "none", stacked=True, low=0,
               decimals=0),
@@ -180,17 +182,20 @@ def market(y: int) -> list[Any]:
 
     return [
         panel(0, 0, "Spread of the market", "From touch to touch.", "mm_spread_bps", BPS, low=0, decimals=1),
-        panel(12, 0, "Edge", "Net edge of a fill that the screener expects.", "mm_edge_bps", BPS, decimals=1),
+        panel(12, 0, "Edge", "Net edge of a fill that the screener expects.", "mm_edge_bps", BPS, decimals=2,
+              empty="Not measured yet: the screener needs 200 market orders of a coin."),
         panel(0, 9, "Volatility", "Of the mid, per square root of a second; half-life one minute.", "mm_sigma",
               "percentunit", low=0, decimals=4),
         panel(12, 9, "Volatility regime", "0 normal, 1 high, 2 extreme: last minute against last ten.",
-              "mm_volatility_regime", "none", low=0, high=2, decimals=0),
+              "mm_volatility_regime", "none", low=0, high=2, decimals=0,
+              empty="Not known yet: needs five minutes of mids."),
         panel(0, 18, "Order flow", "Bought - sold volume of the last 200 trades; the gate closes at 0.7.",
               "mm_ofi", "none", low=-1, high=1, decimals=2),
-        panel(12, 18, "Book imbalance", "Bid against ask size at the touch.", "mm_book_imbalance", "none", low=-1,
-              high=1, decimals=2),
+        lines((12, y + 18, 12, 9), "Book imbalance", "Bid against ask size at the touch, mean of one minute.",
+              [(f"sum by (asset) (avg_over_time(mm_book_imbalance{COIN}[1m]))", "{{asset}}")], "none", beside=True,
+              low=-1, high=1, decimals=2),
         panel(0, 27, "Adverse selection", "Mid against our fills after 5 s; + costs us.",
-              "mm_adverse_selection_bps", BPS, decimals=1),
+              "mm_adverse_selection_bps", BPS, decimals=1, empty="No fill is 5 s old yet."),
         panel(12, 27, "Funding rate", "Predicted, per hour; longs pay a positive rate.", "mm_funding_rate",
               "percentunit", decimals=4),
     ]  # fmt: skip

@@ -10,6 +10,7 @@ from grafana_foundation_sdk.builders import bargauge, common, stat, statetimelin
 from grafana_foundation_sdk.builders import dashboard as dash
 from grafana_foundation_sdk.builders.prometheus import Dataquery
 from grafana_foundation_sdk.models.common import (
+    BarGaugeSizing,
     BigValueColorMode,
     BigValueGraphMode,
     BigValueTextMode,
@@ -159,10 +160,11 @@ def lines(
     high: float | None = None,
     decimals: int | None = None,
     at_least: float | None = None,
+    empty: str | None = None,
 ) -> timeseries.Panel:
     """Lines over time; `beside` puts a legend with last values to the right, for many coins.
 
-    `at_least` is a highest value of the axis below which it never shrinks.
+    `at_least` is a highest value of the axis below which it never shrinks; `empty` says why there may be no line.
     """
     panel = _ask(_place(timeseries.Panel(), place, title, description, unit), queries)
     panel.line_width(1).fill_opacity(30 if stacked else 0).show_points(VisibilityMode.NEVER)
@@ -183,6 +185,8 @@ def lines(
         panel.max(high)
     if at_least is not None:
         panel.axis_soft_max(at_least)
+    if empty:
+        panel.no_value(empty)
     if decimals is not None:
         panel.decimals(decimals)
     return panel  # type: ignore[no-any-return]
@@ -194,6 +198,7 @@ def bars(place: Place, title: str, description: str, query: Query, unit: str) ->
     panel.orientation(VizOrientation.HORIZONTAL).thresholds(steps("orange")).min(0)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.text(common.VizTextDisplayOptions().title_size(13).value_size(13))
+    panel.sizing(BarGaugeSizing.MANUAL).min_viz_height(16).max_viz_height(32)
     return panel  # type: ignore[no-any-return]
 
 

@@ -10,8 +10,9 @@ UID = "mm-stack"
 
 
 def quantile(q: float, metric: str, by: str = "") -> str:
+    """`>= 0` drops the NaN of those that observed nothing."""
     labels = f"{by}, le" if by else "le"
-    return f"histogram_quantile({q}, sum by ({labels}) (rate({metric}_bucket[$__rate_interval])))"
+    return f"histogram_quantile({q}, sum by ({labels}) (rate({metric}_bucket[$__rate_interval]))) >= 0"
 
 
 def halves(metric: str) -> list[Query]:
@@ -56,7 +57,7 @@ def services(y: int) -> list[Any]:
                  ("max by (job) (up)", "{{job}}"), words({"1": ("up", "green"), "0": ("down", "red")})),
         lines((12, y + 9, 12, 8), "Hours since the last conversion", "Ticks to Parquet, once a day; 26 h is late.",
               [("(time() - max(mm_converter_last_success_timestamp_seconds)) / 3600", "converter")], "suffix: h",
-              low=0),
+              low=0, at_least=26, decimals=1),
     ]  # fmt: skip
 
 
@@ -79,14 +80,15 @@ def latency(y: int) -> list[Any]:
 def bus(y: int) -> list[Any]:
     rate = "[$__rate_interval]"
     return [
-        lines((0, y, 12, 9), "One hop over the bus, p99", "Entry written to entry handled, by reading service.",
+        lines((0, y, 12, 9), "One hop over the bus, p99", "Entry written to handled; some read in batches.",
               [(quantile(0.99, "mm_bus_hop_seconds", "job"), "{{job}}")], "s", beside=True, low=0),
         lines((12, y, 12, 9), "Hop by stream, p99", "Entry written to entry handled, by stream.",
               [(quantile(0.99, "mm_bus_hop_seconds", "stream"), "{{stream}}")], "s", beside=True, low=0),
         lines((0, y + 9, 8, 8), "Skipped entries", "Older entries of latest streams passed over: lag, no loss.",
               [(f"sum by (job) (rate(mm_bus_skipped_total{rate}))", "{{job}}")], "ops", low=0),
         lines((8, y + 9, 8, 8), "Lost entries", "Entries trimmed before they were handled: must stay at 0.",
-              [("sum by (job) (mm_bus_lost_total)", "{{job}}")], "none", low=0, decimals=0, at_least=1),
+              [("sum by (job) (mm_bus_lost_total) or sum by (job) (0 * mm_bus_up)", "{{job}}")], "none", low=0,
+              decimals=0, at_least=1),
         lines((16, y + 9, 8, 8), "Redis", "Used memory against its limit, and services that reach it.",
               [("max(mm_redis_memory_ratio)", "memory used"),
                ("sum(mm_bus_up) / count(mm_bus_up)", "services connected")], "percentunit", low=0, high=1),

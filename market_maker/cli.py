@@ -175,12 +175,15 @@ def paper(
 
 
 @app.command()
-def status(as_json: AsJson = False) -> int:
+def status(
+    as_json: AsJson = False,
+    asset: Annotated[str, typer.Option("--asset", help="Only these coins, comma separated.")] = "",
+) -> int:
     """What is running, what it earns, and why a side is not quoting."""
     from market_maker.deployment import run_dir
     from market_maker.status import show
 
-    return show(run_dir(), as_json)
+    return show(run_dir(), as_json, [coin.strip() for coin in asset.split(",") if coin.strip()])
 
 
 def _stop() -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from shared.bus import RedisBus
 from shared.clock import wall_ms
 from shared.errors import BusError
 
+NOT_FOUND = 2
 NOT_RUNNING = 3
 SILENT_AFTER_S = 10.0
 
 
-def show(run_dir: Path, as_json: bool) -> int:
-    """Print the state; 0, or 3 when nothing is running."""
+def show(run_dir: Path, as_json: bool, only: Collection[str] = ()) -> int:
+    """Print the state, of all coins or `only` some; 0, 2 for a coin that is not there, 3 when nothing runs."""
     record = read_record(run_dir)
     try:
         snapshot = asyncio.run(_read(bus_url(run_dir)))
@@ -29,6 +31,12 @@ def show(run_dir: Path, as_json: bool) -> int:
         )
         return NOT_RUNNING
     facts = describe(snapshot, record, _restarts(run_dir))
+    unknown = sorted(set(only) - set(snapshot.coins))
+    if unknown:
+        print(f"not among the coins of this run: {', '.join(unknown)}", file=sys.stderr)
+        return NOT_FOUND
+    if only:
+        facts["coins"] = [coin for coin in facts["coins"] if coin["coin"] in only]
     if as_json:
         print(json.dumps(facts, indent=1))
     else:
@@ -85,10 +93,11 @@ def describe(snapshot: Snapshot, record: Record | None, restarts: dict[str, int]
         "funding_usd": str(account.funding_usd) if account else None,
         "volume_usd": str(account.volume_usd) if account else None,
         "fills": account.fills if account else 0,
+        "coins_total": len(snapshot.coins),
         "coins_with_fresh_book": len(snapshot.fresh_books),
         "coins_quoting_both_sides": len(snapshot.resting_both_sides),
         "sides_without_quote": snapshot.reasons,
-        "coins": [coin_line(snapshot, coin) for coin in snapshot.coins],
+        "coins": [coin_line(snapshot, coin) for coin in snapshot.listed],
     }
 
 
@@ -108,13 +117,17 @@ def headline(facts: dict[str, Any]) -> list[str]:
         f"{(facts['mode'] or '?').upper()} on {facts['venue'] or '?'} ({facts['deployment'] or '?'}), {state},"
         f" up {facts['uptime_s'] or 0} s, {halted}",
         ", ".join(f"{name} ${_cents(value)}" for name, value in money.items()) + f", {facts['fills']} fills",
-        f"{facts['coins_with_fresh_book']} of {len(facts['coins'])} coins with a fresh book,"
+        f"{facts['coins_with_fresh_book']} of {facts['coins_total']} coins with a fresh book,"
         f" {facts['coins_quoting_both_sides']} quoting both sides",
         f"heartbeats: {services or 'none'}" + (f"; SILENT: {', '.join(silent)}" if silent else ""),
     ]
 
 
-_COLUMNS = ("coin", "mid", "spread bps", "our bid", "our ask", "position $", "PnL $", "fills", "state")
+_COLUMNS = ("coin", "mid", "bps", "our bid", "our ask", "pos $", "PnL $", "fills", "state")
+_WORDS = ("coin", "state")
+_LEFT_OUT = ("mid", "fills")
+"""On a terminal narrower than `WIDE`, so that the reason is not cut."""
+WIDE = 100
 
 
 def rows(facts: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -153,7 +166,11 @@ def _print(facts: dict[str, Any]) -> None:
     table = [_COLUMNS, *rows(facts)]
     widths = [max(len(row[column]) for row in table) for column in range(len(_COLUMNS))]
     for row in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        cells = [
+            cell.ljust(width) if name in _WORDS else cell.rjust(width)
+            for name, cell, width in zip(_COLUMNS, row, widths, strict=True)
+        ]
+        print("  ".join(cells).rstrip())
 
 
 def _print_rich(facts: dict[str, Any]) -> None:
@@ -166,10 +183,13 @@ def _print_rich(facts: dict[str, Any]) -> None:
     for line in others:
         console.print(line)
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in _COLUMNS:
-        table.add_column(name, justify="left" if name in ("coin", "state") else "right", no_wrap=name != "state")
+    shown = [name for name in _COLUMNS if console.width >= WIDE or name not in _LEFT_OUT]
+    for name in shown:
+        table.add_column(name, justify="left" if name in _WORDS else "right", no_wrap=name != "state")
     for row in rows(facts):
-        table.add_row(*row, style=None if row[-1] == "quoting" else "yellow")
+        cells = dict(zip(_COLUMNS, row, strict=True))
+        style = None if cells["state"] == "quoting" else "yellow"
+        table.add_row(*(cells[name] for name in shown), style=style)
     console.print(table)
 
 

@@ -127,6 +127,30 @@ def test_status_of_nothing_is_exit_3(
     assert json.loads(capsys.readouterr().out)["running"] is False
 
 
+def test_coins_can_be_chosen_and_unknown_ones_are_exit_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def read(url: str) -> Snapshot:
+        return FULL
+
+    monkeypatch.setattr(status, "_read", read)
+    assert status.show(tmp_path, as_json=True, only=["ETH"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert [coin["coin"] for coin in facts["coins"]] == ["ETH"] and facts["coins_total"] == 3
+    assert status.show(tmp_path, as_json=False, only=["ETH", "NOPE"]) == 2
+    assert capsys.readouterr().err == "not among the coins of this run: NOPE\n"
+
+
+@pytest.mark.parametrize(("width", "mid_shown"), [(80, False), (120, True)])
+def test_a_reason_is_never_cut_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int, mid_shown: bool
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    status._print_rich(status.describe(FULL, None, {}))
+    text = capsys.readouterr().out
+    assert "no bid: ofi_sell_dominance" in text and (" mid " in text) == mid_shown
+
+
 def test_an_empty_redis_is_exit_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str) -> None:
     monkeypatch.setenv("REDIS_URL", redis_url)
     assert status.show(tmp_path, as_json=False) == 3
