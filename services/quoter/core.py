@@ -216,7 +216,7 @@ class Quoter:
         for event in (
             bid.update(now_ms, target.bid_reason),
             ask.update(now_ms, target.ask_reason),
-            self._regimes[coin.name].update(multiplier, coin.governor, stale),
+            self._regimes[coin.name].update(now_ms, multiplier, coin.governor, stale),
         ):
             if event is not None:
                 yield event

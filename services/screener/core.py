@@ -18,6 +18,8 @@ PRIOR_MIN_MARKOUTS = 50
 REMEMBER_MS = 600_000
 """Settings published longer ago are no starting point for bounded changes."""
 SHOWN = 3
+FIRST_WAIT_MS = 3000
+"""So long the first publication waits for coins that have shown no book while others have."""
 
 
 class Screener:
@@ -27,6 +29,7 @@ class Screener:
         self._config, self._overrides = config, overrides
         self._coins: dict[str, Coin] = {}
         self._due_ms: int | None = None
+        self._begun_ms: int | None = None
         self._version = 0
 
     def restore(self, now_ms: int, msg: Message) -> None:
@@ -63,13 +66,21 @@ class Screener:
     def _on_tick(self, now_ms: int) -> Iterable[Message]:
         for coin in self._coins.values():
             coin.on_second(now_ms)
-        interval_ms = int(self._config.screener_interval_s * 1000)
-        if self._due_ms is None:
-            self._due_ms = now_ms + interval_ms
-        if now_ms < self._due_ms:
+        if not self._is_due(now_ms):
             return ()
-        self._due_ms = now_ms + interval_ms
+        self._due_ms = now_ms + int(self._config.screener_interval_s * 1000)
         return self._publish(now_ms)
+
+    def _is_due(self, now_ms: int) -> bool:
+        """First as soon as there are books, so that nothing is quoted for long at a spread below its fee."""
+        if self._due_ms is not None:
+            return now_ms >= self._due_ms
+        measured = sum(coin.measured for coin in self._coins.values())
+        if measured and self._begun_ms is None:
+            self._begun_ms = now_ms
+        return self._begun_ms is not None and (
+            measured == len(self._coins) or now_ms - self._begun_ms >= FIRST_WAIT_MS
+        )
 
     # ---- publishing ----
 

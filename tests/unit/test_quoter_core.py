@@ -234,6 +234,7 @@ def test_the_governor_widens_and_says_so(quoting):
     assert quoting.last().multiplier == pytest.approx(2.3) and quoting.last().regime == "uncertain"
     (event,) = events(out, "REGIME")
     assert event.text == "ATR spike detected. Multiplier: 1.0x → 2.3x" and event.coin == "BTC"
+    assert event.level == "warning"
     quoting(T0 + 200, Tick(), Tick())
     assert len(events(quoting.said, "REGIME")) == 1
 
@@ -242,6 +243,17 @@ def test_the_driver_of_a_wider_spread_is_named(quoting):
     quoting(T0 + 1, lease(latency_p95_ms=120.0, latency_samples=500))
     quoting(T0 + 100, Tick())
     assert events(quoting.said, "REGIME")[-1].text == "P95 latency too high. Multiplier: 1.0x → 2.0x"
+
+
+def test_a_creeping_multiplier_is_told_once_when_it_has_lasted(quoting):
+    for second in range(60):
+        now_ms = T0 + 1000 * second
+        quoting(now_ms + 1, book(now_ms), lease(cancels_1h=60 + second // 2, fills_1h=1))
+        quoting(now_ms + 100, Tick())
+        if second == 25:
+            assert events(quoting.said, "REGIME") == []
+    (event,) = events(quoting.said, "REGIME")
+    assert event.text == "Cancel/fill ratio too high. Multiplier: 1.0x → 1.5x" and event.level == "info"
 
 
 def test_few_latency_samples_say_nothing(quoting):
@@ -301,7 +313,7 @@ def test_no_quote_lines_on_change_only(quoting):
     for now_ms in range(T0 + 2100, T0 + 8000, 100):
         quoting(now_ms, book(now_ms), Tick())
     (event,) = events(quoting.said, "NO QUOTE")
-    assert event.text == "BTC ask reason=ofi_buy_dominance"
+    assert event.text == "BTC ask reason=ofi_buy_dominance" and event.level == "info"
     quoting(T0 + 8000, lease())
     assert [e.text for e in events(quoting.said, "QUOTE")] == ["BTC ask quoted again"]
 

@@ -67,9 +67,24 @@ class Run:
         return [output.text for output in self.said if isinstance(output, Event)]
 
 
+def test_the_first_word_comes_with_the_first_books():
+    run = Run()
+    run.market(2)
+    (config,) = run.configs()
+    assert config.published_ms == T0 + 1000 and config.base_spread_bps > config.maker_fee_bps
+
+
+def test_the_first_word_waits_a_moment_for_coins_without_a_book():
+    run = Run("BTC", "ETH")
+    run.market(3)
+    assert run.configs() == []
+    run.market(1)
+    assert len(run.configs()) == 1
+
+
 def test_publishes_every_thirty_seconds_what_is_known():
     run = Run("BTC", "ETH")
-    run.market(95)
+    run.market(65)
     assert [c.version for c in run.configs()] == [1, 2, 3]
     assert run.configs("ETH") == []
     lists = [output for output in run.said if isinstance(output, AssetConfigList)]
@@ -163,7 +178,7 @@ def test_a_coin_switched_off_by_hand_is_shown_as_such():
 def test_a_restart_goes_on_from_its_last_word():
     last = AssetConfig(coin="BTC", base_spread_bps=4.0, version=41, published_ms=T0 - 30_000)
     run = Run(restored=[last])
-    run.market(31)
+    run.market(30)
     assert run.configs()[-1].version == 42
     assert run.configs()[-1].base_spread_bps <= 6.0
     old = AssetConfig(coin="BTC", base_spread_bps=4.0, version=41, published_ms=T0 - 3_600_000)
