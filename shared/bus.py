@@ -10,6 +10,7 @@ XADD could enter twice). Only commands that Redis 7, Redis 8 and Valkey share.
 
 import asyncio
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -227,7 +228,11 @@ class _LatestReader:
 
 
 class _EveryReader:
-    """Each entry once per group, even when the consumer dies between reading and acknowledging."""
+    """Each entry once per group, even when the consumer dies between reading and acknowledging.
+
+    Redis 7 and 8.0 read back a crash's data without the groups' positions, as the default user may not write
+    (redis issue 14541), and offer everything once more as new. So a reader knows itself how far it is.
+    """
 
     def __init__(self, client: Redis, writer: Redis, streams: Sequence[Stream], group: str, consumer: str) -> None:
         self._client, self._writer, self._streams = client, writer, streams
@@ -235,6 +240,7 @@ class _EveryReader:
         self._keys: dict[str, Stream] = {}
         self._pending: dict[Any, Any] = {}
         self._reclaim: list[str] = []
+        self._newest: dict[str, tuple[int, int]] = {}
         self.skipped: dict[str, int] = {}
         self.lost: dict[str, int] = {}
 
@@ -274,15 +280,25 @@ class _EveryReader:
         except ResponseError as error:
             if "NOGROUP" not in str(error):
                 raise BusError(f"cannot read: {error}") from error
+            self._newest.clear()
             await self._create_groups(list(self._keys))  # the server came back empty
             return []
         except (RedisError, OSError) as error:
             raise BusError(f"cannot read: {error}") from error
-        return [
-            _delivery(self._keys[_text(name)], _text(name), entry)
-            for name, entries in _pairs(reply)
-            for entry in entries
-        ]
+        deliveries: list[Delivery] = []
+        for name, entries in _pairs(reply):
+            key = _text(name)
+            deliveries += [_delivery(self._keys[key], key, entry) for entry in await self._unseen(key, entries)]
+        return deliveries
+
+    async def _unseen(self, key: str, entries: list[Any]) -> list[Any]:
+        """Entries beyond the newest that was read before; the others were handled and are only acknowledged."""
+        newest = self._newest.get(key, (0, 0))
+        seen = bisect_right(entries, newest, key=_place)
+        if seen:
+            await self._acknowledge({key: [_text(entry[0]) for entry in entries[:seen]]})
+        self._newest[key] = max(newest, _place(entries[-1]))
+        return entries[seen:]
 
     async def _read_own_pending(self) -> list[Delivery]:
         reply = await self._client.xreadgroup(self._group, self._consumer, self._pending, count=500)
@@ -332,6 +348,9 @@ class _EveryReader:
         ids: dict[str, list[str]] = {}
         for delivery in deliveries:
             ids.setdefault(delivery.key, []).append(delivery.entry_id)
+        await self._acknowledge(ids)
+
+    async def _acknowledge(self, ids: dict[str, list[str]]) -> None:
         pipeline = self._writer.pipeline(transaction=False)
         for key, entry_ids in ids.items():
             pipeline.xack(key, self._group, *entry_ids)
@@ -348,6 +367,12 @@ def _pairs(reply: Any) -> list[tuple[Any, Any]]:
             (name, value[0] if value and isinstance(value[0], list) else value) for name, value in reply.items()
         ]
     return list(reply or [])
+
+
+def _place(entry: Any) -> tuple[int, int]:
+    """An entry's id as numbers: as text, 1-10 would come before 1-9."""
+    at_ms, number = _text(entry[0]).split("-", 1)
+    return int(at_ms), int(number)
 
 
 def _delivery(stream: Stream, key: str, entry: Any) -> Delivery:

@@ -44,10 +44,11 @@ class Halt:
         self.state = state
 
     def on_command(self, now_ms: int, command: Command) -> Iterable[Message]:
-        """Halt and resume, each command once."""
+        """Halt and resume, each command once. A bus that lost its readers' positions delivers all of them again,
+        so a halt from before the last `resume` is over."""
         if not self._handled.add(command.id):
             return
-        if command.action == "halt" and not self.state.halted:
+        if command.action == "halt" and not self.state.halted and command.time_ms >= self.resumed_ms:
             yield self._set(now_ms, command.reason, command.who)
             yield Event(level="error", tag="HALT", text=f"Halted by {command.who}: {command.reason}")
         elif command.action == "resume":

@@ -436,6 +436,15 @@ def test_a_resume_delivered_again_does_not_clear_a_later_halt() -> None:
     assert bench.permits() == nothing(Reason.HALTED)
 
 
+def test_a_restarted_guard_that_is_told_an_old_halt_again_does_not_halt() -> None:
+    bench = quoting()
+    bench.core.restore(T0, Command(id="r", action="resume", who="me", reason="", time_ms=T0 - 10))
+    old = Command(id="h", action="halt", who="me", reason="", time_ms=T0 - 20)
+    assert of(HaltState, bench.give(old)) == []
+    new = msgspec.structs.replace(old, id="h2", time_ms=T0 - 5)
+    assert of(HaltState, bench.give(new)) != []
+
+
 def test_a_restart_while_halted_stays_halted() -> None:
     bench = Bench(begun=False)
     bench.give(HaltState(halted=True, reason="broken promise", who="executor", since_ms=T0 - 1))
