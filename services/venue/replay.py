@@ -11,7 +11,6 @@ recording traded so far.
 """
 
 import heapq
-from collections import deque
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +21,7 @@ from services.venue.universe import KNOWN_COINS
 from shared.errors import DataError
 from shared.hyperliquid.wire import ActiveAssetCtx, Bbo, Ctx, L2Book, MarketEvent, WireLevel, WireTrade
 from shared.messages import CoinMeta
+from shared.recent import Recent
 
 HOLE_MS = 5000
 CTX_MS = 1000
@@ -185,16 +185,11 @@ def _touches(coin: str, rows: Iterable[Quote]) -> Iterator[tuple[int, WireLevel,
 
 def _trades(rows: Iterable[WireTrade]) -> Iterator[Item]:
     """Frames of trades of one block, each trade once, none older than what was already printed."""
-    seen: set[int] = set()
-    order: deque[int] = deque()
+    seen = Recent(SEEN_TRADES)
     frame: list[WireTrade] = []
     for trade in rows:
-        if trade.tid in seen or (frame and trade.time < frame[-1].time):
+        if (frame and trade.time < frame[-1].time) or not seen.add(trade.tid):
             continue
-        seen.add(trade.tid)
-        order.append(trade.tid)
-        if len(order) > SEEN_TRADES:
-            seen.discard(order.popleft())
         if frame and trade.time != frame[-1].time:
             yield frame[-1].time, 0, tuple(frame)
             frame = []

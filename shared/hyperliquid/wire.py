@@ -77,7 +77,6 @@ class AssetMeta(msgspec.Struct, frozen=True, omit_defaults=True):
     szDecimals: int  # noqa: N815
     maxLeverage: int = msgspec.field(default=1)  # noqa: N815
     isDelisted: bool = False  # noqa: N815
-    onlyIsolated: bool = False  # noqa: N815
 
 
 class Meta(msgspec.Struct, frozen=True):
