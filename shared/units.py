@@ -14,6 +14,9 @@ Side = Literal["bid", "ask"]
 BPS = 1e-4
 MIN_NOTIONAL_USD = Decimal(10)
 """The venue refuses an order worth less at its limit price."""
+ORDER_CAP_FRAC = Decimal("0.25")
+"""No single order above this part of a coin's inventory limit: one fill must leave room to recover. The quoter
+sizes by it, the executor refuses by it."""
 
 _SNAP_TICKS = Decimal("1e-6")
 _FEE_STEP_USD = Decimal("0.000001")

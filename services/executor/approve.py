@@ -11,11 +11,9 @@ from decimal import Decimal
 from services.executor.orders import NewOrder
 from shared.errors import InvariantError
 from shared.messages import Book, CoinMeta, Reason, RiskLease
-from shared.units import MIN_NOTIONAL_USD, Side, exact, is_valid_px, lot_size
+from shared.units import MIN_NOTIONAL_USD, ORDER_CAP_FRAC, Side, exact, is_valid_px, lot_size
 
 MAX_BOOK_AGE_MS = 5_000
-ORDER_CAP_FRAC = Decimal("0.25")
-"""Largest order as a fraction of the coin's position limit."""
 _SEAL = object()
 
 

@@ -11,10 +11,8 @@ from typing import NamedTuple
 
 from services.quoter.strategies.view import Wanted
 from shared.messages import ZERO, QuoteLevel, Reason
-from shared.units import MIN_NOTIONAL_USD, Side, behind_touch, exact, floor_sz, round_px
+from shared.units import MIN_NOTIONAL_USD, ORDER_CAP_FRAC, Side, behind_touch, exact, floor_sz, round_px
 
-ORDER_CAP_FRAC = Decimal("0.25")
-"""No single order above this part of the inventory limit: one fill must leave room to recover."""
 LADDER_CAP_FRAC = Decimal("0.33")
 """A ladder of many levels may in all commit this part of the limit; V6's grid is held to the order cap only."""
 
