@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.streams import ALL, ASSET_CONFIG_LIST, EVENTS, FILLS, HALT, STATUS, UNIVERSE, Stream
+from shared.streams import ALL, ASSET_CONFIG_LIST, COMMAND, EVENTS, FILLS, HALT, STATUS, UNIVERSE, Stream
 
 if TYPE_CHECKING:  # the command line asks here for a password only, and should start at once
     from shared.service import Service
@@ -45,10 +45,10 @@ def rules(services: "Iterable[Service[Any]]", hashes: Mapping[str, str]) -> str:
         )
     lines.append(
         f"user {OPERATOR} on #{hashes[OPERATOR]} resetchannels resetkeys"
-        f" %R~mm:* %RW~mm:command &mm:* -@all {_OPERATOR}"
+        f" %R~mm:* %RW~{COMMAND.key()} &mm:* -@all {_OPERATOR}"
     )
     lines.append(
-        f"user {SUPERVISOR} on #{hashes[SUPERVISOR]} resetchannels resetkeys %W~mm:events -@all +ping +xadd"
+        f"user {SUPERVISOR} on #{hashes[SUPERVISOR]} resetchannels resetkeys %W~{EVENTS.key()} -@all +ping +xadd"
     )
     return "\n".join(lines) + "\n"
 

@@ -25,6 +25,7 @@ from market_maker.plan import ChildState, Plan, Process, SupervisorState
 from shared.clock import monotonic_s, wall_ms
 from shared.log import render
 from shared.messages import Event
+from shared.streams import EVENTS, FIELD
 
 POLL_S = 0.1
 READY_WITHIN_S = 30.0
@@ -216,7 +217,8 @@ class Supervisor:
         event = Event(service="supervisor", level=level, tag="SUPERVISOR", text=text, time_ms=int(wall_ms()))
         line = render(event)
         try:
-            self._bus("XADD", "mm:events", "MAXLEN", "~", "5000", "*", "m", msgspec.json.encode(event).decode())
+            length, body = str(EVENTS.maxlen), msgspec.json.encode(event).decode()
+            self._bus("XADD", EVENTS.key(), "MAXLEN", "~", length, "*", FIELD.decode(), body)
         except OSError as error:
             line += f" (not on the bus: {error})"
         with contextlib.suppress(OSError):

@@ -23,9 +23,8 @@ from redis.exceptions import RedisError, ResponseError
 
 from shared.errors import BusError
 from shared.messages import HaltState, Message
-from shared.streams import STREAM_OF, Stream, channel_of
+from shared.streams import FIELD, HALT, STREAM_OF, Stream, channel_of
 
-FIELD = b"m"
 BLOCK_MS = 1000
 NOTHING_TO_READ_S = 0.05
 RECLAIM_IDLE_MS = 30_000
@@ -164,7 +163,7 @@ class RedisBus:
     async def halt_state(self) -> HaltState:
         """The current `mm:halt`."""
         try:
-            body = await self._write.get("mm:halt")
+            body = await self._write.get(HALT.key())
         except (RedisError, OSError) as error:
             raise BusError(f"cannot read from {self.name}: {error}") from error
         return msgspec.json.decode(body, type=HaltState) if body else HaltState(halted=False)

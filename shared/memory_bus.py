@@ -9,7 +9,7 @@ import msgspec
 from shared.bus import BLOCK_MS, Delivery, key_of, keys_of
 from shared.clock import wall_ms
 from shared.messages import HaltState, Message
-from shared.streams import STREAM_OF, Stream, channel_of
+from shared.streams import HALT, STREAM_OF, Stream, channel_of
 
 _ENCODER = msgspec.json.Encoder()
 Entry = tuple[int, bytes]
@@ -60,7 +60,7 @@ class MemoryBus:
         ]
 
     async def halt_state(self) -> HaltState:
-        body = self.values.get("mm:halt")
+        body = self.values.get(HALT.key())
         return msgspec.json.decode(body, type=HaltState) if body else HaltState(halted=False)
 
     async def memory_ratio(self) -> float:

@@ -16,6 +16,8 @@ import msgspec
 from shared import messages as m
 
 Policy = Literal["latest", "every", "key", "hash", "pubsub"]
+FIELD = b"m"
+"""The one field of every entry and hash: the message as JSON."""
 
 
 @dataclass(frozen=True)
