@@ -9,6 +9,7 @@ from dataclasses import InitVar, dataclass
 from decimal import Decimal
 
 from services.executor.orders import NewOrder
+from shared import book_check
 from shared.errors import InvariantError
 from shared.messages import Book, CoinMeta, Reason, RiskLease
 from shared.units import MIN_NOTIONAL_USD, ORDER_CAP_FRAC, Side, exact, is_valid_px, lot_size
@@ -53,16 +54,8 @@ class Surroundings:
 
 
 def book_fault(now_ms: float, book: Book | None, newest_epoch: int) -> Reason | None:
-    """Why a book must not be quoted on; None when it may."""
-    if book is None or not book.bids or not book.asks:
-        return Reason.NO_BOOK
-    if book.epoch != newest_epoch:
-        return Reason.RECONNECTING
-    if now_ms - book.received_ms > MAX_BOOK_AGE_MS:
-        return Reason.STALE_BOOK
-    if book.bids[0].px >= book.asks[0].px:
-        return Reason.CROSSED_BOOK
-    return None
+    """Why no order may be sent or rest against a book; None when it may."""
+    return book_check.book_fault(now_ms, book, newest_epoch, MAX_BOOK_AGE_MS)
 
 
 def lease_fault(now_ms: float, lease: RiskLease | None, side: Side) -> Reason | None:

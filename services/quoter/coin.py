@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from services.quoter.config import QuoterConfig
 from services.quoter.governor import MIN_LATENCY_SAMPLES, Governor, Inputs
+from shared.book_check import book_fault
 from shared.messages import (
     ZERO,
     AssetConfig,
@@ -92,16 +93,9 @@ class Coin:
         return self.lease.bid, self.lease.ask
 
     def _data_problem(self, now_ms: int, pause_after_ms: float, epoch: int) -> Reason | None:
-        book = self.book
         if self.sz_decimals is None:
             return Reason.NO_UNIVERSE
-        if book is None or not book.bids or not book.asks:
-            return Reason.NO_BOOK
-        if book.epoch != epoch:
-            return Reason.RECONNECTING
-        if now_ms - book.received_ms > pause_after_ms:
-            return Reason.STALE_BOOK
-        return Reason.CROSSED_BOOK if book.bids[0].px >= book.asks[0].px else None
+        return book_fault(now_ms, self.book, epoch, pause_after_ms)
 
     def _lease_problem(self, now_ms: int) -> Reason | None:
         if self.lease is None:

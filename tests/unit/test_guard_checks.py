@@ -120,7 +120,7 @@ def book(bid: str = "99", ask: str = "101", received_ms: float = 1000.0, epoch: 
         (book(epoch=3), 1000, None),
         (book("101", "101"), 1000, Reason.CROSSED_BOOK),
         (book("102", "101"), 1000, Reason.CROSSED_BOOK),
-        (book("", "101"), 1000, Reason.CROSSED_BOOK),
+        (book("", "101"), 1000, Reason.NO_BOOK),
     ],
 )
 def test_the_reasons_of_the_book(found: Book | None, now_ms: int, reason: Reason | None) -> None:

@@ -1,5 +1,6 @@
 """Is there a book to quote on?"""
 
+from shared.book_check import book_fault
 from shared.messages import Book, Reason
 
 
@@ -8,15 +9,10 @@ def book_reason(
 ) -> Reason | None:
     """Why `book` does not carry a quote, or None.
 
-    `epoch` is the number of the newest connection; after a stall only books received later than
-    `fresh_after_ms` count, however young the last one from before may be.
+    `epoch` is the newest connection that the feed has told of; a book may know of a newer one first. After a
+    stall only books received later than `fresh_after_ms` count, however young the last one from before may be.
     """
-    if book is None:
-        return Reason.NO_BOOK
-    if book.epoch < epoch:
-        return Reason.RECONNECTING
-    if now_ms - book.received_ms > max_age_ms or book.received_ms <= fresh_after_ms:
+    fault = book_fault(now_ms, book, max(epoch, book.epoch) if book else epoch, max_age_ms)
+    if fault is None and book is not None and book.received_ms <= fresh_after_ms:
         return Reason.STALE_BOOK
-    if not book.bids or not book.asks or book.bids[0].px >= book.asks[0].px:
-        return Reason.CROSSED_BOOK
-    return None
+    return fault
