@@ -54,6 +54,11 @@ class Snapshot:
         return {status.coin: status for status in self.account.coins} if self.account else {}
 
     @property
+    def listed(self) -> tuple[str, ...]:
+        """The coins of the universe, and those that left it with a position or a result in this session."""
+        return (*self.coins, *(coin for coin in self.quoted if coin not in self.coins))
+
+    @property
     def resting_both_sides(self) -> list[str]:
         return [coin for coin, status in self.quoted.items() if status.resting_bids and status.resting_asks]
 
@@ -71,6 +76,8 @@ class Snapshot:
 def side_reasons(snapshot: Snapshot, coin: str) -> tuple[str, str]:
     """Why bid and ask show no order: the executor's word first, else the quoter's; empty where one rests."""
     status, target = snapshot.quoted.get(coin), snapshot.targets.get(coin)
+    if coin not in snapshot.coins:
+        return Reason.NO_UNIVERSE, Reason.NO_UNIVERSE
     if target is None:
         return Reason.NO_BOOK, Reason.NO_BOOK
     bid = (status and status.bid_reason) or target.bid_reason or IN_FLIGHT

@@ -8,7 +8,7 @@ from typing import Any
 
 from market_maker.plan import SupervisorState
 from market_maker.snapshot import Snapshot, side_reasons
-from shared.messages import Book, CoinStatus, Message, TargetQuotes
+from shared.messages import Book, Message, TargetQuotes
 
 _CENT = Decimal("0.01")
 
@@ -80,7 +80,7 @@ def summarise(watch: Watch, ended_ms: float, restarts: dict[str, int], **about: 
         "restarts": {name: count for name, count in restarts.items() if count},
         "memory_mb": {name: round(mb, 1) for name, mb in sorted(watch.peak_memory_mb.items())},
         "memory_total_mb": round(sum(watch.peak_memory_mb.values()), 1),
-        "per_coin": [coin_line(snapshot, coin) for coin in snapshot.coins],
+        "per_coin": [coin_line(snapshot, coin) for coin in snapshot.listed],
     }
 
 
@@ -97,15 +97,11 @@ def coin_line(snapshot: Snapshot, coin: str) -> dict[str, Any]:
         "ask_px": _money(status.best_ask_px if status else None),
         "position_sz": _money(status.position_sz if status else None),
         "position_usd": _money((status.position_sz * status.mark_px).quantize(_CENT) if status else None),
-        "pnl_usd": _money(_pnl_usd(status) if status else None),
+        "pnl_usd": _money(status.pnl_usd if status else None),
         "fills": status.fills if status else 0,
         "bid_reason": bid_reason or None,
         "ask_reason": ask_reason or None,
     }
-
-
-def _pnl_usd(status: CoinStatus) -> Decimal:
-    return status.realized_usd + status.unrealized_usd - status.fees_usd + status.funding_usd
 
 
 def _money(value: Decimal | None) -> str | None:

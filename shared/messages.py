@@ -327,8 +327,56 @@ class Funding(Message, tag="funding.1", frozen=True, kw_only=True):
     rate_frac: Decimal
 
 
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """What trading brought: one coin or many, over the life of a ledger or over a session."""
+
+    realized_usd: Decimal = ZERO
+    unrealized_usd: Decimal = ZERO
+    fees_usd: Decimal = ZERO
+    funding_usd: Decimal = ZERO
+    volume_usd: Decimal = ZERO
+    fills: int = 0
+
+    @property
+    def pnl_usd(self) -> Decimal:
+        return net_usd(self)
+
+    def __add__(self, other: "Totals") -> "Totals":
+        return Totals(
+            realized_usd=self.realized_usd + other.realized_usd,
+            unrealized_usd=self.unrealized_usd + other.unrealized_usd,
+            fees_usd=self.fees_usd + other.fees_usd,
+            funding_usd=self.funding_usd + other.funding_usd,
+            volume_usd=self.volume_usd + other.volume_usd,
+            fills=self.fills + other.fills,
+        )
+
+    def __sub__(self, other: "Totals") -> "Totals":
+        return Totals(
+            realized_usd=self.realized_usd - other.realized_usd,
+            unrealized_usd=self.unrealized_usd - other.unrealized_usd,
+            fees_usd=self.fees_usd - other.fees_usd,
+            funding_usd=self.funding_usd - other.funding_usd,
+            volume_usd=self.volume_usd - other.volume_usd,
+            fills=self.fills - other.fills,
+        )
+
+
+class CoinSession(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a session found a coin: what people see are the totals since then."""
+
+    start_ms: int = 0
+    """The session, by `AccountState.session_start_ms`; another value is a session that is over."""
+    base: Totals = Totals()
+    peak_pnl_usd: Decimal = ZERO
+    """Best PnL of the coin in the session; not below 0, where it began."""
+
+
 class PositionState(Message, tag="position.1", frozen=True, kw_only=True):
-    """The ledger of a coin, kept in the hash `mm:position:{C}`: what is needed to go on after a restart."""
+    """The ledger of a coin, kept in the hash `mm:position:{C}`: what is needed to go on after a restart.
+
+    Totals run over the ledger's life, through all sessions.
+    """
 
     coin: str
     seq: int
@@ -346,10 +394,14 @@ class PositionState(Message, tag="position.1", frozen=True, kw_only=True):
     mark_px: Decimal = ZERO
     """Mid at which the position was last marked."""
     time_ms: int = 0
+    session: CoinSession = CoinSession()
 
 
 class CoinStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One coin's line in the executor's status."""
+    """One coin's line in the executor's status: money, volume and fills of this session.
+
+    Orders count from the start of the executor. `unrealized_usd` is the change since the session began.
+    """
 
     coin: str
     position_sz: Decimal
@@ -369,12 +421,23 @@ class CoinStatus(msgspec.Struct, frozen=True, kw_only=True):
     best_ask_px: Decimal | None = None
     bid_reason: Reason | None = None
     ask_reason: Reason | None = None
+    peak_pnl_usd: Decimal = ZERO
+
+    @property
+    def pnl_usd(self) -> Decimal:
+        return net_usd(self)
+
+
+def net_usd(line: Totals | CoinStatus) -> Decimal:
+    """Net result: closed and open PnL, less fees, plus funding."""
+    return line.realized_usd + line.unrealized_usd - line.fees_usd + line.funding_usd
 
 
 class AccountStatus(Message, tag="account.1", frozen=True, kw_only=True):
     """Once a second from the executor: session PnL and every coin. Also published on `mm:engine_status`.
 
     `pnl_usd` = Σ realised + unrealised - fees + funding; `day_pnl_usd` the same since the UTC day began.
+    PnL, fees, funding, volume and fills are exactly the sums over `coins`.
     """
 
     time_ms: int
@@ -402,12 +465,8 @@ class AccountState(Message, tag="account_state.1", frozen=True, kw_only=True):
     peak_pnl_usd: Decimal
     run_id: str
     """The run this session belongs to; a new run starts a new session on the same positions."""
-    base_pnl_usd: Decimal = ZERO
-    """Totals at the start of the session, taken off what `AccountStatus` shows."""
-    base_fees_usd: Decimal = ZERO
-    base_funding_usd: Decimal = ZERO
-    base_volume_usd: Decimal = ZERO
-    base_fills: int = 0
+    coins: tuple[str, ...] = ()
+    """Every coin that was ever filled: they count after a restart even if the universe has lost them."""
 
 
 # ---- everyone ------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -26,6 +27,7 @@ from shared.config import EngineConfig
 from shared.errors import BusError, ConfigError, InvariantError
 from shared.log import Log
 from shared.messages import (
+    AccountState,
     Book,
     Event,
     HaltState,
@@ -144,39 +146,51 @@ class Runtime:
             await _end_tasks([stopper, *tasks])
 
     async def _begin(self) -> None:
-        bus = self.bus
-        if bus is not None:
-            universe: list[Message] = []
-            while not self._stop.is_set():
-                try:
-                    universe = await bus.stored(UNIVERSE, (), last=1)
-                    break
-                except BusError as error:
-                    await self._emit(Event(level="warning", tag="BUS", text=f"waiting for Redis: {error}"))
-                    await self._pause(_RECONNECT_S)
-            if universe and UNIVERSE not in self.service.writes:
-                await self._take_universe(universe[0])
-            coins = [meta.coin for message in universe if isinstance(message, Universe) for meta in message.coins]
-            await self._restore(bus, [*coins, ""])
-            if HALT in self.service.reads:
-                await self.handle(await bus.halt_state())
+        if self.bus is not None and not await self._load(self.bus):
+            return  # nothing is known, so nothing may be begun
         gc.collect()
         gc.freeze()  # what is loaded by now stays: full collections need not look at it again
         await self._emit(Event(tag="", text=f"{self.service.name} started"))
         await self.handle(Started())
 
+    async def _load(self, bus: Bus) -> bool:
+        """What the bus holds for us, as soon as it answers; False when we are told to stop before that."""
+        while not self._stop.is_set():
+            try:
+                await self._load_now(bus)
+                return True
+            except BusError as error:
+                await self._emit(Event(level="warning", tag="BUS", text=f"waiting for Redis: {error}"))
+                await self._pause(_RECONNECT_S)
+        return False
+
+    async def _load_now(self, bus: Bus) -> None:
+        """Coins, what was restored of them, the halt; may be repeated after an error."""
+        universe = await bus.stored(UNIVERSE, (), last=1)
+        if universe and UNIVERSE not in self.service.writes:
+            await self._take_universe(universe[0])
+        coins = [meta.coin for message in universe if isinstance(message, Universe) for meta in message.coins]
+        await self._restore(bus, ["", *coins])
+        if HALT in self.service.reads:
+            await self.handle(await bus.halt_state())
+
     async def _restore(self, bus: Bus, coins: Sequence[str]) -> None:
         """Coin by coin, so that a long stream is never in memory as a whole; each coin once.
 
-        "" stands for what is not kept per coin.
+        "" stands for what is not kept per coin. An account names coins of its own: those that the universe has
+        lost still count.
         """
-        for coin in coins:
+        wanted = deque(coins)
+        while wanted:
+            coin = wanted.popleft()
             if coin in self._restored:
                 continue
             streams = [stream for stream in self.service.restores if stream.per_coin == bool(coin)]
             stored = [message for stream in streams for message in await bus.stored(stream, (coin,))]
             for message in stored:
                 self.core.restore(int(wall_ms()), message)  # type: ignore[attr-defined]
+                if isinstance(message, AccountState):
+                    wanted += message.coins
             self._restored.add(coin)
 
     async def _restore_joining(self, coins: Sequence[str]) -> None:

@@ -1,17 +1,18 @@
 """Money: ledgers, funding, session and day, and the proof that positions are the sum of fills."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from services.executor import lines
-from services.executor.account import Account, Totals
+from services.executor.account import Account
 from services.executor.config import ExecutorConfig
 from services.executor.desk import Desk
 from services.executor.exchange import Filled
 from services.executor.ledger import Ledger
 from services.executor.orders import LiveOrder
 from services.executor.payments import settle
-from shared.messages import AccountState, Fill, Funding, Message, PositionState
+from shared.messages import ZERO, AccountState, CoinSession, Fill, Funding, Message, PositionState, Totals
 
 STATUS_EVERY_MS = 1_000
 SESSION_LINE_EVERY_MS = 60_000
@@ -32,6 +33,8 @@ class Bookkeeper:
         self._desks = desks
         self._account = Account(config.run_id, config.starting_balance_usd)
         self._published: AccountState | None = None
+        self._sessions: dict[str, CoinSession] = {}
+        """Of each coin as the bus has it."""
         self._next_status_ms = self._next_session_ms = 0
         self.restored_to_ms = 0
         """Newest time found in what was restored."""
@@ -44,6 +47,7 @@ class Bookkeeper:
             self._account.state = self._published = msg
         elif isinstance(msg, PositionState):
             self._desks[msg.coin].ledger = Ledger.restored(msg)
+            self._sessions[msg.coin] = msg.session
             self.restored_to_ms = max(self.restored_to_ms, msg.time_ms)
         elif isinstance(msg, (Fill, Funding)):
             desk = self._desks[msg.coin]
@@ -54,17 +58,22 @@ class Bookkeeper:
 
     def admit(self, msg: Message) -> None:
         """`restore` for a coin that joins while we run, with results of an earlier day."""
-        before = self.totals()
+        before_usd = self._life_usd()
         self.restore(msg)
-        self._account.admit(self.totals() - before)
+        self._account.admit(self._life_usd() - before_usd)
         if isinstance(msg, (PositionState, Fill, Funding)):
-            self.prove(self._desks[msg.coin])
+            desk = self._desks[msg.coin]
+            desk.ledger.join(self._account.current.session_start_ms)
+            self._count()
+            self.prove(desk)
 
     def begin(self, now_ms: int) -> list[Any]:
-        self._account.begin(now_ms, self.totals())
+        self._account.begin(now_ms, self._life_usd())
         self._next_status_ms = now_ms
         self._next_session_ms = now_ms + SESSION_LINE_EVERY_MS
-        return self._changed_state()
+        self._join()
+        self._count()
+        return self._changed_states(now_ms)
 
     def prove(self, desk: Desk) -> None:
         desk.unproven = desk.chain.difference(desk.ledger)
@@ -81,6 +90,7 @@ class Bookkeeper:
     def book_fill(self, now_ms: int, desk: Desk, order: LiveOrder, filled: Filled) -> list[Any]:
         """The fill, the position after it, and the line for people, in this order."""
         new, ledger = order.new, desk.ledger
+        ledger.join(self._account.current.session_start_ms)
         mid_px = desk.mid_before(filled.time_ms)
         realized_usd = ledger.fill(new.side, filled.px, filled.sz, filled.fee_usd, mid_px)
         ledger.mark(desk.newest_mid)
@@ -101,8 +111,10 @@ class Bookkeeper:
             time_ms=filled.time_ms,
         )
         desk.chain.add(fill)
-        session = self._account.session(self.totals())
-        return [fill, ledger.state(now_ms), lines.shadow_fill(fill, session.fees_usd)]
+        if desk.coin not in self._account.current.coins:
+            self._count()
+        line = lines.shadow_fill(fill, self._session().fees_usd)
+        return [fill, ledger.state(now_ms), *self._changed_account(), line]
 
     def settle(self, now_ms: int, desk: Desk) -> list[Any]:
         """Hourly funding of one coin, when it is due."""
@@ -114,13 +126,10 @@ class Bookkeeper:
 
     def resume(self, at_ms: int) -> list[Any]:
         """A new daily loss budget."""
-        self._account.resume(at_ms, self.totals())
-        return self._changed_state()
+        self._account.resume(at_ms, self._life_usd())
+        return self._changed_account()
 
     # ---- reports ----
-
-    def totals(self) -> Totals:
-        return Totals.of(desk.ledger for desk in self._desks.values())
 
     def report(self, now_ms: int) -> list[Any]:
         """What is due of status (every second) and session line (every minute)."""
@@ -134,23 +143,69 @@ class Bookkeeper:
         return out
 
     def status(self, now_ms: int) -> list[Any]:
-        totals = self.totals()
-        self._account.update(now_ms, totals)
+        self._update(now_ms)
         coins = tuple(desk.status() for desk in self._shown())
-        return [self._account.status(now_ms, totals, "shadow", coins), *self._changed_state()]
+        status = self._account.status(now_ms, self._session(), self._life_usd(), "shadow", coins)
+        return [status, *self._changed_states(now_ms)]
 
     def session_line(self) -> Any:
-        return lines.shadow_session(self._account.session(self.totals()))
+        return lines.shadow_session(self._session())
+
+    def last_state(self, now_ms: int, desk: Desk) -> list[Any]:
+        """Of a coin that leaves the universe: no book will mark it any more, not even after a restart."""
+        return [desk.ledger.state(now_ms)] if desk.ledger.position_sz else []
 
     def open_positions(self, now_ms: int) -> list[Any]:
         """The states of all open positions with their newest marks."""
         return [desk.ledger.state(now_ms) for desk in self._desks.values() if desk.ledger.position_sz]
 
     def _shown(self) -> Iterable[Desk]:
-        """Coins of the universe, and others that still count."""
-        return (desk for desk in self._desks.values() if desk.meta is not None or desk.ledger.seq)
+        """Coins of the universe, and others with a position or a result in this session."""
+        return (
+            desk
+            for desk in self._desks.values()
+            if desk.meta is not None or desk.ledger.position_sz or desk.ledger.session_totals != Totals()
+        )
 
-    def _changed_state(self) -> list[Any]:
+    # ---- sums ----
+
+    def _session(self) -> Totals:
+        """All coins since the session began."""
+        return sum((desk.ledger.session_totals for desk in self._desks.values()), Totals())
+
+    def _life_usd(self) -> Decimal:
+        """All coins over the life of their ledgers, net."""
+        return sum((desk.ledger.total_usd for desk in self._desks.values()), ZERO)
+
+    # ---- what a restart needs ----
+
+    def _join(self) -> None:
+        """Every coin takes part in the session."""
+        for desk in self._desks.values():
+            desk.ledger.join(self._account.current.session_start_ms)
+
+    def _update(self, now_ms: int) -> None:
+        """Peaks and day are up to date; a peak is the best of what was shown."""
+        self._join()
+        for desk in self._desks.values():
+            desk.ledger.note_peak()
+        self._account.update(now_ms, self._session(), self._life_usd())
+
+    def _count(self) -> None:
+        """Name the coins that a restart must find again, whatever the universe is then."""
+        self._account.count(tuple(coin for coin, desk in self._desks.items() if desk.ledger.seq))
+
+    def _changed_states(self, now_ms: int) -> list[Any]:
+        """The account's state and those of coins whose session moved on; a plain new mark is not written."""
+        out = self._changed_account()
+        for coin, desk in self._desks.items():
+            session = desk.ledger.session
+            if self._sessions.get(coin) != session:
+                self._sessions[coin] = session
+                out.append(desk.ledger.state(now_ms))
+        return out
+
+    def _changed_account(self) -> list[Any]:
         state = self._account.current
         if state == self._published:
             return []

@@ -118,6 +118,8 @@ class Executor:
         for coin in metas:
             self._bookkeeper.prove(self.desks[coin])
         for coin, desk in self.desks.items():
+            if desk.meta is not None and coin not in metas:
+                out += self._bookkeeper.last_state(now_ms, desk)
             desk.meta = metas.get(coin)
             out += self._trader.align(now_ms, desk)
         return out

@@ -137,7 +137,7 @@ class Desk:
     # ---- reports ----
 
     def status(self) -> CoinStatus:
-        ledger = self.ledger
+        ledger, session = self.ledger, self.ledger.session_totals
         resting = [order for order in self.orders.values() if order.rests]
         bids = [order.new.px for order in resting if order.new.side == "bid"]
         asks = [order.new.px for order in resting if order.new.side == "ask"]
@@ -145,12 +145,12 @@ class Desk:
             coin=self.coin,
             position_sz=ledger.position_sz,
             mark_px=ledger.mark_px,
-            realized_usd=ledger.realized_usd,
-            unrealized_usd=ledger.unrealized_usd,
-            fees_usd=ledger.fees_usd,
-            funding_usd=ledger.funding_usd,
-            volume_usd=ledger.volume_usd,
-            fills=ledger.seq,
+            realized_usd=session.realized_usd,
+            unrealized_usd=session.unrealized_usd,
+            fees_usd=session.fees_usd,
+            funding_usd=session.funding_usd,
+            volume_usd=session.volume_usd,
+            fills=session.fills,
             orders_placed=self.placed,
             orders_canceled=self.canceled,
             orders_rejected=self.rejected,
@@ -160,6 +160,7 @@ class Desk:
             best_ask_px=min(asks, default=None),
             bid_reason=None if self.live("bid") else self.refused["bid"],
             ask_reason=None if self.live("ask") else self.refused["ask"],
+            peak_pnl_usd=ledger.session.peak_pnl_usd,
         )
 
 

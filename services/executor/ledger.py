@@ -11,8 +11,10 @@ number is booked on both sides, so totals stay exact.
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
+import msgspec
+
 from shared.errors import InvariantError
-from shared.messages import ZERO, Fill, Funding, PositionState
+from shared.messages import ZERO, CoinSession, Fill, Funding, PositionState, Totals
 from shared.units import Side
 
 _COST_STEP_USD = Decimal("1e-12")
@@ -40,6 +42,7 @@ class Ledger:
     base_usd: Decimal = ZERO
     """Gross result at the restart, which is not attributed again."""
     time_ms: int = 0
+    session: CoinSession = CoinSession()
 
     @classmethod
     def restored(cls, state: PositionState) -> "Ledger":
@@ -55,6 +58,7 @@ class Ledger:
             funding_hour_ms=state.funding_hour_ms,
             mark_px=state.mark_px,
             time_ms=state.time_ms,
+            session=state.session,
         )
         ledger.base_usd = ledger.gross_usd
         return ledger
@@ -74,8 +78,35 @@ class Ledger:
 
     @property
     def total_usd(self) -> Decimal:
-        """Net result: fills and marks, less fees, plus funding."""
-        return self.gross_usd - self.fees_usd + self.funding_usd
+        """Net result over the life of the ledger."""
+        return self.totals.pnl_usd
+
+    @property
+    def totals(self) -> Totals:
+        """Over the life of the ledger."""
+        return Totals(
+            realized_usd=self.realized_usd,
+            unrealized_usd=self.unrealized_usd,
+            fees_usd=self.fees_usd,
+            funding_usd=self.funding_usd,
+            volume_usd=self.volume_usd,
+            fills=self.seq,
+        )
+
+    @property
+    def session_totals(self) -> Totals:
+        """Since the session began."""
+        return self.totals - self.session.base
+
+    def join(self, session_start_ms: int) -> None:
+        """Take part in a session: continue if we were already in it, else count from here."""
+        if self.session.start_ms != session_start_ms:
+            self.session = CoinSession(start_ms=session_start_ms, base=self.totals)
+
+    def note_peak(self) -> None:
+        pnl_usd = self.session_totals.pnl_usd
+        if pnl_usd > self.session.peak_pnl_usd:
+            self.session = msgspec.structs.replace(self.session, peak_pnl_usd=pnl_usd)
 
     def mark(self, mid_px: Decimal) -> None:
         """Value the position at a new mid."""
@@ -152,4 +183,5 @@ class Ledger:
             funding_hour_ms=self.funding_hour_ms,
             mark_px=self.mark_px,
             time_ms=now_ms,
+            session=self.session,
         )

@@ -2,9 +2,8 @@
 
 from decimal import Decimal
 
-from services.executor.account import Totals
 from services.executor.orders import NewOrder
-from shared.messages import Event, Fill, Funding, Reason
+from shared.messages import Event, Fill, Funding, Reason, Totals
 
 
 def shadow_fill(fill: Fill, session_fees_usd: Decimal) -> Event:

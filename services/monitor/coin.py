@@ -34,7 +34,6 @@ class Coin:
         self.target: TargetQuotes | None = None
         self.lease: RiskLease | None = None
         self.status: CoinStatus | None = None
-        self.peak_pnl_usd: float | None = None
         self.noquote_s: defaultdict[tuple[Side, str], float] = defaultdict(float)
         self.rejected: Counter[str] = Counter()
         self.volatility = Volatility()
@@ -64,7 +63,7 @@ class Coin:
         if order.status == "rejected":
             self.rejected[order.reason if order.reason in _REASONS else "other"] += 1
 
-    def take_status(self, status: CoinStatus, step_s: float, new_session: bool) -> None:
+    def take_status(self, status: CoinStatus, step_s: float) -> None:
         """The executor's newest line; `step_s` since the one before counts for how that one was."""
         if 0 < step_s <= LONGEST_STEP_S:
             for side in SIDES:
@@ -72,20 +71,11 @@ class Coin:
                 if reason is not None:
                     self.noquote_s[side, reason] += step_s
         self.status = status
-        known = None if new_session else self.peak_pnl_usd
-        self.peak_pnl_usd = self.pnl_usd if known is None else max(known, self.pnl_usd)
 
     def tick(self, now_ms: int) -> None:
         self.markouts.resolve(now_ms - _RESOLVE_AFTER_MS, self.book)
 
     # ---- what follows from them ----
-
-    @property
-    def pnl_usd(self) -> float:
-        """Realised + unrealised - fees + funding; only with a status."""
-        assert self.status is not None
-        line = self.status
-        return float(line.realized_usd + line.unrealized_usd - line.fees_usd + line.funding_usd)
 
     @property
     def max_inv_usd(self) -> float | None:

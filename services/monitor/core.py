@@ -146,12 +146,11 @@ class Monitor:
             if before is not None and msg.time_ms <= before.time_ms:
                 return
             self.account = msg
-            new_session = before is None or before.session_start_ms != msg.session_start_ms
-            follows = counted and before is not None and not new_session
+            follows = counted and before is not None and before.session_start_ms == msg.session_start_ms
             step_s = (msg.time_ms - before.time_ms) / 1000 if follows and before is not None else 0.0
             for line in msg.coins:
                 if line.coin in self.coins:
-                    self.coins[line.coin].take_status(line, step_s, new_session)
+                    self.coins[line.coin].take_status(line, step_s)
 
     def _take_event(self, event: Event) -> Iterable[Show]:
         key = (event.service, event.time_ms, event.tag, event.coin, event.text)

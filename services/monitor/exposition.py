@@ -47,10 +47,10 @@ _OF_COIN: dict[str, Callable[[Coin], float | None]] = {
     "mm_position": _ledger(lambda line: line.position_sz),
     "mm_max_position": _max_position,
     "mm_inventory_utilization": _utilization,
-    "mm_daily_pnl": lambda coin: None if coin.status is None else coin.pnl_usd,
+    "mm_daily_pnl": _ledger(lambda line: line.pnl_usd),
     "mm_realized_pnl": _ledger(lambda line: line.realized_usd),
     "mm_unrealized_pnl": _ledger(lambda line: line.unrealized_usd),
-    "mm_peak_pnl": lambda coin: coin.peak_pnl_usd,
+    "mm_peak_pnl": _ledger(lambda line: line.peak_pnl_usd),
     "mm_fees_usd": _ledger(lambda line: line.fees_usd),
     "mm_funding_usd": _ledger(lambda line: line.funding_usd),
     "mm_fill_usd_total": _ledger(lambda line: line.volume_usd),
@@ -156,8 +156,8 @@ class GridCollector(Collector):
         yield "mm_account_value_usd", (), equity_usd
         yield "mm_live", (), float(account.mode == "live")
         for coin in self._core.coins.values():
-            if coin.peak_pnl_usd is not None:
-                lost_usd = coin.peak_pnl_usd - coin.pnl_usd
+            if coin.status is not None:
+                lost_usd = float(coin.status.peak_pnl_usd - coin.status.pnl_usd)
                 yield "mm_drawdown_pct", (coin.name,), lost_usd / equity_usd if equity_usd > 0 else 1.0
 
     def _services(self, now_ms: float) -> Iterable[tuple[str, tuple[str, ...], float]]:

@@ -165,6 +165,27 @@ async def test_a_coin_that_joins_later_brings_its_position_along(tmp_path):
     assert abs(status.pnl_usd) < Decimal("0.01")
 
 
+async def test_a_coin_that_left_the_universe_still_counts_after_a_restart(tmp_path):
+    bus = MemoryBus()
+    await bus.publish([Universe(coins=(META,), time_ms=1)])
+    async with running(bus, tmp_path):
+        await trade_once(bus, Market(bus), "99.97", "A")
+    before = (await stored(bus, STATUS, AccountStatus))[-1]
+    await bus.publish([Universe(coins=(CoinMeta("BTC", 5, 40),), time_ms=2)])
+    async with running(bus, tmp_path):
+
+        async def said():
+            newest = (await stored(bus, STATUS, AccountStatus))[-1]
+            return newest if newest.time_ms > before.time_ms else None
+
+        after = await until(said)
+    rows = {row.coin: row for row in after.coins}
+    assert set(rows) == {"BTC", COIN}
+    assert rows[COIN].position_sz == Decimal("0.20")
+    assert (after.pnl_usd, after.day_pnl_usd, after.fills) == (before.pnl_usd, before.day_pnl_usd, 1)
+    assert after.pnl_usd == sum(row.pnl_usd for row in after.coins)
+
+
 async def test_a_stored_halt_survives_the_restart_and_nothing_is_placed(tmp_path):
     bus = MemoryBus()
     await bus.publish([Universe(coins=(META,), time_ms=1)])

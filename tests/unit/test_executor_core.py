@@ -8,7 +8,17 @@ from services.executor.config import ExecutorConfig
 from services.executor.core import Executor
 from services.executor.orders import LIVES, LiveOrder, NewOrder, cloid
 from shared.errors import ConfigError, InvariantError
-from shared.messages import AccountStatus, Book, Fill, Funding, HaltState, OrderUpdate, PositionState, Reason
+from shared.messages import (
+    AccountState,
+    AccountStatus,
+    Book,
+    Fill,
+    Funding,
+    HaltState,
+    OrderUpdate,
+    PositionState,
+    Reason,
+)
 from shared.service import BusBack, BusLost, Started, Stopping, Tick
 from tests.fixtures.executor_world import COIN, LATENCY_MS, START_MS, World
 
@@ -367,6 +377,19 @@ def test_a_position_that_is_not_the_sum_of_its_fills_is_named_and_not_quoted():
     world.lease()
     assert world.target([BID]) == []
     assert world.desk.refused["bid"] is Reason.UNRECONCILED
+
+
+def test_a_coin_that_joins_with_old_results_brings_none_into_session_or_day():
+    """Its state is not named by the account's: that was lost, or is of an older version."""
+    world = World()
+    gone = {"position_sz": Decimal(2), "cost_usd": Decimal(150), "mark_px": Decimal(90), "fees_usd": Decimal(3)}
+    world.core.restore(world.now_ms, position_state(coin="ETH", seq=4, realized_usd=Decimal(-40), **gone))
+    world.wait(1000)
+    status = world.said(AccountStatus)[-1]
+    row = {row.coin: row for row in status.coins}["ETH"]
+    assert (row.position_sz, row.pnl_usd, row.fees_usd, row.fills) == (2, 0, 0, 0)
+    assert (status.pnl_usd, status.day_pnl_usd, status.fills) == (0, 0, 0)
+    assert world.said(AccountState)[-1].coins == ("ETH",)
 
 
 def test_an_order_can_only_live_as_the_table_says():

@@ -97,6 +97,12 @@ def test_a_coins_pnl_is_realised_plus_unrealised_less_fees_plus_funding() -> Non
     assert btc["position_usd"] == "50.00"
 
 
+def test_a_coin_that_left_the_universe_is_shown_as_long_as_it_counts() -> None:
+    gone = status.describe(snapshot(account(coin("BTC"), coin("DOGE", 0, 0))), None, {})["coins"][-1]
+    assert (gone["coin"], gone["fills"], gone["bid_reason"]) == ("DOGE", 4, "no_universe")
+    assert gone["position_usd"] == "50.00"
+
+
 def test_a_silent_service_is_named_and_restarts_are_shown() -> None:
     facts = status.describe(FULL, None, {"quoter": 2})
     assert facts["running"] and facts["services"]["quoter"] == {

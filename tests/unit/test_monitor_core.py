@@ -99,6 +99,14 @@ def test_silence_of_the_executor_and_repeated_statuses_are_nobodys_time():
     assert not core.coins["BTC"].noquote_s
 
 
+def test_the_time_between_two_sessions_is_nobodys_either():
+    core = monitor()
+    blocked = line(resting_bids=0, bid_reason=m.Reason.HALTED)
+    core.step(0, status(1_000, blocked))
+    core.step(0, status(2_000, blocked, session_start_ms=1_500))
+    assert not core.coins["BTC"].noquote_s
+
+
 def test_statuses_restored_from_an_earlier_life_are_not_summed_up_again():
     core = monitor()
     blocked = line(resting_bids=0, bid_reason=m.Reason.HALTED)
@@ -119,16 +127,6 @@ def test_the_quoters_reason_stands_where_the_executor_has_none():
     core.step(0, status(1_000, line(resting_bids=0, resting_asks=0)))
     coin = core.coins["BTC"]
     assert (coin.blocked("bid"), coin.blocked("ask")) == ("max_inventory", None)
-
-
-def test_peak_begins_with_each_session_not_at_the_losses_of_the_last():
-    core = monitor()
-    core.step(0, status(1_000, line(realized_usd=Decimal(-20))))
-    core.step(0, status(2_000, line(realized_usd=Decimal(-15))))
-    core.step(0, status(3_000, line(realized_usd=Decimal(-18))))
-    assert core.coins["BTC"].peak_pnl_usd == -15
-    core.step(0, status(4_000, line(realized_usd=Decimal(-18)), session_start_ms=4_000))
-    assert core.coins["BTC"].peak_pnl_usd == -18
 
 
 def test_rejections_are_counted_by_known_reasons_once_per_order():

@@ -69,6 +69,7 @@ def test_one_coin_by_hand():
             line(
                 position_sz=Decimal("-0.5"), unrealized_usd=Decimal(3), fees_usd=Decimal(1), resting_asks=0,
                 ask_reason=m.Reason.OFI_BUY_DOMINANCE, best_bid_px=Decimal("98.5"),
+                peak_pnl_usd=Decimal(2),
             ),
         ),
     )  # fmt: skip
@@ -95,9 +96,10 @@ def test_one_coin_by_hand():
 
 def test_drawdown_is_a_fraction_of_the_account():
     core = monitor()
-    core.step(0, status(1_000, line(realized_usd=Decimal(30))))
-    core.step(0, status(2_000, line(realized_usd=Decimal(10))))
-    assert scrape(core)["mm_drawdown_pct", "BTC"] == pytest.approx(0.02)
+    core.step(0, status(1_000, line(realized_usd=Decimal(10), peak_pnl_usd=Decimal(30))))
+    shown = scrape(core)
+    assert shown["mm_drawdown_pct", "BTC"] == pytest.approx(0.02)
+    assert (shown["mm_daily_pnl", "BTC"], shown["mm_peak_pnl", "BTC"]) == (10, 30)
 
 
 def test_a_halt_shows_on_every_coin_and_with_its_reason():
