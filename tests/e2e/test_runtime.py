@@ -19,7 +19,7 @@ from shared.memory_bus import MemoryBus
 from shared.messages import CoinMeta, Event, Fill, HaltState, Heartbeat, Message, Universe
 from shared.runtime import Runtime
 from shared.service import BusBack, BusLost, Port, Service, Started, Stopping, Tick
-from shared.streams import EVENTS, FILLS, HALT, STATUS
+from shared.streams import EVENTS, FILLS, HALT, STATUS, Stream
 from tests.fixtures.make import fill
 
 
@@ -222,3 +222,41 @@ async def test_a_service_waits_for_redis_at_the_start(tmp_path: Path) -> None:
         server.start()
         await until(lambda: core.seen(Tick))
     server.kill()
+
+
+class Away(MemoryBus):
+    """Answers no question."""
+
+    asked = 0
+
+    async def stored(self, stream: Stream, coins: Sequence[str], last: int | None = None) -> list[Message]:
+        self.asked += 1
+        raise BusError("not now")
+
+
+class LostInTheMiddle(MemoryBus):
+    """Tells the coins and is away when asked for their fills, once."""
+
+    asked = False
+
+    async def stored(self, stream: Stream, coins: Sequence[str], last: int | None = None) -> list[Message]:
+        if stream is FILLS and not self.asked:
+            self.asked = True
+            raise BusError("gone in the middle")
+        return await super().stored(stream, coins, last)
+
+
+async def test_a_bus_lost_while_restoring_is_waited_for_and_nothing_restored_twice(tmp_path: Path) -> None:
+    bus, core = LostInTheMiddle(), Recorder()
+    await bus.publish([UNIVERSE_BTC, fill("BTC", 1)])
+    async with running(declare(core, restores=(FILLS,)), bus, tmp_path):
+        await until(lambda: core.seen(Started))
+    assert bus.asked and core.restored == [fill("BTC", 1)]
+
+
+async def test_a_service_stopped_while_it_waits_for_redis_begins_nothing(tmp_path: Path) -> None:
+    """What it would publish at its start, an empty ledger say, must not meet a Redis that returns just then."""
+    bus, core = Away(), Recorder()
+    async with running(declare(core, restores=(FILLS,)), bus, tmp_path):
+        await until(lambda: bus.asked)
+    assert [type(item) for item in core.inputs] == [Stopping]
