@@ -145,7 +145,7 @@ def money(y: int) -> list[Any]:
         lines((0, y + 10, 12, 9), "Where the PnL comes from", "Parts of the PnL of all coins; fees as a loss.",
               parts, "currencyUSD", decimals=2),
         lines((12, y + 10, 12, 9), "Given back from the peak", "Highest PnL in this session less the PnL now.",
-              [(given_back, "{{asset}}")], "currencyUSD", beside=True, low=0, decimals=2),
+              [(given_back, "{{asset}}")], "currencyUSD", beside=True, low=0, decimals=2, at_least=0.1),
     ]  # fmt: skip
 
 

@@ -70,6 +70,8 @@ class Converter:
         return today_ms if today_ms > now_ms else today_ms + DAY_MS
 
     def _done(self, now_ms: int, done: Finished) -> Event:
+        if not (done.files or done.removed or done.bad_lines):
+            return Event(tag=TAG, text="nothing to convert yet", fields={"success_ms": now_ms})
         fields = {
             "success_ms": now_ms,
             "files": done.files,
@@ -79,7 +81,7 @@ class Converter:
             "removed": done.removed,
             "bad_lines": done.bad_lines,
         }
-        text = "CSV converted to Parquet and verified" if done.files or done.removed else "nothing to convert"
+        text = "CSV converted to Parquet and verified"
         if done.bad_lines:
             text += f"; {done.bad_lines} damaged lines kept in quarantine/"
         return Event(level="warning" if done.bad_lines else "info", tag=TAG, text=text, fields=fields)

@@ -93,7 +93,7 @@ class Screener:
         ranked = _rank([coin.verdict(now_ms, self._version, prior_bps) for coin in coins])
         out: list[Message] = [verdict.config for verdict in ranked]
         out.append(AssetConfigList(configs=tuple(verdict.config for verdict in ranked), published_ms=now_ms))
-        out.append(_summary(ranked))
+        out.append(_summary(ranked, self._config.min_markouts))
         for verdict in ranked:
             coin = self._coins[verdict.config.coin]
             out += _changes(coin.published, verdict)
@@ -121,9 +121,10 @@ def _rank(verdicts: Iterable[Verdict]) -> list[Verdict]:
     ]
 
 
-def _summary(ranked: list[Verdict]) -> Event:
+def _summary(ranked: list[Verdict], min_markouts: int) -> Event:
     known = [verdict for verdict in ranked if verdict.config.edge_bps is not None]
-    best = ", ".join(_shown(verdict) for verdict in known[:SHOWN]) or "no edge measured yet"
+    best = ", ".join(_shown(verdict) for verdict in known[:SHOWN])
+    best = best or f"none yet, a coin needs {min_markouts} market orders"
     left_out = ", ".join(f"{v.config.coin} ({_why_not(v)})" for v in ranked if not v.config.enabled)
     text = f"{len(ranked)} coins, {len(known)} with a measured edge. Best: {best}."
     return Event(tag="SCREENER", text=text + (f" Not quoted: {left_out}." if left_out else ""))

@@ -39,6 +39,12 @@ def test_once_after_the_start_and_then_daily() -> None:
     assert running_at(core, "2026-02-23T00:10:00")
 
 
+def test_with_nothing_to_do_it_says_that_and_no_row_of_zeros() -> None:
+    (event,) = Converter(ConverterConfig()).step(at("2026-02-22T10:06:00"), Finished())
+    assert isinstance(event, Event)
+    assert (event.text, list(event.fields)) == ("nothing to convert yet", ["success_ms"])
+
+
 def test_a_start_just_before_the_daily_time_runs_again_at_it() -> None:
     core = Converter(ConverterConfig())
     core.step(at("2026-02-22T00:04:00"), Started())
