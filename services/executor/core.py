@@ -4,7 +4,6 @@ Everything that is not certain ends in cancelled orders: lapsed lease, halt, sta
 quoter, lost bus, reconnected feed, end of the process.
 """
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +24,7 @@ from shared.messages import (
     Trades,
     Universe,
 )
+from shared.recent import Recent
 from shared.service import BusBack, BusLost, Started, Stopping, Tick
 
 _REMEMBERED_COMMANDS = 256
@@ -43,7 +43,7 @@ class Executor:
         self._halt_ordered = False
         self._bus_up = True
         self._acting = False
-        self._commands: deque[str] = deque(maxlen=_REMEMBERED_COMMANDS)
+        self._commands = Recent(_REMEMBERED_COMMANDS)
         self._handlers: dict[type, Callable[[int, Any], list[Any]]] = {
             Universe: self._on_universe,
             Book: self._on_book,
@@ -181,9 +181,8 @@ class Executor:
 
     def _on_command(self, now_ms: int, command: Command) -> list[Any]:
         """A repeated command changes nothing. `halt` holds until `resume`, even if the guard is silent."""
-        if command.id in self._commands:
+        if not self._commands.add(command.id):
             return []
-        self._commands.append(command.id)
         if command.action == "resume":
             self._halt_ordered = False
             self._decide_stop()

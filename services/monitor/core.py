@@ -4,7 +4,7 @@ Reads everything, decides nothing: it publishes only its own notices, about serv
 knows is read by `exposition` at every scrape. Handlers are idempotent: an entry delivered twice counts once.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from shared.messages import (
     TargetQuotes,
     Universe,
 )
+from shared.recent import Recent
 from shared.service import Tick
 
 NAME = "monitor"
@@ -46,22 +47,6 @@ class RedisMemory:
     """From the door: used memory of Redis as a fraction of its limit; 0 where it has none."""
 
     ratio: float
-
-
-class Recent:
-    """Remembers the newest keys, so that an entry delivered twice is seen to be old."""
-
-    def __init__(self, capacity: int = _REMEMBERED) -> None:
-        self._capacity = capacity
-        self._keys: dict[Hashable, None] = {}
-
-    def is_new(self, key: Hashable) -> bool:
-        if key in self._keys:
-            return False
-        self._keys[key] = None
-        if len(self._keys) > self._capacity:
-            del self._keys[next(iter(self._keys))]
-        return True
 
 
 def halt_code(halt: HaltState) -> str:
@@ -88,7 +73,7 @@ class Monitor:
         self.converted_ms: int | None = None
         self.stall_panics = 0
         self._silent: set[str] = set()
-        self._events, self._orders, self._fills = Recent(), Recent(), Recent()
+        self._events, self._orders, self._fills = (Recent(_REMEMBERED) for _ in range(3))
 
     def restore(self, now_ms: int, msg: Message) -> None:
         """Statuses and heartbeats from before a restart of ours, so that a dead service is missed at once."""
@@ -129,10 +114,10 @@ class Monitor:
         elif isinstance(msg, AssetConfig):
             coin.config = msg
         elif isinstance(msg, OrderUpdate):
-            if msg.status == "rejected" and self._orders.is_new(msg.cloid):
+            if msg.status == "rejected" and self._orders.add(msg.cloid):
                 coin.take_order(msg)
         elif isinstance(msg, Fill):
-            if self._fills.is_new(msg.fill_id):
+            if self._fills.add(msg.fill_id):
                 coin.take_fill(now_ms, msg)
 
     def _take_status(self, msg: Message, counted: bool = True) -> None:
@@ -154,7 +139,7 @@ class Monitor:
 
     def _take_event(self, event: Event) -> Iterable[Show]:
         key = (event.service, event.time_ms, event.tag, event.coin, event.text)
-        if event.service == NAME or not self._events.is_new(key):
+        if event.service == NAME or not self._events.add(key):
             return
         if event.service == "guard" and STALL_PANIC in event.text:
             self.stall_panics += 1

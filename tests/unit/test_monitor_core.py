@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from services.monitor.config import MonitorConfig
-from services.monitor.core import Monitor, Recent, RedisMemory, Show, halt_code
+from services.monitor.core import Monitor, RedisMemory, Show, halt_code
 from shared import messages as m
 from shared.service import Tick
 from tests.fixtures.make import book, fill
@@ -170,8 +170,3 @@ def test_memory_without_a_limit_is_unknown_not_zero():
     assert core.redis_memory_ratio == 0.4
     core.step(0, RedisMemory(0.0))
     assert core.redis_memory_ratio is None
-
-
-def test_memory_of_seen_keys_is_bounded():
-    recent = Recent(capacity=2)
-    assert [recent.is_new(key) for key in ("a", "b", "a", "c", "b", "a")] == [True, True, False, True, False, True]
