@@ -43,8 +43,9 @@ def unreconciled(coin: str, difference: str) -> Event:
 
 
 def rejected(order: NewOrder, reason: Reason, count: int) -> Event:
+    """A price that the market overtook is the daily life of post-only orders; anything else is not."""
     return Event(
-        level="warning",
+        level="info" if reason is Reason.WOULD_CROSS else "warning",
         tag="REJECTED",
         coin=order.coin,
         text=f"{order.coin} {order.side} L{order.level} @ {order.px} reason={reason} | rejected={count}",

@@ -12,6 +12,7 @@ from shared.messages import (
     AccountState,
     AccountStatus,
     Book,
+    Event,
     Fill,
     Funding,
     HaltState,
@@ -288,7 +289,7 @@ def test_a_post_only_order_that_would_cross_on_arrival_is_rejected_and_counted()
     assert [update.reason for update in rejected] == [Reason.WOULD_CROSS]
     assert world.fills == []
     assert world.desk.rejected == 1
-    assert world.lines("REJECTED")
+    assert world.lines("REJECTED") and {event.level for event in world.said(Event)} == {"info"}
 
 
 # ---- incidents of the past ----------------------------------------------------------------------------------
