@@ -8,10 +8,10 @@ from services.executor import lines
 from services.executor.account import Account
 from services.executor.config import ExecutorConfig
 from services.executor.desk import Desk
-from services.executor.exchange import Filled
 from services.executor.ledger import Ledger
 from services.executor.orders import LiveOrder
 from services.executor.payments import settle
+from services.executor.reports import Filled
 from shared.messages import ZERO, AccountState, CoinSession, Fill, Funding, Message, PositionState, Totals
 
 STATUS_EVERY_MS = 1_000

@@ -26,9 +26,9 @@ from typing import Any
 
 from services.executor.approve import MAX_BOOK_AGE_MS, Approved, would_cross
 from services.executor.config import ExecutorConfig
-from services.executor.exchange import Accepted, Canceled, Filled, Rejected, Report
 from services.executor.orders import NewOrder
 from services.executor.queue_models import UNKNOWN, ProbQueue, QueueModel, V6Queue
+from services.executor.reports import Accepted, Canceled, Filled, Rejected, Report
 from shared.fees import maker_rate
 from shared.messages import ZERO, Book, Depth, Reason, Trade, Trades, Universe
 from shared.recent import Recent

@@ -9,8 +9,8 @@ from services.executor.bookkeeper import Bookkeeper, Desks
 from services.executor.config import ExecutorConfig
 from services.executor.desk import SIDES, Desk, update_of
 from services.executor.diff import Tolerance, plan_side
-from services.executor.exchange import Accepted, Exchange, Filled, Rejected, Report
 from services.executor.orders import LiveOrder, NewOrder, cloid
+from services.executor.reports import Accepted, Exchange, Filled, Rejected, Report
 from shared.errors import InvariantError
 from shared.messages import QuoteLevel, Reason
 from shared.units import Side, lot_size

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from services.executor.config import ExecutorConfig
 from services.executor.core import Executor
-from services.executor.exchange import Filled
 from services.executor.orders import LiveOrder, NewOrder
+from services.executor.reports import Filled
 from shared.messages import (
     ZERO,
     AccountState,
