@@ -82,6 +82,11 @@ def lot_size(sz_decimals: int) -> Decimal:
     return _step(sz_decimals)
 
 
+def reducible_sz(side: Side, position_sz: Decimal) -> Decimal:
+    """How much of a position orders on a side can close: bids when short, asks when long."""
+    return max(-position_sz if side == "bid" else position_sz, Decimal(0))
+
+
 def fee_usd(ntl_usd: Decimal, rate: Decimal) -> Decimal:
     """Fee of a fill, cut (not rounded) to micro-dollars as the venue does; negative is a rebate."""
     return (ntl_usd * rate).quantize(_FEE_STEP_USD, ROUND_DOWN)

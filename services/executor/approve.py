@@ -12,7 +12,7 @@ from services.executor.orders import NewOrder
 from shared import book_check
 from shared.errors import InvariantError
 from shared.messages import Book, CoinMeta, Reason, RiskLease
-from shared.units import MIN_NOTIONAL_USD, ORDER_CAP_FRAC, Side, exact, is_valid_px, lot_size
+from shared.units import MIN_NOTIONAL_USD, ORDER_CAP_FRAC, Side, exact, is_valid_px, lot_size, reducible_sz
 
 MAX_BOOK_AGE_MS = 5_000
 _SEAL = object()
@@ -68,11 +68,6 @@ def lease_fault(now_ms: float, lease: RiskLease | None, side: Side) -> Reason | 
     return (permit.reason or Reason.NO_LEASE) if permit.allow == "none" else None
 
 
-def reducible_sz(position_sz: Decimal, side: Side) -> Decimal:
-    """How much a side can trade towards flat: bids when short, asks when long."""
-    return max(-position_sz if side == "bid" else position_sz, Decimal(0))
-
-
 def approve(now_ms: float, order: NewOrder, around: Surroundings) -> Approved | Refused:
     """`Approved` if nothing speaks against sending `order` now, else the first reason that does."""
     reason = (
@@ -103,7 +98,7 @@ def _beyond_position(order: NewOrder, around: Surroundings) -> Reason | None:
     permit = around.lease.bid if order.side == "bid" else around.lease.ask
     if permit.allow == "quote":
         return None
-    free_sz = reducible_sz(around.position_sz, order.side) - around.resting_sz
+    free_sz = reducible_sz(order.side, around.position_sz) - around.resting_sz
     return None if order.sz <= free_sz else permit.reason or Reason.REDUCE_ONLY
 
 

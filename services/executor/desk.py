@@ -3,7 +3,7 @@
 from collections import deque
 from decimal import Decimal
 
-from services.executor.approve import Surroundings, book_fault, lease_fault, reducible_sz
+from services.executor.approve import Surroundings, book_fault, lease_fault
 from services.executor.ledger import Ledger
 from services.executor.orders import LiveOrder, NewOrder
 from services.executor.reconcile import FillChain
@@ -19,7 +19,7 @@ from shared.messages import (
     RiskLease,
     TargetQuotes,
 )
-from shared.units import Side
+from shared.units import Side, reducible_sz
 
 SIDES: tuple[Side, Side] = ("bid", "ask")
 _REMEMBERED_MIDS = 64
@@ -132,7 +132,7 @@ class Desk:
         if self.lease is None:
             return ZERO
         permit = self.lease.bid if side == "bid" else self.lease.ask
-        return reducible_sz(self.ledger.position_sz, side) if permit.allow == "reduce" else None
+        return reducible_sz(side, self.ledger.position_sz) if permit.allow == "reduce" else None
 
     # ---- reports ----
 

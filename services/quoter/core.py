@@ -14,7 +14,7 @@ from services.quoter import governor
 from services.quoter.coin import Coin
 from services.quoter.config import QuoterConfig
 from services.quoter.notices import RegimeNotice, SideNotice
-from services.quoter.placement import Limits, Placed, place_side, reducible_sz, room_usd
+from services.quoter.placement import Limits, Placed, place_side, room_usd
 from services.quoter.strategies import STRATEGIES
 from services.quoter.strategies.view import Ladder, MarketView
 from shared.messages import (
@@ -32,7 +32,7 @@ from shared.messages import (
     Universe,
 )
 from shared.service import Tick
-from shared.units import Side, exact
+from shared.units import Side, exact, reducible_sz
 
 REPEAT_TARGET_MS = 1000
 """An unchanged target is repeated this often: its age tells the executor that we are alive."""

@@ -10,7 +10,7 @@ from decimal import ROUND_FLOOR, Decimal
 from typing import NamedTuple
 
 from services.quoter.strategies.view import Wanted
-from shared.messages import ZERO, QuoteLevel, Reason
+from shared.messages import QuoteLevel, Reason
 from shared.units import MIN_NOTIONAL_USD, ORDER_CAP_FRAC, Side, behind_touch, exact, floor_sz, round_px
 
 LADDER_CAP_FRAC = Decimal("0.33")
@@ -107,11 +107,6 @@ def room_usd(side: Side, max_inv_usd: Decimal, position_sz: Decimal, mid_px: Dec
     """What may still be bought (sold) before the position reaches +limit (−limit)."""
     held_usd = position_sz * mid_px
     return max_inv_usd - held_usd if side == "bid" else max_inv_usd + held_usd
-
-
-def reducible_sz(side: Side, position_sz: Decimal) -> Decimal:
-    """How much of the position a fill on this side would close."""
-    return max(ZERO, -position_sz if side == "bid" else position_sz)
 
 
 def _prices(

@@ -2,9 +2,10 @@
 
 from decimal import Decimal as D
 
-from services.quoter.placement import Limits, place_side, reducible_sz, room_usd
+from services.quoter.placement import Limits, place_side, room_usd
 from services.quoter.strategies.view import Wanted
 from shared.messages import Reason
+from shared.units import reducible_sz
 
 L1 = Wanted(68010.3, 12.0)
 
