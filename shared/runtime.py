@@ -79,6 +79,7 @@ class Runtime:
         self.started_ms = int(wall_ms())
         self.handled = 0
         self._restored: set[str] = set()
+        self._unrestored: deque[str] = deque()
         self._readers: list[Reader] = []
         self._counted: dict[tuple[str, str], int] = {}
         self._lock = asyncio.Lock()
@@ -180,18 +181,18 @@ class Runtime:
         "" stands for what is not kept per coin. An account names coins of its own: those that the universe has
         lost still count.
         """
-        wanted = deque(coins)
-        while wanted:
-            coin = wanted.popleft()
-            if coin in self._restored:
-                continue
-            streams = [stream for stream in self.service.restores if stream.per_coin == bool(coin)]
-            stored = [message for stream in streams for message in await bus.stored(stream, (coin,))]
-            for message in stored:
-                self.core.restore(int(wall_ms()), message)  # type: ignore[attr-defined]
-                if isinstance(message, AccountState):
-                    wanted += message.coins
-            self._restored.add(coin)
+        self._unrestored += coins
+        while self._unrestored:
+            coin = self._unrestored[0]  # stays there if the bus fails
+            if coin not in self._restored:
+                streams = [stream for stream in self.service.restores if stream.per_coin == bool(coin)]
+                stored = [message for stream in streams for message in await bus.stored(stream, (coin,))]
+                for message in stored:
+                    self.core.restore(int(wall_ms()), message)  # type: ignore[attr-defined]
+                    if isinstance(message, AccountState):
+                        self._unrestored += message.coins
+                self._restored.add(coin)
+            self._unrestored.popleft()
 
     async def _restore_joining(self, coins: Sequence[str]) -> None:
         """A coin may come back with the positions of an earlier day; it is not read before they are known."""

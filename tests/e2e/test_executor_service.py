@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 from decimal import Decimal
 
+import pytest
+
 from services.executor.config import ExecutorConfig
 from services.executor.service import SERVICE
 from shared.clock import wall_ms
+from shared.errors import BusError
 from shared.memory_bus import MemoryBus
 from shared.messages import (
     AccountStatus,
@@ -165,13 +168,27 @@ async def test_a_coin_that_joins_later_brings_its_position_along(tmp_path):
     assert abs(status.pnl_usd) < Decimal("0.01")
 
 
-async def test_a_coin_that_left_the_universe_still_counts_after_a_restart(tmp_path):
-    bus = MemoryBus()
+class Failing(MemoryBus):
+    """Does not answer the next `failures` times that the coin's position is asked for."""
+
+    failures = 0
+
+    async def stored(self, stream, coins, last=None):
+        if stream is POSITION and tuple(coins) == (COIN,) and self.failures:
+            self.failures -= 1
+            raise BusError("no answer")
+        return await super().stored(stream, coins, last)
+
+
+@pytest.mark.parametrize("failures", [0, 1])
+async def test_a_coin_that_left_the_universe_still_counts_after_a_restart(tmp_path, failures):
+    bus = Failing()
     await bus.publish([Universe(coins=(META,), time_ms=1)])
     async with running(bus, tmp_path):
         await trade_once(bus, Market(bus), "99.97", "A")
     before = (await stored(bus, STATUS, AccountStatus))[-1]
     await bus.publish([Universe(coins=(CoinMeta("BTC", 5, 40),), time_ms=2)])
+    bus.failures = failures
     async with running(bus, tmp_path):
 
         async def said():
