@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import Metric
@@ -40,7 +40,7 @@ from shared.messages import (
 )
 from shared.metrics import ServiceMetrics
 from shared.outbox import Outbox
-from shared.service import BusBack, BusLost, Door, Service, Started, Stopping, Tick
+from shared.service import BusBack, BusLost, Door, Restorable, Service, Started, Stopping, Tick
 from shared.streams import HALT, UNIVERSE
 
 STUCK_AFTER_S = 30
@@ -181,14 +181,14 @@ class Runtime:
         "" stands for what is not kept per coin. An account names coins of its own: those that the universe has
         lost still count.
         """
-        self._unrestored += coins
+        self._unrestored += [coin for coin in coins if coin not in self._unrestored]
         while self._unrestored:
             coin = self._unrestored[0]  # stays there if the bus fails
             if coin not in self._restored:
                 streams = [stream for stream in self.service.restores if stream.per_coin == bool(coin)]
                 stored = [message for stream in streams for message in await bus.stored(stream, (coin,))]
                 for message in stored:
-                    self.core.restore(int(wall_ms()), message)  # type: ignore[attr-defined]
+                    cast(Restorable, self.core).restore(int(wall_ms()), message)
                     if isinstance(message, AccountState):
                         self._unrestored += message.coins
                 self._restored.add(coin)

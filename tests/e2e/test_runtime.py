@@ -260,3 +260,12 @@ async def test_a_service_stopped_while_it_waits_for_redis_begins_nothing(tmp_pat
     async with running(declare(core, restores=(FILLS,)), bus, tmp_path):
         await until(lambda: bus.asked)
     assert [type(item) for item in core.inputs] == [Stopping]
+
+
+async def test_however_long_redis_is_away_no_coin_waits_twice(tmp_path: Path) -> None:
+    bus = Away()
+    runtime = Runtime(declare(Recorder(), restores=(FILLS,)), EngineConfig(run_dir=tmp_path, metrics_port=0), bus)
+    for _ in range(3):
+        with pytest.raises(BusError):
+            await runtime._restore(bus, ["BTC", "ETH"])
+    assert list(runtime._unrestored) == ["BTC", "ETH"]
