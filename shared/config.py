@@ -25,7 +25,7 @@ from pydantic_settings import (
 
 from shared.environment import read_env_file
 from shared.errors import ConfigError
-from shared.messages import AssetConfig, Regime
+from shared.messages import AssetConfig, Regime, Severity
 
 VENUE_URLS = {
     "hyperliquid": "https://api.hyperliquid.xyz",
@@ -65,7 +65,7 @@ class EngineConfig(BaseSettings):
     coins: Coins = Field((), description="Coins to quote, comma separated; empty: the top_n by 24 h volume.")
     top_n: int = Field(30, ge=1, le=200, description="How many coins when `coins` is empty.")
     dex: str = Field("", description="HIP-3 perp dex; empty: the main one.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line shown.")
+    log_level: Severity = Field("info", description="Least severe line shown.")
     log_format: Literal["pretty", "json"] = Field("pretty", description="Lines for people or for machines.")
     run_id: str = Field("", description="Set by the launcher; a restart inside one run continues its session.")
     data_dir: Path = Field(Path("data"), description="Ticks, trades, depth, parquet and state live here.")

@@ -11,9 +11,14 @@ from typing import Literal, TextIO
 import msgspec
 
 from shared.clock import utc, wall_ms
-from shared.messages import Event
+from shared.messages import Event, Severity
 
-LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+LEVELS: dict[Severity, int] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
 
 
 def render(event: Event, form: Literal["pretty", "json"] = "pretty") -> str:
@@ -53,7 +58,7 @@ class Log:
     """Writes events to standard output; library loggers end here too."""
 
     def __init__(
-        self, service: str, level: str, form: Literal["pretty", "json"], out: TextIO | None = None
+        self, service: str, level: Severity, form: Literal["pretty", "json"], out: TextIO | None = None
     ) -> None:
         self.service, self.form, self.threshold = service, form, LEVELS[level]
         self._lines = Lines(out or sys.stdout)
@@ -77,7 +82,7 @@ class _LibraryHandler(logging.Handler):
         self.log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        level: Literal["warning", "error"] = "error" if record.levelno >= logging.ERROR else "warning"
+        level: Severity = "error" if record.levelno >= logging.ERROR else "warning"
         text = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             text += f": {record.exc_info[1]!r}"

@@ -18,6 +18,7 @@ import msgspec
 from shared.units import Side
 
 Regime = Literal["calm", "uncertain", "halt"]
+Severity = Literal["debug", "info", "warning", "error"]
 ZERO = Decimal(0)
 
 
@@ -492,7 +493,7 @@ class Event(Message, tag="event.1", frozen=True, kw_only=True):
 
     service: str = ""
     """Filled in by the runtime."""
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    level: Severity = "info"
     tag: str
     """The bracketed word of the seeds, for example SHADOW FILL."""
     text: str

@@ -1,7 +1,7 @@
 """The quoter's log lines: which change is worth a line, and its wording."""
 
 from services.quoter.governor import Governor
-from shared.messages import Event, Reason
+from shared.messages import Event, Reason, Severity
 from shared.units import Side
 
 STARTING_MS = 2000
@@ -49,8 +49,8 @@ class SideNotice:
         if reason is None:
             return Event(tag="QUOTE", coin=self._coin, text=f"{self._coin} {self._side} quoted again")
         text = f"{self._coin} {self._side} reason={reason.value}"
-        level = "info" if reason in _ROUTINE else "warning"
-        return Event(level=level, tag="NO QUOTE", coin=self._coin, text=text)  # type: ignore[arg-type]
+        level: Severity = "info" if reason in _ROUTINE else "warning"
+        return Event(level=level, tag="NO QUOTE", coin=self._coin, text=text)
 
 
 class RegimeNotice:
@@ -81,8 +81,8 @@ class RegimeNotice:
         driver = self._driver(factors) if change > 0 else "Conditions eased."
         text = f"{driver} Multiplier: {self._multiplier:.1f}x → {multiplier:.1f}x"
         self._multiplier, self._factors, self._rising_since_ms = multiplier, factors, None
-        level = "warning" if change > 0 and multiplier > DOUBLED + 1e-9 else "info"
-        return Event(level=level, tag="REGIME", coin=self._coin, text=text)  # type: ignore[arg-type]
+        level: Severity = "warning" if change > 0 and multiplier > DOUBLED + 1e-9 else "info"
+        return Event(level=level, tag="REGIME", coin=self._coin, text=text)
 
     def _driver(self, factors: tuple[float, float, float, float]) -> str:
         names = ("ATR spike detected.", "Cancel/fill ratio too high.", "P95 latency too high.", "Book is stale.")

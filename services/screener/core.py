@@ -11,7 +11,17 @@ import msgspec
 
 from services.screener.coin import Coin, Verdict
 from services.screener.config import ScreenerConfig
-from shared.messages import AssetConfig, AssetConfigList, AssetCtx, Book, Event, Message, Trades, Universe
+from shared.messages import (
+    AssetConfig,
+    AssetConfigList,
+    AssetCtx,
+    Book,
+    Event,
+    Message,
+    Severity,
+    Trades,
+    Universe,
+)
 from shared.service import Tick
 
 PRIOR_MIN_MARKOUTS = 50
@@ -138,8 +148,8 @@ def _changes(before: AssetConfig | None, verdict: Verdict) -> Iterable[Event]:
         text = f"{config.coin} quoted again: {_shown(verdict)}."
         if not config.enabled:
             text = f"{config.coin} not quoted: {_why_not(verdict)}."
-        level = "info" if config.enabled else "warning"
-        yield Event(level=level, tag="SCREENER", coin=config.coin, text=text)  # type: ignore[arg-type]
+        level: Severity = "info" if config.enabled else "warning"
+        yield Event(level=level, tag="SCREENER", coin=config.coin, text=text)
     if config.regime != was_regime:
         text = f"{config.coin} regime {was_regime} → {config.regime} (ATR {config.atr_fraction:.3%})."
         yield Event(tag="SCREENER", coin=config.coin, text=text)
