@@ -236,7 +236,8 @@ def render(summary: dict[str, Any], out: Path) -> list[str]:
         f" {counts['books']} books, {counts['trades']} trades",
         f"  {counts.get('targets', 0)} targets; orders: {counts.get('orders_pending', 0)} placed,"
         f" {counts.get('orders_canceled', 0)} cancelled, {counts.get('orders_rejected', 0)} rejected",
-        f"  {summary['crossed_quotes']} crossed quotes; ledger and fills differ by ${summary['ledger_error_usd']:.9f}",
+        f"  {summary['crossed_quotes']} crossed quotes;"
+        f" ledger and fills differ by ${summary['ledger_error_usd']:.9f}",
     ]
     if session is not None:
         lines.append(
