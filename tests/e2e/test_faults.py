@@ -10,8 +10,7 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from decimal import Decimal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,172 +18,17 @@ import msgspec
 import pytest
 import redis
 
-from market_maker.deployment import read_supervisor, supervisor_pid
+from market_maker.deployment import supervisor_pid
 from shared.clock import wall_ms
 from tests.conftest import server_binaries, wait_until
 from tests.e2e.test_launch_demo import ROOT, cli, free_metrics_base
+from tests.fixtures.local_stack import COINS_BACK, WITHIN_S, Stack
 
-COINS_BACK = 25
-WITHIN_S = 40.0
-"""For a machine that others use too; usually a few seconds."""
 CAN_REST_AFTER_LAPSE_MS = 1_000
 """A cancel is decided on a 100 ms tick and takes effect 400 ms later."""
 TARGET_MAX_AGE_MS = 5_000
 """Default of the setting target_max_age_ms."""
 DATA_MB = 64
-
-
-class Stack:
-    """The running bot as an outsider sees it: processes, streams, files, command line."""
-
-    def __init__(self, place: dict[str, str]) -> None:
-        self.place = place
-        self.run_dir, self.data_dir = Path(place["MM_RUN_DIR"]), Path(place["MM_DATA_DIR"])
-        self.redis = redis.Redis(port=int(place["MM_REDIS_PORT"]), socket_timeout=2, socket_connect_timeout=2)
-
-    # ---- processes ----
-
-    def pid(self, name: str) -> int:
-        state = read_supervisor(self.run_dir)
-        assert state is not None
-        return state.children[name].pid
-
-    def send(self, name: str, number: signal.Signals) -> None:
-        os.kill(self.pid(name), number)
-
-    def kill(self, *names: str) -> None:
-        """SIGKILL, and wait until others have taken their place."""
-        before = {name: self.pid(name) for name in names}
-        for name in names:
-            self.send(name, signal.SIGKILL)
-        wait_until(lambda: all(self.pid(name) != before[name] for name in names), WITHIN_S)
-
-    # ---- the bus ----
-
-    def eventually(self, condition: Callable[[], Any], within_s: float = WITHIN_S) -> None:
-        """Wait for something on the bus, which may itself be away for a while."""
-
-        def holds() -> bool:
-            try:
-                return bool(condition())
-            except (redis.ConnectionError, redis.TimeoutError):  # includes "loading its data"
-                return False
-
-        wait_until(holds, within_s)
-
-    def entries(self, key: str, since_ms: float = 0) -> list[dict[str, Any]]:
-        """Everything written to a stream since then, oldest first."""
-        found = self.redis.xrange(key, min=int(since_ms))
-        return [msgspec.json.decode(fields[b"m"]) for _, fields in found]
-
-    def coins(self) -> list[str]:
-        return [meta["coin"] for meta in self.entries("mm:universe")[-1]["coins"]]
-
-    def of_all_coins(self, stream: str, since_ms: float = 0) -> list[dict[str, Any]]:
-        return [entry for coin in self.coins() for entry in self.entries(f"mm:{stream}:{{{coin}}}", since_ms)]
-
-    def account(self, since_ms: float) -> dict[str, Any] | None:
-        """The newest report of the executor, if one was made since then."""
-        reports = [entry for entry in self.entries("mm:status", since_ms) if entry["type"] == "account.1"]
-        return reports[-1] if reports and reports[-1]["time_ms"] > since_ms else None
-
-    def quotes(self, since_ms: float) -> bool:
-        account = self.account(since_ms)
-        both = (
-            [coin for coin in account["coins"] if coin["resting_bids"] and coin["resting_asks"]] if account else []
-        )
-        return len(both) >= COINS_BACK
-
-    def rests_nothing(self, since_ms: float) -> bool:
-        account = self.account(since_ms)
-        return account is not None and not any(
-            coin["resting_bids"] or coin["resting_asks"] for coin in account["coins"]
-        )
-
-    def wait_for_quotes(self, since_ms: float) -> None:
-        self.eventually(lambda: self.quotes(since_ms))
-
-    def begin(self) -> float:
-        """A drill begins while we quote; returns when that is."""
-        self.eventually(lambda: self.quotes(wall_ms() - 2_000))
-        return wall_ms()
-
-    def wait_for_nothing(self, since_ms: float) -> float:
-        self.eventually(lambda: self.rests_nothing(since_ms))
-        return wall_ms()
-
-    def placed(self, since_ms: float) -> list[dict[str, Any]]:
-        """Orders decided since then."""
-        updates = self.of_all_coins("orders", since_ms)
-        return [entry for entry in updates if entry["status"] == "pending" and entry["time_ms"] >= since_ms]
-
-    def alive_since_before(self, time_ms: float) -> set[str]:
-        """Orders decided before then that have not come to an end."""
-        updates = self.of_all_coins("orders")
-        before = {entry["cloid"] for entry in updates if entry["time_ms"] < time_ms}
-        return before - {
-            entry["cloid"] for entry in updates if entry["status"] in ("canceled", "filled", "rejected")
-        }
-
-    def prints_not_recorded(self) -> set[tuple[str, int]]:
-        """What the bus holds of the market's trades and the CSV files do not, as (coin, tid)."""
-        printed = {
-            (news["coin"], trade["tid"]) for news in self.of_all_coins("trades") for trade in news["trades"]
-        }
-        recorded = {
-            (row["coin"], int(row["tid"]))
-            for file in self.data_dir.glob("trades/*/*.csv")
-            for row in csv.DictReader(file.read_text().splitlines())
-        }
-        assert recorded
-        return printed - recorded
-
-    def events(self, tag: str, since_ms: float) -> list[str]:
-        return [entry["text"] for entry in self.entries("mm:events", since_ms) if entry["tag"] == tag]
-
-    # ---- what must be true after every drill ----
-
-    def ledger_faults(self) -> list[str]:
-        """Per coin: fills numbered 1 to n, each once, and the stored position is exactly their sum."""
-        faults = []
-        for coin in self.coins():
-            stored = self.redis.hget(f"mm:position:{{{coin}}}", "m")
-            fills = [entry for entry in self.entries(f"mm:fills:{{{coin}}}") if entry["type"] == "fill.1"]
-            position = msgspec.json.decode(stored) if stored else {"seq": 0, "position_sz": "0"}
-            sum_sz = sum(
-                (Decimal(fill["sz"]) * (1 if fill["side"] == "bid" else -1) for fill in fills), Decimal(0)
-            )
-            if [fill["seq"] for fill in fills] != list(range(1, len(fills) + 1)):
-                faults.append(f"{coin}: fills are numbered {[fill['seq'] for fill in fills]}")
-            if len({fill["fill_id"] for fill in fills}) != len(fills):
-                faults.append(f"{coin}: a fill is there twice")
-            if (position["seq"], Decimal(position["position_sz"])) != (len(fills), sum_sz):
-                faults.append(f"{coin}: position {position}, {len(fills)} fills sum to {sum_sz}")
-        return faults
-
-    def check_ledger(self) -> None:
-        """A look between a fill and its position, written one after the other, may disagree; the next must not."""
-        found: list[str] = ["never looked"]
-
-        def agrees() -> bool:
-            found[:] = self.ledger_faults()
-            return not found
-
-        try:
-            self.eventually(agrees, 5.0)
-        except pytest.fail.Exception:
-            pytest.fail("; ".join(found))
-
-    def check_leases(self, since_ms: float) -> None:
-        """Every order since then was decided within a lease of its coin."""
-        for coin in self.coins():
-            leases = [
-                (lease["issued_ms"], lease["valid_until_ms"]) for lease in self.entries(f"mm:risk:{{{coin}}}")
-            ]
-            for order in self.entries(f"mm:orders:{{{coin}}}", since_ms):
-                at_ms = order["time_ms"]
-                if order["status"] == "pending" and at_ms >= since_ms:
-                    assert any(begin <= at_ms < end for begin, end in leases), f"{order} without a lease"
 
 
 @pytest.fixture(scope="module")
