@@ -19,7 +19,7 @@ from shared.messages import (
     RiskLease,
     TargetQuotes,
 )
-from shared.units import Side, reducible_sz
+from shared.units import Side, exact, reducible_sz
 
 SIDES: tuple[Side, Side] = ("bid", "ask")
 _REMEMBERED_MIDS = 64
@@ -127,12 +127,19 @@ class Desk:
             return self.target.bids, self.target.bid_reason
         return self.target.asks, self.target.ask_reason
 
-    def limit_sz(self, side: Side) -> Decimal | None:
-        """How much may rest on a side that may only reduce; None: no such bound."""
-        if self.lease is None:
+    def reduce_only(self, side: Side) -> bool:
+        """Does the lease allow the side only towards flat?"""
+        permit = None if self.lease is None else self.lease.bid if side == "bid" else self.lease.ask
+        return permit is not None and permit.allow == "reduce"
+
+    def room_sz(self, side: Side) -> Decimal:
+        """How much of a side may be filled in all: up to flat, or up to the coin's inventory limit."""
+        if self.reduce_only(side):
+            return reducible_sz(side, self.ledger.position_sz)
+        if self.target is None or not self.newest_mid:
             return ZERO
-        permit = self.lease.bid if side == "bid" else self.lease.ask
-        return reducible_sz(side, self.ledger.position_sz) if permit.allow == "reduce" else None
+        held_sz = self.ledger.position_sz if side == "bid" else -self.ledger.position_sz
+        return max(exact(self.target.max_inv_usd) / self.newest_mid - held_sz, ZERO)
 
     # ---- reports ----
 

@@ -1,10 +1,12 @@
 """Wanted against resting: which orders go, which are still missing.
 
 A level's order stays while its price is close enough and its size fits, because a new order starts at the back
-of the queue. A level is placed only when its old order is gone, and only while everything of the side that may
-still be filled, cancels in flight included, stays within the side's wanted size.
+of the queue. Its replacement leaves together with its cancel, or the side would be empty for two latencies at
+every move of the price; so a level has at most one order on its way out beside the one that stays. Everything of
+the side that may still be filled, cancels in flight included, stays within the side's room.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -39,11 +41,16 @@ class Tolerance:
 
 
 def plan_side(
-    live: Sequence[LiveOrder], wanted: Sequence[QuoteLevel], tolerance: Tolerance, limit_sz: Decimal | None
+    live: Sequence[LiveOrder],
+    wanted: Sequence[QuoteLevel],
+    tolerance: Tolerance,
+    room_sz: Decimal,
+    reduce_only: bool,
 ) -> tuple[list[LiveOrder], list[QuoteLevel]]:
     """Orders of one side to cancel, and levels to place now.
 
-    `limit_sz` bounds what may rest in all (towards flat only); None: no such bound.
+    `room_sz` is how much the side may be filled in all. Towards flat only (`reduce_only`) it bounds what stays as
+    well; otherwise resting orders need not shrink with every tick of the price that the limit is worth in coins.
     """
     wanted_at = {quote.level: quote for quote in wanted}
     cancels = []
@@ -52,16 +59,17 @@ def plan_side(
         if order.state == "cancelling":
             continue
         quote = wanted_at.get(order.new.level)
-        fits = limit_sz is None or kept_sz + order.remaining_sz <= limit_sz
+        fits = not reduce_only or kept_sz + order.remaining_sz <= room_sz
         if quote is not None and fits and tolerance.keeps(order, quote):
             kept_sz += order.remaining_sz
+            del wanted_at[order.new.level]
         else:
             cancels.append(order)
-    taken = {order.new.level for order in live}
-    room_sz = sum((quote.sz for quote in wanted_at.values()), ZERO) - sum((o.remaining_sz for o in live), ZERO)
+    leaving = Counter(order.new.level for order in live if order in cancels or order.state == "cancelling")
+    room_sz -= sum((order.remaining_sz for order in live), ZERO)
     places = []
     for quote in wanted_at.values():
-        if quote.level not in taken and quote.sz <= room_sz:
+        if leaving[quote.level] <= 1 and quote.sz <= room_sz:
             places.append(quote)
             room_sz -= quote.sz
     return cancels, places

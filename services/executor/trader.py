@@ -57,7 +57,7 @@ class Trader:
             return []
         assert desk.target is not None and desk.meta is not None
         tolerance = Tolerance(self._config.max_bps_diff, desk.target.mid_px, lot_size(desk.meta.sz_decimals))
-        cancels, places = plan_side(live, wanted, tolerance, desk.limit_sz(side))
+        cancels, places = plan_side(live, wanted, tolerance, desk.room_sz(side), desk.reduce_only(side))
         out: list[Any] = []
         for order in cancels:
             out += self.cancel(now_ms, order, desk.refused[side] or "requote")

@@ -16,7 +16,6 @@ from shared.messages import (
     OrderUpdate,
     PositionState,
     QuoteLevel,
-    TargetQuotes,
     Universe,
 )
 from shared.service import Started
@@ -130,27 +129,30 @@ def world_cancelled_first(world, key):
 
 @settings(max_examples=150, deadline=None)
 @given(scripts, models)
-def test_what_may_be_filled_never_exceeds_the_target_at_the_moment_of_placing(script, model):
+def test_whatever_fills_at_once_no_order_is_placed_that_could_pass_the_inventory_limit(script, model):
     world = World(queue_model=model)
     last = []
     live = defaultdict(dict)
-    target = None
-    seen = 0
+    position, max_inv, seen = ZERO, ZERO, 0
     for action in script:
         play(world, action, last)
-        target = world.desk.target or target
+        if world.desk.target:
+            max_inv = Decimal(repr(world.desk.target.max_inv_usd)) / world.desk.newest_mid
         for message in world.out[seen:]:
-            if isinstance(message, TargetQuotes):
-                continue
+            if isinstance(message, Fill):
+                position = message.position_sz
             if isinstance(message, OrderUpdate):
                 side = live[message.side]
                 if message.status in ("filled", "canceled", "rejected"):
                     side.pop(message.cloid, None)
                 else:
-                    side[message.cloid] = message.sz - message.filled_sz
+                    side[message.cloid] = message
                 if message.status == "pending":
-                    wanted = target.bids if message.side == "bid" else target.asks
-                    assert sum(side.values(), ZERO) <= sum((quote.sz for quote in wanted), ZERO)
+                    held = position if message.side == "bid" else -position
+                    assert held + sum((one.sz - one.filled_sz for one in side.values()), ZERO) <= max_inv
+                    twins = [one for one in side.values() if one.level == message.level]
+                    assert len(twins) <= 2
+                    assert [one.cloid for one in twins if one.status != "cancelling"] == [message.cloid]
         seen = len(world.out)
 
 
@@ -205,17 +207,21 @@ def live_orders(draw):
     return orders
 
 
-@given(live_orders(), st.lists(levels, max_size=4, unique_by=lambda quote: quote.level), st.booleans())
-def test_a_plan_stays_within_the_wanted_size_and_moves_nothing_twice(live, wanted, bounded):
-    limit = Decimal("0.5") if bounded else None
-    cancels, places = plan_side(live, wanted, Tolerance(3.0, 100.0, Decimal("0.01")), limit)
+@given(
+    live_orders(),
+    st.lists(levels, max_size=4, unique_by=lambda quote: quote.level),
+    st.decimals("0", "6", places=2),
+    st.booleans(),
+)
+def test_a_plan_stays_within_the_room_and_keeps_one_order_a_level(live, wanted, room, reduce_only):
+    cancels, places = plan_side(live, wanted, Tolerance(3.0, 100.0, Decimal("0.01")), room, reduce_only)
     assert all(order.state != "cancelling" for order in cancels)
     if places:
         everything = sum((order.remaining_sz for order in live), ZERO) + sum((q.sz for q in places), ZERO)
-        assert everything <= sum((quote.sz for quote in wanted), ZERO)
-    assert not {quote.level for quote in places} & {order.new.level for order in live}
+        assert everything <= room
     kept = [order for order in live if order.state != "cancelling" and order not in cancels]
+    assert not {quote.level for quote in places} & {order.new.level for order in kept}
     wanted_at = {quote.level: quote for quote in wanted}
     assert all(order.remaining_sz <= wanted_at[order.new.level].sz for order in kept)
-    if limit is not None:
-        assert sum((order.remaining_sz for order in kept), ZERO) <= limit
+    if reduce_only:
+        assert sum((order.remaining_sz for order in kept), ZERO) <= room

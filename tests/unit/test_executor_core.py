@@ -16,7 +16,6 @@ from shared.messages import (
     Fill,
     Funding,
     HaltState,
-    OrderUpdate,
     PositionState,
     Reason,
 )
@@ -40,15 +39,23 @@ def test_a_target_with_lease_and_book_becomes_resting_orders_after_the_latency()
     assert [update.side for update in world.updates("open")] == ["bid", "ask"]
 
 
-def test_a_small_move_keeps_the_place_in_the_queue_and_a_large_one_waits_for_the_cancel():
+def test_a_small_move_keeps_the_place_in_the_queue_and_a_large_one_is_replaced_at_once():
     world = World().rest([BID])
     assert world.target([(1, "99.985", "0.20")]) == []  # half of the level's own distance to the mid
     moved = world.target([(1, "99.94", "0.20")])
-    assert [update.status for update in moved] == ["cancelling"]
-    assert len(world.orders) == 1
+    assert [update.status for update in moved] == ["cancelling", "pending"]
     world.wait(LATENCY_MS)
-    assert [update.status for update in world.said(OrderUpdate)[-2:]] == ["canceled", "pending"]
     assert [str(order.new.px) for order in world.orders] == ["99.94"]
+
+
+def test_a_level_that_moves_again_waits_until_its_first_order_is_gone():
+    world = World().rest([BID])
+    world.target([(1, "99.94", "0.20")])
+    moved = world.target([(1, "99.88", "0.20")])
+    assert [(update.status, str(update.px)) for update in moved] == [("cancelling", "99.94")]
+    world.wait(LATENCY_MS)
+    world.wait(LATENCY_MS)
+    assert [str(order.new.px) for order in world.orders] == ["99.88"]
 
 
 def test_a_target_without_a_side_cancels_it_and_shows_the_quoters_reason():
