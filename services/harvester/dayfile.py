@@ -93,7 +93,11 @@ class DayFile:
             while written < len(data):
                 written += os.write(self._fd, data[written:])
         except OSError:
-            del self._pending[: bytes(data[:written]).count(b"\n")]
+            out = bytes(data[:written])
+            del self._pending[: out.count(b"\n")]
+            torn_bytes = written - (out.rfind(b"\n") + 1)
+            if torn_bytes:  # perhaps nobody opens this file again to repair it
+                os.ftruncate(self._fd, os.fstat(self._fd).st_size - torn_bytes)
             raise
 
     def _move_aside_if_foreign(self) -> None:
