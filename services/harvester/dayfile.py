@@ -57,7 +57,10 @@ class DayFile:
         try:
             self._repair()
         except OSError:
+            empty = os.fstat(self._fd).st_size == 0
             os.close(self._fd)
+            if empty:  # not even the header fitted
+                path.unlink()
             raise
 
     @property

@@ -34,3 +34,15 @@ def test_a_row_written_in_part_is_taken_back_at_once(tmp_path: Path, monkeypatch
     file.close()
     assert (tmp_path / "BTC.csv").read_text() == f"{rows[0].family.header}\n{rows[0].line}\n"
     assert file.pending_rows == 1
+
+
+def test_a_file_whose_header_does_not_fit_is_not_left_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        DayFile(tmp_path / "BTC.csv", trade_row("BTC", Trade(Decimal(1), Decimal(1), "B", 1, 1)).family)
+    assert list(tmp_path.iterdir()) == []
