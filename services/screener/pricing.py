@@ -4,7 +4,7 @@
 
 With fills arriving like A·exp(−κδ), the expected income A·exp(−κδ)·(δ − AS − fee) is largest at
 δ = 1/κ + AS + fee. 1/κ is how far beyond the touch market orders reach on average (maximum likelihood of an
-exponential shifted to the touch). AS is the 5 s adverse selection of the orders that reach δ: deep fills come from
+exponential shifted to the touch, with a prior). AS is the 5 s adverse selection of the orders that reach δ: deep fills come from
 sweeps, so it is measured again at the spread the first pass found. A negative AS never tightens a quote.
 """
 
@@ -15,9 +15,9 @@ from typing import NamedTuple
 from services.screener.markouts import HORIZON_MS, Markout
 
 MIN_BASE_SPREAD_BPS = 1.0
-KAPPA_PRIOR_PER_BPS = 0.15
-"""1500 per unit of price: a half spread of 6.67 bps before anything is known."""
-KAPPA_MIN_ORDERS = 50
+REACH_PRIOR_BPS, REACH_PRIOR_ORDERS = 1.5, 20
+"""1/κ before anything is known, as if measured on so many orders. Recorded BTC, ETH and SOL gave 1.0 to 1.9 bps; at
+the 6.67 bps of an older prior (κ = 1500 per unit of price) the first minutes saw no fill at all."""
 REACH_RANGE_BPS = (0.5, 50.0)
 """κ outside 200 … 20,000 per unit of price is a wrong unit or a broken sample, not a market."""
 PRIOR_WEIGHT = 50
@@ -89,12 +89,10 @@ def sample(markouts: Sequence[Markout]) -> Sample:
 
 
 def reach_bps(markouts: Sequence[Markout]) -> float:
-    """1/κ in bps: mean reach beyond the touch of the moment, n/(n−1) against bias; the prior below 50 orders."""
-    n = len(markouts)
-    if n < KAPPA_MIN_ORDERS:
-        return 1 / KAPPA_PRIOR_PER_BPS
+    """1/κ in bps: mean reach beyond the touch of the moment, drawn towards the prior while orders are few."""
     low, high = REACH_RANGE_BPS
-    return min(max(math.fsum(markout.beyond_bps for markout in markouts) / (n - 1), low), high)
+    known = math.fsum(markout.beyond_bps for markout in markouts) + REACH_PRIOR_ORDERS * REACH_PRIOR_BPS
+    return min(max(known / (len(markouts) + REACH_PRIOR_ORDERS), low), high)
 
 
 def price(markouts: Sequence[Markout], mean_spread_bps: float, fee_bps: float, as_prior_bps: float) -> Price:

@@ -159,9 +159,10 @@ def test_overlapping_windows_count_once():
     assert (measured.n, measured.n_effective) == (100, 1)
 
 
-def test_reach_needs_fifty_orders():
-    assert reach_bps([markout(beyond=2.0)] * 49) == pytest.approx(6.6667, abs=1e-4)
-    assert reach_bps([markout(beyond=2.0)] * 50) == pytest.approx(2.0 * 50 / 49)
+def test_reach_is_drawn_towards_its_prior_while_orders_are_few():
+    assert reach_bps([]) == 1.5
+    assert reach_bps([markout(beyond=3.5)] * 20) == pytest.approx(2.5)
+    assert reach_bps([markout(beyond=3.5)] * 20_000) == pytest.approx(3.5, abs=0.01)
     assert reach_bps([markout(beyond=0.0)] * 500) == 0.5
     assert reach_bps([markout(beyond=900.0)] * 500) == 50.0
 
@@ -169,7 +170,7 @@ def test_reach_needs_fifty_orders():
 def test_the_spread_covers_fee_adverse_selection_and_reach():
     markouts = [markout(adverse=2.0, beyond=1.0, time_ms=T0 + 5000 * i) for i in range(1000)]
     wanted = price(markouts, mean_spread_bps=1.0, fee_bps=1.5, as_prior_bps=2.0)
-    assert wanted.half_spread_bps == pytest.approx(1.5 + 2.0 + 1000 / 999)
+    assert wanted.half_spread_bps == pytest.approx(1.5 + 2.0 + 1030 / 1020)
     assert wanted.break_even_bps == pytest.approx(3.5)
 
 
@@ -181,7 +182,7 @@ def test_the_spread_is_never_inside_the_touch_nor_below_one_bps():
 
 def test_a_negative_adverse_selection_never_tightens():
     markouts = [markout(adverse=-50.0, beyond=1.0, time_ms=T0 + 5000 * i) for i in range(1000)]
-    assert price(markouts, 1.0, 1.5, 1.0).half_spread_bps == pytest.approx(1.5 + 1000 / 999)
+    assert price(markouts, 1.0, 1.5, 1.0).half_spread_bps == pytest.approx(1.5 + 1030 / 1020)
 
 
 def test_orders_that_reach_us_decide_over_the_average():
