@@ -4,8 +4,8 @@
 
 With fills arriving like A·exp(−κδ), the expected income A·exp(−κδ)·(δ − AS − fee) is largest at
 δ = 1/κ + AS + fee. 1/κ is how far beyond the touch market orders reach on average (maximum likelihood of an
-exponential shifted to the touch, with a prior). AS is the 5 s adverse selection of the orders that reach δ: deep fills come from
-sweeps, so it is measured again at the spread the first pass found. A negative AS never tightens a quote.
+exponential shifted to the touch, with a prior). AS is the 5 s adverse selection of the orders that reach δ: deep
+fills come from sweeps, so it is measured again at the spread the first pass found. A negative AS never tightens.
 """
 
 import math
@@ -16,8 +16,8 @@ from services.screener.markouts import HORIZON_MS, Markout
 
 MIN_BASE_SPREAD_BPS = 1.0
 REACH_PRIOR_BPS, REACH_PRIOR_ORDERS = 1.5, 20
-"""1/κ before anything is known, as if measured on so many orders. Recorded BTC, ETH and SOL gave 1.0 to 1.9 bps; at
-the 6.67 bps of an older prior (κ = 1500 per unit of price) the first minutes saw no fill at all."""
+"""1/κ before anything is known, as if measured on so many orders. Recorded BTC, ETH and SOL gave 1.0 to 1.9 bps;
+at the 6.67 bps of an older prior (κ = 1500 per unit of price) the first minutes saw no fill at all."""
 REACH_RANGE_BPS = (0.5, 50.0)
 """κ outside 200 … 20,000 per unit of price is a wrong unit or a broken sample, not a market."""
 PRIOR_WEIGHT = 50
