@@ -12,19 +12,18 @@ import resource
 import signal
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, cast
 
-from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry
 
 from shared.bus import Bus, Delivery, Reader
 from shared.clock import monotonic_s, wall_ms
 from shared.config import EngineConfig
-from shared.errors import BusError, ConfigError, InvariantError
+from shared.errors import BusError, InvariantError
+from shared.exposition import InLoop, exposed
 from shared.log import Log
 from shared.messages import (
     AccountState,
@@ -97,7 +96,7 @@ class Runtime:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self.stop)
-        async with self._metrics_endpoint(loop):
+        async with self._exposed(loop):
             try:
                 await self._begin()
                 await self._until_stopped([task() for task in self._tasks()])
@@ -410,26 +409,12 @@ class Runtime:
                 await self._emit(Event(level="warning", tag="HEALTH", text=text))
             self._mark_failed = True
 
-    @asynccontextmanager
-    async def _metrics_endpoint(self, loop: asyncio.AbstractEventLoop) -> AsyncIterator[None]:
-        port = self.config.metrics_port if self.config.metrics_port is not None else self.service.metrics_port
+    def _exposed(self, loop: asyncio.AbstractEventLoop) -> AbstractAsyncContextManager[None]:
         if self.service.collector is not None:
-            self.registry.register(_InLoop(self.service.collector(self.core), loop))
+            self.registry.register(InLoop(self.service.collector(self.core), loop))
         self.metrics.bus_up.set(1 if self.bus_up else 0)
-        if port == 0:
-            yield
-            return
-        try:
-            server, thread = start_http_server(port, self.config.metrics_host, self.registry)
-        except OSError as error:
-            text = f"port {port} for metrics is taken ({error}); set MM_METRICS_PORT or free it"
-            raise ConfigError(text) from error
-        try:
-            yield
-        finally:
-            await asyncio.to_thread(server.shutdown)
-            server.server_close()
-            await asyncio.to_thread(thread.join)
+        port = self.config.metrics_port if self.config.metrics_port is not None else self.service.metrics_port
+        return exposed(self.registry, self.config.metrics_host, port)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -448,19 +433,3 @@ async def _end_tasks(tasks: Sequence["asyncio.Task[Any]"]) -> None:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class _InLoop(Collector):
-    """Lets the scrape thread read a core's state only while the event loop is not changing it."""
-
-    def __init__(self, collector: Collector, loop: asyncio.AbstractEventLoop) -> None:
-        self._collector, self._loop = collector, loop
-
-    async def _collect(self) -> list[Metric]:
-        return list(self._collector.collect())
-
-    def collect(self) -> Iterable[Metric]:
-        return asyncio.run_coroutine_threadsafe(self._collect(), self._loop).result(timeout=5)
-
-    def describe(self) -> Iterable[Metric]:
-        return ()
