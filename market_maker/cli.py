@@ -69,55 +69,8 @@ Duration = Annotated[
 
 
 @app.command("run")
-def run(
-    demo: Demo = False,
-    venue: Venue = None,
-    recording: Recording = None,
-    speed: Speed = None,
-    seed: Seed = None,
-    loop: Loop = False,
-    fill_universe: FillUniverse = False,
-    coins: Coins = None,
-    top_n: TopN = None,
-    dex: Dex = None,
-    config: Config = None,
-    local: Local = False,
-    docker: Docker = False,
-    duration: Duration = None,
-    as_json: AsJson = False,
-) -> int:
-    """Start in shadow mode, in the background, and wait until quotes appear.
-
-    Without flags: live Hyperliquid data. Docker Compose where an engine answers, else local processes.
-    """
-    from market_maker.launch import launch as start
-    from market_maker.options import Options
-
-    if demo and venue not in (None, "sim"):
-        raise ConfigError(f"--demo means --venue sim, not {venue}")
-    if local and docker:
-        raise ConfigError("--local and --docker exclude each other")
-    return start(
-        Options(
-            venue="sim" if demo else venue,
-            recording=recording,
-            speed=speed,
-            seed=seed,
-            loop=loop,
-            fill_universe=fill_universe,
-            coins=coins,
-            top_n=top_n,
-            dex=dex,
-            config=config,
-            deployment="local" if local else "docker" if docker else None,
-            duration_s=duration,
-            as_json=as_json,
-        )
-    )
-
-
 @app.command("launch", hidden=True)
-def launch(
+def run(
     demo: Demo = False,
     venue: Venue = None,
     recording: Recording = None,
@@ -155,10 +108,30 @@ def launch(
         return status(as_json)
     if stop:
         return _stop()
-    return run(
-        demo, venue, recording, speed, seed, loop, fill_universe, coins, top_n, dex, config, local, docker,
-        duration, as_json,
-    )  # fmt: skip
+    from market_maker.launch import launch as start
+    from market_maker.options import Options
+
+    if demo and venue not in (None, "sim"):
+        raise ConfigError(f"--demo means --venue sim, not {venue}")
+    if local and docker:
+        raise ConfigError("--local and --docker exclude each other")
+    return start(
+        Options(
+            venue="sim" if demo else venue,
+            recording=recording,
+            speed=speed,
+            seed=seed,
+            loop=loop,
+            fill_universe=fill_universe,
+            coins=coins,
+            top_n=top_n,
+            dex=dex,
+            config=config,
+            deployment="local" if local else "docker" if docker else None,
+            duration_s=duration,
+            as_json=as_json,
+        )
+    )
 
 
 @app.command()
