@@ -26,4 +26,4 @@ say "ruff"; $bin/ruff check . ; $bin/ruff format --check --quiet .
 say "mypy"; $bin/mypy
 say "import rules"; $bin/lint-imports
 if command -v shellcheck >/dev/null; then say "shellcheck"; shellcheck ./*.sh scripts/*.sh .ci/run; fi
-say "pytest"; $bin/pytest -n "${PYTEST_WORKERS:-2}" --dist loadfile "$@"
+say "pytest"; $bin/pytest -rs -n "${PYTEST_WORKERS:-2}" --dist loadfile "$@"
