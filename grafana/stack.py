@@ -81,10 +81,12 @@ def latency(y: int) -> list[Any]:
 def bus(y: int) -> list[Any]:
     rate = "[$__rate_interval]"
     return [
-        lines((0, y, 12, 9), "One hop over the bus, p99", "Written to handled. Background services look every 250 ms on purpose.",
+        lines((0, y, 12, 9), "One hop over the bus, p99",
+              "Written to handled. Background services look every 250 ms on purpose.",
               [(quantile(0.99, "mm_bus_hop_seconds", "job"), "{{job}}")], "s", beside=True, low=0),
         lines((12, y, 12, 9), "Hop by stream, p99", "On the way to an order: quoter and executor only.",
-              [(quantile(0.99, "mm_bus_hop_seconds", "stream", 'job=~"quoter|executor"'), "{{stream}}")], "s", beside=True, low=0),
+              [(quantile(0.99, "mm_bus_hop_seconds", "stream", 'job=~"quoter|executor"'), "{{stream}}")], "s",
+              beside=True, low=0),
         lines((0, y + 9, 8, 8), "Skipped entries", "Older entries of latest streams passed over: lag, no loss.",
               [(f"sum by (job) (rate(mm_bus_skipped_total{rate}))", "{{job}}")], "ops", low=0),
         lines((8, y + 9, 8, 8), "Lost entries", "Entries trimmed before they were handled: must stay at 0.",
