@@ -179,7 +179,7 @@ class AssetConfig(Message, tag="asset_config.1", frozen=True, kw_only=True):
     enabled: bool = True
     strategy: str = "grid"
     base_spread_bps: float = 1.5
-    """Half spread of the tightest level (the seeds' name kept)."""
+    """Half spread of the tightest level (V6's name kept)."""
     tier_multipliers: tuple[float, ...] = (1.0, 2.5, 5.0)
     min_order_usd: float = 12.0
     tier_sizes: tuple[float, ...] = (1.0, 2.0, 3.0)
@@ -495,7 +495,7 @@ class Event(Message, tag="event.1", frozen=True, kw_only=True):
     """Filled in by the runtime."""
     level: Severity = "info"
     tag: str
-    """The bracketed word of the seeds, for example SHADOW FILL."""
+    """The bracketed word that starts the line, for example SHADOW FILL."""
     text: str
     coin: str = ""
     time_ms: int = 0

@@ -204,7 +204,7 @@ class CoinFlow:
         if len(level.orders) > 1:
             self.book.cancel(level.orders[self._random.randrange(len(level.orders))])
 
-    # ---- helpers ---------------------------------------------------------------------------------------------
+    # ---- draws -----------------------------------------------------------------------------------------------
 
     def _depth(self, ladder: Ladder) -> int:
         """The touch, or some level behind it."""
