@@ -45,10 +45,6 @@ class Snapshot:
         return [coin for coin, book in self.books.items() if self.time_ms - book.received_ms <= STALE_BOOK_MS]
 
     @property
-    def wanted_both_sides(self) -> list[str]:
-        return [coin for coin, target in self.targets.items() if target.bids and target.asks]
-
-    @property
     def quoted(self) -> dict[str, CoinStatus]:
         """The executor's line of each coin."""
         return {status.coin: status for status in self.account.coins} if self.account else {}

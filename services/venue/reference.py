@@ -18,6 +18,7 @@ from statistics import median
 from services.venue.book import Ladder
 from services.venue.calibration import CoinModel
 from services.venue.flow import CoinFlow
+from shared.funding import CLAMP_8H_FRAC, INTEREST_8H_FRAC, hl_rate
 from shared.hyperliquid.wire import Ctx
 from shared.units import exact, round_px
 
@@ -28,26 +29,17 @@ DAY_MS = 24 * HOUR_MS
 MARK_MEMORY_MS = 150_000
 BASIS_MEMORY_MS = 600_000
 BASIS_SPREAD = 0.0002
-INTEREST_8H = 0.0001
-INTEREST_CLAMP = 0.0005
-HOURLY_CAP = 0.04
 IMPACT_USD = {"BTC": 20_000.0, "ETH": 20_000.0}
 IMPACT_USD_OTHERS = 6_000.0
 RATE_STEP = Decimal("1e-10")
 
 
-def funding_rate(premium: float) -> float:
-    """Hourly rate of a mean premium."""
-    eight_hours = premium + min(max(INTEREST_8H - premium, -INTEREST_CLAMP), INTEREST_CLAMP)
-    return min(max(eight_hours / 8, -HOURLY_CAP), HOURLY_CAP)
-
-
 def premium_for(rate_1h: float) -> float:
-    """The premium nearest zero that leads to an hourly rate: the inverse of `funding_rate`."""
+    """The premium nearest zero that leads to an hourly rate: the inverse of `hl_rate`."""
     eight_hours = 8 * rate_1h
-    if abs(eight_hours - INTEREST_8H) < 1e-9:
+    if abs(eight_hours - INTEREST_8H_FRAC) < 1e-9:
         return 0.0
-    return eight_hours + (INTEREST_CLAMP if eight_hours > INTEREST_8H else -INTEREST_CLAMP)
+    return eight_hours + (CLAMP_8H_FRAC if eight_hours > INTEREST_8H_FRAC else -CLAMP_8H_FRAC)
 
 
 class ReferencePrices:
@@ -95,7 +87,7 @@ class ReferencePrices:
         mean = self._premium_sum / self._premium_samples if self._premium_samples else premium
         step = Decimal(1).scaleb(sz_decimals - 6)
         return Ctx(
-            funding=_rounded(funding_rate(mean)),
+            funding=_rounded(hl_rate(mean).rate_1h_frac),
             openInterest=self._open_interest,
             prevDayPx=self._day_open,
             dayNtlVlm=self._volume_usd,

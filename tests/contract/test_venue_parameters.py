@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.venue.calibration import models
-from services.venue.reference import funding_rate, premium_for
+from services.venue.reference import premium_for
 from services.venue.universe import MARKET, PARAMETERS
+from shared.funding import hl_rate
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,9 +52,9 @@ def test_thirty_coins_by_volume_each_with_its_model() -> None:
 )
 def test_funding_by_the_venues_formula(premium: float, hourly: float) -> None:
     """F = P + clamp(0.0001 - P, +-0.0005), an eighth of it an hour, at most 4 %."""
-    assert funding_rate(premium) == pytest.approx(hourly)
+    assert hl_rate(premium).rate_1h_frac == pytest.approx(hourly)
 
 
 @given(st.floats(-0.003, 0.003))
 def test_the_premium_for_a_rate_gives_that_rate(rate: float) -> None:
-    assert funding_rate(premium_for(rate)) == pytest.approx(rate, abs=1e-9)
+    assert hl_rate(premium_for(rate)).rate_1h_frac == pytest.approx(rate, abs=1e-9)
