@@ -10,7 +10,7 @@ from market_maker.config import LauncherConfig
 from services import SERVICES
 from services import load as load_service
 from services.venue.config import VenueConfig
-from services.venue.replay import open_recording
+from services.venue.market.replay import open_recording
 from shared import config as settings
 from shared.errors import ConfigError, DataError
 from shared.service import Service

@@ -19,8 +19,8 @@ from rich.progress import Progress
 
 from services import load as load_service
 from services.ingestor.inputs import Connected, EventReceived
-from services.venue.feed import Hole, Pacer
-from services.venue.replay import Recording, open_recording
+from services.venue.market.feed import Hole, Pacer
+from services.venue.market.replay import Recording, open_recording
 from shared.config import load as load_settings
 from shared.errors import DataError, InvariantError
 from shared.messages import (

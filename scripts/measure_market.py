@@ -1,6 +1,6 @@
 """Measure the parameters of the modelled market from recordings: `python -m scripts.measure_market DIR`.
 
-Writes `services/venue/market_parameters.json`: numbers only, nothing of the recordings themselves. Needs
+Writes `services/venue/market/market_parameters.json`: numbers only, nothing of the recordings themselves. Needs
 pandas (a development dependency); the venue itself does not.
 
 `--modelled SECONDS` measures the modelled market the same way and prints it beside the recordings.
@@ -30,15 +30,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from services.venue.modelled import ModelledMarket
-from services.venue.universe import MARKET
+from services.venue.market.modelled import ModelledMarket
+from services.venue.market.universe import MARKET
 from shared.hyperliquid.wire import Bbo, L2Book
 
 FILLS = "hl-20251027-fills-all-coins/node_fills_by_block.jsonl.gz"
 FEWEST_ORDERS = 5
 RECORDING = "hl-20250904-4coins-a"
 SNAPSHOT = "hl-meta/metaAndAssetCtxs_202605_joined.json"
-OUTPUT = Path(__file__).resolve().parents[1] / "services/venue/market_parameters.json"
+OUTPUT = Path(__file__).resolve().parents[1] / "services/venue/market/market_parameters.json"
 TOP_N = 30
 LEVELS = 20
 

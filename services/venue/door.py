@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from services.venue.api.server import VenueServer
 from services.venue.config import VenueConfig
 from services.venue.core import Listening, RecordingOver, VenueCore
-from services.venue.server import VenueServer
-from services.venue.timeline import Timeline
+from services.venue.market.timeline import Timeline
 from shared.service import Port
 
 

@@ -8,7 +8,7 @@ from services.harvester.core import Close, Harvester
 from services.ingestor.config import IngestorConfig
 from services.ingestor.core import Ingestor
 from services.ingestor.inputs import Connected, EventReceived
-from services.venue.replay import open_recording
+from services.venue.market.replay import open_recording
 from shared.messages import Book, Trades, Universe
 
 

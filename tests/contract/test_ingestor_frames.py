@@ -10,7 +10,7 @@ import pytest
 from services.ingestor.config import IngestorConfig
 from services.ingestor.core import Ingestor
 from services.ingestor.inputs import Connected, EventReceived, FrameReceived, UniverseLoaded
-from services.venue.replay import open_recording
+from services.venue.market.replay import open_recording
 from shared.hyperliquid.wire import Bbo, Ctx, Meta
 from shared.messages import Book, CoinMeta, Depth, Message, Reconnected, Trades, Universe
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.venue.calibration import models
-from services.venue.reference import premium_for
-from services.venue.universe import MARKET, PARAMETERS
+from services.venue.market.calibration import models
+from services.venue.market.reference import premium_for
+from services.venue.market.universe import MARKET, PARAMETERS
 from shared.funding import hl_rate
 
 ROOT = Path(__file__).resolve().parents[2]

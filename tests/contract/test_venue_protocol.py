@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.venue import info
+from services.venue.api import info
+from services.venue.api.hub import IDLE_S, QUEUE_FRAMES, Client, Hub
+from services.venue.api.limits import CONNECTIONS, MESSAGES_A_MINUTE, IpLimits, Window
+from services.venue.api.server import VenueServer
+from services.venue.api.state import MarketState
 from services.venue.config import VenueConfig
-from services.venue.feed import Pacer
-from services.venue.hub import IDLE_S, QUEUE_FRAMES, Client, Hub
-from services.venue.limits import CONNECTIONS, MESSAGES_A_MINUTE, IpLimits, Window
-from services.venue.modelled import ModelledMarket
-from services.venue.replay import open_recording
-from services.venue.server import VenueServer
-from services.venue.state import MarketState
-from services.venue.timeline import Timeline
-from services.venue.universe import MARKET
+from services.venue.market.feed import Pacer
+from services.venue.market.modelled import ModelledMarket
+from services.venue.market.replay import open_recording
+from services.venue.market.timeline import Timeline
+from services.venue.market.universe import MARKET
 from shared.errors import ConfigError, DataError
 from shared.hyperliquid.wire import Bbo, L2Book, decode_frame
 

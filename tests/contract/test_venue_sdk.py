@@ -10,9 +10,9 @@ import pytest
 from hyperliquid.info import Info
 from hyperliquid.utils.error import ClientError
 
+from services.venue.api.server import VenueServer
 from services.venue.config import VenueConfig
-from services.venue.server import VenueServer
-from services.venue.timeline import Timeline
+from services.venue.market.timeline import Timeline
 
 ADDRESS = "0xAbCdEf0000000000000000000000000000000001"
 WAIT_S = 5

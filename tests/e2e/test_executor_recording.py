@@ -12,8 +12,8 @@ from services.executor.core import Executor
 from services.ingestor.config import IngestorConfig
 from services.ingestor.core import Ingestor
 from services.ingestor.inputs import Connected, EventReceived
-from services.venue.formats import find_streams
-from services.venue.replay import Recording
+from services.venue.market.formats import find_streams
+from services.venue.market.replay import Recording
 from shared.messages import (
     ZERO,
     AccountStatus,

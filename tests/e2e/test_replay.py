@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from market_maker.replay import run_replay
-from services.venue.replay import open_recording
+from services.venue.market.replay import open_recording
 from shared.errors import ConfigError, DataError
 from shared.hyperliquid.wire import Bbo, WireTrade
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.venue.book import Order, OrderBook, grid_step
-from services.venue.feed import Raw
-from services.venue.modelled import ModelledMarket
-from services.venue.universe import MARKET
+from services.venue.market.book import Order, OrderBook, grid_step
+from services.venue.market.feed import Raw
+from services.venue.market.modelled import ModelledMarket
+from services.venue.market.universe import MARKET
 from shared.hyperliquid.wire import ActiveAssetCtx, Bbo, L2Book
 from shared.units import floor_sz, is_valid_px, tick_size
 

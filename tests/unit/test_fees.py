@@ -6,7 +6,7 @@ import pytest
 
 from services.screener.coin import Coin
 from services.screener.config import ScreenerConfig
-from services.venue.info import FEE_TIERS
+from services.venue.api.info import FEE_TIERS
 from shared.fees import MAKER_RATE_FRAC, maker_rate
 from tests.fixtures.make import book
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.venue.feed import Hole, Pacer, Raw
-from services.venue.replay import HOLE_MS, Recording, open_recording
+from services.venue.market.feed import Hole, Pacer, Raw
+from services.venue.market.replay import HOLE_MS, Recording, open_recording
 from shared.errors import DataError
 from shared.hyperliquid.wire import ActiveAssetCtx, Bbo, L2Book, WireTrade
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from services.venue import frames
-from services.venue.aggregate import book_data, valid
-from services.venue.state import HOUR_MS, MINUTE_MS, Candle, MarketState
+from services.venue.api import frames
+from services.venue.api.aggregate import book_data, valid
+from services.venue.api.state import HOUR_MS, MINUTE_MS, Candle, MarketState
 from shared.units import wire
 
 MALFORMED = "Failed to deserialize the JSON body into the target type"

@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
-from services.venue.csvfile import CsvFile, Tail
+from services.venue.market.csvfile import CsvFile, Tail
 from shared.errors import DataError
 from shared.hyperliquid.wire import L2Book, WireLevel, WireTrade
 

@@ -7,10 +7,10 @@ from itertools import count, groupby
 import msgspec
 
 from services.venue.config import VenueConfig
-from services.venue.feed import Raw, Source
-from services.venue.modelled import ModelledMarket
-from services.venue.replay import Recording, open_recording
-from services.venue.universe import MARKET
+from services.venue.market.feed import Raw, Source
+from services.venue.market.modelled import ModelledMarket
+from services.venue.market.replay import Recording, open_recording
+from services.venue.market.universe import MARKET
 from shared.messages import CoinMeta
 
 LOOP_PAUSE_MS = 1000

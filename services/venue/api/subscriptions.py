@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from services.venue.aggregate import valid
-from services.venue.state import MarketState
+from services.venue.api.aggregate import valid
+from services.venue.api.state import MarketState
 
 
 class Subscription(msgspec.Struct, frozen=True, tag_field="type"):

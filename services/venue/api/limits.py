@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from services.venue import info
+from services.venue.api import info
 
 WEIGHT_A_MINUTE = 1200
 CONNECTIONS = 10

@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import WSMsgType, web
 
-from services.venue import info
+from services.venue.api import info
+from services.venue.api.frames import ENCODER
+from services.venue.api.hub import OVER_LIMIT, Client, Hub
+from services.venue.api.limits import IpLimits
+from services.venue.api.state import MarketState, dated
 from services.venue.config import VenueConfig
-from services.venue.feed import Pacer, Raw
-from services.venue.frames import ENCODER
-from services.venue.hub import OVER_LIMIT, Client, Hub
-from services.venue.limits import IpLimits
-from services.venue.state import MarketState, dated
-from services.venue.timeline import Timeline
+from services.venue.market.feed import Pacer, Raw
+from services.venue.market.timeline import Timeline
 from shared.clock import monotonic_s, wall_ms
 from shared.errors import ConfigError
 

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
-from services.venue.feed import Hole, Pacer, Raw
-from services.venue.formats import Quote, Streams, find_streams
-from services.venue.universe import KNOWN_COINS
+from services.venue.market.feed import Hole, Pacer, Raw
+from services.venue.market.formats import Quote, Streams, find_streams
+from services.venue.market.universe import KNOWN_COINS
 from shared.errors import DataError
 from shared.hyperliquid.wire import ActiveAssetCtx, Bbo, Ctx, L2Book, MarketEvent, WireLevel, WireTrade
 from shared.messages import CoinMeta

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from math import exp, sqrt
 from random import Random
 
-from services.venue.book import Fill, Ladder, Level, Order, OrderBook, Sign, grid_step
-from services.venue.calibration import CoinModel
+from services.venue.market.book import Fill, Ladder, Level, Order, OrderBook, Sign, grid_step
+from services.venue.market.calibration import CoinModel
 
 REQUOTE_SHARE = 0.6
 """Of the measured touch changes: caused by requotes; adds and cancels give the rest."""

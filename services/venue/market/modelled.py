@@ -11,12 +11,12 @@ from decimal import Decimal
 from itertools import count
 from random import Random
 
-from services.venue.book import Ladder
-from services.venue.calibration import models
-from services.venue.feed import Raw
-from services.venue.flow import FLOW_OWNERS, CoinFlow
-from services.venue.reference import ReferencePrices
-from services.venue.universe import MarketParameters
+from services.venue.market.book import Ladder
+from services.venue.market.calibration import models
+from services.venue.market.feed import Raw
+from services.venue.market.flow import FLOW_OWNERS, CoinFlow
+from services.venue.market.reference import ReferencePrices
+from services.venue.market.universe import MarketParameters
 from shared.hyperliquid.wire import ActiveAssetCtx, Bbo, L2Book, WireLevel, WireTrade
 
 BOOK_LEVELS = 20

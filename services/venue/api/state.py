@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from services.venue.feed import Hole, Raw
+from services.venue.market.feed import Hole, Raw
 from shared.hyperliquid.wire import ActiveAssetCtx, Bbo, Ctx, L2Book, WireTrade
 from shared.messages import CoinMeta
 

@@ -8,12 +8,12 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from services.venue import frames, info
-from services.venue import subscriptions as subs
-from services.venue.aggregate import book_data
-from services.venue.feed import top
-from services.venue.limits import IpLimits, weight, weight_of_answer
-from services.venue.state import MarketState
+from services.venue.api import frames, info
+from services.venue.api import subscriptions as subs
+from services.venue.api.aggregate import book_data
+from services.venue.api.limits import IpLimits, weight, weight_of_answer
+from services.venue.api.state import MarketState
+from services.venue.market.feed import top
 from shared.hyperliquid.wire import Bbo, L2Book, MarketEvent
 
 QUEUE_FRAMES = 4096

@@ -13,7 +13,7 @@ from bisect import bisect
 from dataclasses import dataclass
 from math import exp, log
 
-from services.venue.universe import FlowParameters, ListedCoin, MarketParameters
+from services.venue.market.universe import FlowParameters, ListedCoin, MarketParameters
 from shared.units import exact, tick_size
 
 SECONDS_A_DAY = 86_400

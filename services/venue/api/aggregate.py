@@ -3,7 +3,7 @@
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from services.venue import frames
+from services.venue.api import frames
 from shared.hyperliquid.wire import L2Book, WireLevel
 from shared.units import wire
 

@@ -15,9 +15,9 @@ from math import exp, sqrt
 from random import Random
 from statistics import median
 
-from services.venue.book import Ladder
-from services.venue.calibration import CoinModel
-from services.venue.flow import CoinFlow
+from services.venue.market.book import Ladder
+from services.venue.market.calibration import CoinModel
+from services.venue.market.flow import CoinFlow
 from shared.funding import CLAMP_8H_FRAC, INTEREST_8H_FRAC, hl_rate
 from shared.hyperliquid.wire import Ctx
 from shared.units import exact, round_px
