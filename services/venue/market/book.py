@@ -2,17 +2,20 @@
 
 Prices count in units of 10^-(6 - szDecimals), sizes in lots of 10^-szDecimals.
 It knows orders and matching only: who sends them, and why, is elsewhere. Orders of accounts and of the
-modelled flow are the same thing in it.
+modelled flow stand in the same queues; for those of accounts a `Host` is asked before each match.
 """
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
-from typing import Literal
+from hashlib import blake2b
+from typing import Literal, Protocol
 
 Sign = Literal[1, -1]
 """+1 buys (bids), -1 sells (asks)."""
 SIGNIFICANT_FIGURES = 5
 MAX_DECIMALS = 6
+FIRST_ACCOUNT = 1_000
+"""`Order.owner` from here on is an account; lower numbers are the market's own flow."""
 
 
 def grid_step(px: int, sz_decimals: int) -> int:
@@ -76,13 +79,92 @@ class Ladder:
         del self.keys[bisect_left(self.keys, self.sign * px)]
 
 
+class Taker:
+    """Who takes. `oid` names the taking order in trade ids; `owner` is `Order.owner` of its orders."""
+
+    __slots__ = ("oid", "owner")
+
+    def __init__(self, oid: int, owner: int) -> None:
+        self.oid, self.owner = oid, owner
+
+
 class Fill:
-    """`lots` of resting order `maker` taken at its price; `maker.lots` is already reduced."""
+    """`lots` of resting order `maker` taken at `px`, its price; `maker.lots` is already reduced."""
 
-    __slots__ = ("lots", "maker")
+    __slots__ = ("lots", "maker", "px", "taker", "tid")
 
-    def __init__(self, maker: Order, lots: int) -> None:
-        self.maker, self.lots = maker, lots
+    def __init__(self, maker: Order, lots: int, taker: Taker, tid: int) -> None:
+        self.maker, self.px, self.lots, self.taker, self.tid = maker, maker.px, lots, taker, tid
+
+
+class Host(Protocol):
+    """Speaks for the orders of accounts while a taker walks through a book."""
+
+    def may_fill(self, order: Order, taker: Taker) -> bool:
+        """False takes the order out of the book unfilled: own order of the taker, or margin gone."""
+        ...
+
+    def refused(self, order: Order, taker: Taker) -> None:
+        """`may_fill` said no; the order is no longer in the book."""
+        ...
+
+    def filled(self, fill: Fill) -> None:
+        """An account's resting order was taken. Positions must be right when this returns: the next order may be
+        the same account's. It may cancel other orders of the book."""
+        ...
+
+
+class Nobody:
+    """The host of a book in which no account trades."""
+
+    def may_fill(self, order: Order, taker: Taker) -> bool:
+        return True
+
+    def refused(self, order: Order, taker: Taker) -> None:
+        raise AssertionError("a book without accounts refuses nobody")
+
+    def filled(self, fill: Fill) -> None:
+        raise AssertionError("a book without accounts holds none of their orders")
+
+
+def trade_id(taker_oid: int, maker_oid: int) -> int:
+    """50 bits out of the two order ids, as on the venue: unique only together with time and coin."""
+    digest = blake2b(b"%d/%d" % (taker_oid, maker_oid), digest_size=7).digest()
+    return int.from_bytes(digest) >> 6
+
+
+class Book(Protocol):
+    """One coin's market as the exchange sees it: modelled (`OrderBook`) or recorded (`RecordedBook`)."""
+
+    host: Host
+
+    def best_px(self, sign: Sign) -> int | None:
+        """Best price of a side, everybody's orders counted; None when it is empty."""
+        ...
+
+    def depth(self, sign: Sign) -> Iterator[tuple[int, int]]:
+        """(price, lots) of a side, best first."""
+        ...
+
+    def rest(self, order: Order) -> None:
+        """Queue an order behind all others at its price. The caller has matched what crosses."""
+        ...
+
+    def cancel(self, order: Order) -> None:
+        """Take a resting order out."""
+        ...
+
+    def reduce(self, order: Order, lots: int) -> None:
+        """Make a resting order smaller (0 < lots < order.lots) where it stands."""
+        ...
+
+    def take(self, sign: Sign, lots: int, limit_px: int | None, taker: Taker) -> list[Fill]:
+        """Match a taker against the other side, best price first, oldest first, up to its limit price."""
+        ...
+
+    def ahead(self, order: Order) -> int:
+        """Lots that stand before a resting order at its price."""
+        ...
 
 
 class OrderBook:
@@ -92,12 +174,19 @@ class OrderBook:
         self.bids = Ladder(1)
         self.asks = Ladder(-1)
         self.orders: dict[int, Order] = {}
+        self.host: Host = Nobody()
 
     def side(self, sign: Sign) -> Ladder:
         return self.bids if sign == 1 else self.asks
 
+    def best_px(self, sign: Sign) -> int | None:
+        return self.side(sign).best_px()
+
+    def depth(self, sign: Sign) -> Iterator[tuple[int, int]]:
+        ladder = self.side(sign)
+        return ((px, level.lots) for px, level in ladder.top(len(ladder)))
+
     def rest(self, order: Order) -> None:
-        """Queue an order behind all others at its price. The caller has matched what crosses."""
         ladder = self.side(order.sign)
         level = ladder.levels.get(order.px)
         if level is None:
@@ -116,29 +205,41 @@ class OrderBook:
         if not level.orders:
             ladder.drop(order.px)
 
-    def take(self, sign: Sign, lots: int, limit_px: int | None = None) -> list[Fill]:
-        """Match a taker against the other side, best price first, oldest first, up to its limit price."""
+    def reduce(self, order: Order, lots: int) -> None:
+        self.side(order.sign).levels[order.px].lots -= order.lots - lots
+        order.lots = lots
+
+    def take(self, sign: Sign, lots: int, limit_px: int | None, taker: Taker) -> list[Fill]:
+        """See `Book.take`. The host may take other orders out meanwhile, so every step starts at the top."""
         ladder = self.asks if sign == 1 else self.bids
         fills: list[Fill] = []
         while lots > 0 and ladder.keys:
             px = ladder.sign * ladder.keys[-1]
             if limit_px is not None and sign * px > sign * limit_px:
                 break
-            level = ladder.levels[px]
-            done = 0
-            for order in level.orders:
-                taken = min(order.lots, lots)
-                order.lots -= taken
-                level.lots -= taken
-                lots -= taken
-                fills.append(Fill(order, taken))
-                if order.lots:
-                    break
-                done += 1
-                del self.orders[order.oid]
-                if not lots:
-                    break
-            del level.orders[:done]
-            if not level.orders:
-                ladder.drop(px)
+            order = ladder.levels[px].orders[0]
+            hosted = order.owner >= FIRST_ACCOUNT
+            if hosted and not self.host.may_fill(order, taker):
+                self.cancel(order)
+                self.host.refused(order, taker)
+                continue
+            taken = min(order.lots, lots)
+            lots -= taken
+            if taken == order.lots:
+                self.cancel(order)
+                order.lots = 0
+            else:
+                self.reduce(order, order.lots - taken)
+            fill = Fill(order, taken, taker, trade_id(taker.oid, order.oid))
+            fills.append(fill)
+            if hosted:
+                self.host.filled(fill)
         return fills
+
+    def ahead(self, order: Order) -> int:
+        total = 0
+        for other in self.side(order.sign).levels[order.px].orders:
+            if other is order:
+                break
+            total += other.lots
+        return total

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from math import exp, sqrt
 from random import Random
 
-from services.venue.market.book import Fill, Ladder, Level, Order, OrderBook, Sign, grid_step
+from services.venue.market.book import Ladder, Level, Order, OrderBook, Sign, Taker, grid_step
 from services.venue.market.calibration import CoinModel
 
 REQUOTE_SHARE = 0.6
@@ -126,12 +126,9 @@ class CoinFlow:
     def _market_order(self, sign: Sign, lots: int, limit_px: int | None = None) -> None:
         other = self.book.asks if sign == 1 else self.book.bids
         standing = sum(level.lots for level in other.levels.values())
-        taker = self._random.randrange(FLOW_OWNERS)
-        for fill in self.book.take(sign, min(lots, int(standing * LARGEST_SWEEP)), limit_px):
-            self._print(sign, taker, fill)
-
-    def _print(self, sign: Sign, taker: int, fill: Fill) -> None:
-        self.prints.append(Print(sign, fill.maker.px, fill.lots, taker, fill.maker.owner))
+        taker = Taker(self._next_oid(), self._random.randrange(FLOW_OWNERS))
+        for fill in self.book.take(sign, min(lots, int(standing * LARGEST_SWEEP)), limit_px, taker):
+            self.prints.append(Print(sign, fill.px, fill.lots, taker.owner, fill.maker.owner))
 
     def _requote(self, now_s: float) -> None:
         self._diffuse(now_s)
