@@ -88,8 +88,8 @@ class World:
         self.emit(fact)
 
     def move(self, account: Account, pool: str, amount: int, reason: MoneyReason) -> None:
-        """Change a balance by `amount` micro-dollars. The caller moves the other side, or counts it in `deposited`,
-        `fees` or `funding_pool`, so that the sum over everything stays what it was.
+        """Change a balance by `amount` micro-dollars. The caller moves the other side, or counts it in
+        `deposited`, `fees` or `funding_pool`, so that the sum over everything stays what it was.
 
         `pool`: name of a dex, `SPOT`, or `ISOLATED` + coin.
         """
