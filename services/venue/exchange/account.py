@@ -4,7 +4,7 @@ Money is in micro-dollars, sizes in lots, prices in price units (see `listing`).
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping, ValuesView
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -35,9 +35,8 @@ class Position:
     entry_ntl: int = 0
     isolated_usd: int | None = None
     """Cash of an isolated position (the venue's `rawUsd`); None when it is in the cross pool."""
-    funding_all: int = 0
-    """Funding received (+) or paid (-), micro-dollars: ever, since the opening, since the last change of size."""
     funding_open: int = 0
+    """Funding received (+) or paid (-), micro-dollars: since the opening, since the last change of size."""
     funding_change: int = 0
 
 
@@ -48,7 +47,7 @@ class Pool:
 
     raw_usd: int = 0
     positions: dict[str, Position] = field(default_factory=dict)
-    """Only coins whose position is not zero, plus nothing."""
+    """Only coins whose position is not zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +67,55 @@ class DayVolume:
     maker_ntl: int = 0
 
 
+class LiveOrders(MutableMapping[int, AccountOrder]):
+    """Orders by oid in the order of placement, and again by coin.
+
+    `opening` remembers the notional that each coin's resting orders would open (see `margin`): it is forgotten
+    when an order comes or goes here and when a trade is booked. Whoever changes an order in another way that
+    matters to it (wakes a trigger in place) puts the order in again: `orders[oid] = order`.
+    """
+
+    def __init__(self) -> None:
+        self._all: dict[int, AccountOrder] = {}
+        self._by_coin: dict[str, dict[int, AccountOrder]] = {}
+        self.opening: dict[str, tuple[int, int]] = {}
+        """(buys, sells) in micro-dollars by coin."""
+
+    def __getitem__(self, oid: int) -> AccountOrder:
+        return self._all[oid]
+
+    def __setitem__(self, oid: int, order: AccountOrder) -> None:
+        coin = order.listing.coin
+        self._all[oid] = order
+        self._by_coin.setdefault(coin, {})[oid] = order
+        self.opening.pop(coin, None)
+
+    def __delitem__(self, oid: int) -> None:
+        coin = self._all.pop(oid).listing.coin
+        orders = self._by_coin[coin]
+        del orders[oid]
+        if not orders:
+            del self._by_coin[coin]
+        self.opening.pop(coin, None)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def values(self) -> ValuesView[AccountOrder]:
+        return self._all.values()
+
+    def coins(self) -> Iterator[str]:
+        """Coins with at least one order."""
+        return iter(self._by_coin)
+
+    def of(self, coin: str) -> dict[int, AccountOrder]:
+        """The orders of one coin; read only."""
+        return self._by_coin.get(coin, {})
+
+
 @dataclass(slots=True)
 class Account:
     """One address that can trade."""
@@ -82,7 +130,7 @@ class Account:
     spot_usd: int = 0
     pools: dict[str, Pool] = field(default_factory=dict)
     leverage: dict[str, Leverage] = field(default_factory=dict)
-    orders: dict[int, AccountOrder] = field(default_factory=dict)
+    orders: LiveOrders = field(default_factory=LiveOrders)
     """Live ones, resting or waiting for their trigger, by oid in the order of placement."""
     known: dict[int, OrderChanged] = field(default_factory=dict)
     """The last state of the newest `ORDERS_KEPT` orders, ended or not, in the order of placement."""
@@ -101,6 +149,10 @@ class Account:
     """Volume by UTC day, `2026-11-21`; the last 15 are kept."""
     cum_ntl: int = 0
     """Traded since the account was opened, micro-dollars."""
+    funding_ever: dict[str, int] = field(default_factory=dict)
+    """By coin, as `Position.funding_open`, over all positions there have been."""
+    liquidate_whole_until_ms: int = 0
+    """Until then its liquidation orders are for whole positions (see `liquidation`)."""
     requests_used: int = 0
     requests_bought: int = 0
     scheduled_cancel_ms: int | None = None
