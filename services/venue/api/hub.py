@@ -5,14 +5,15 @@ Pure: sockets are behind `Client.wake` and `Client.closed`, time is an argument.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 from services.venue.api import frames, info
 from services.venue.api import subscriptions as subs
 from services.venue.api.aggregate import book_data
 from services.venue.api.limits import IpLimits, weight, weight_of_answer
 from services.venue.api.state import MarketState
+from services.venue.exchange.facts import AnyFact
 from services.venue.market.feed import top
 from shared.hyperliquid.wire import Bbo, L2Book, MarketEvent
 
@@ -24,18 +25,34 @@ OVER_LIMIT = object()
 PONG = b'{"channel":"pong"}'
 
 
+Submit = Callable[["Client", int, bytes], None]
+"""Takes the payload of a websocket `post` of type action: the body that `/exchange` would get. Whoever takes it
+answers once, with `Hub.answer_post` or, when the answer is to be lost, with `Hub.lose_post`."""
+
+
 class Client:
     """One connection: what it wants, what waits for it."""
 
     def __init__(self, limits: IpLimits, now_s: float) -> None:
         self.limits = limits
+        self.filter: Callable[[Client, bytes, str, str], None] | None = None
+        """Stands between the venue and this client: gets (client, frame, channel, coin_or_user) instead of the
+        queue, and calls `deliver` for what shall arrive, when it shall, in the order it shall."""
         self.subscriptions: set[subs.AnySubscription] = set()
         self.queue: deque[bytes] = deque()
         self.last_sent_s = now_s
         self.closing = False
         self.wake = asyncio.Event()
 
-    def send(self, frame: bytes) -> None:
+    def send(self, frame: bytes, channel: str, coin_or_user: str = "") -> None:
+        """The one way of a frame to this client. `channel` and the coin or lower-case address say what it is."""
+        if self.filter is None:
+            self.deliver(frame)
+        else:
+            self.filter(self, frame, channel, coin_or_user)
+
+    def deliver(self, frame: bytes) -> None:
+        """Queue a frame for the socket, past the filter."""
         self.queue.append(frame)
         self.wake.set()
 
@@ -87,21 +104,21 @@ class Hub:
         try:
             message = subs.parse_message(raw)
             if isinstance(message, subs.Ping):
-                client.send(PONG)
+                client.send(PONG, "pong")
             elif isinstance(message, subs.Subscribe):
                 self._subscribe(client, subs.parse_subscription(message.subscription, self.state))
                 self.subscribed_s = now_s
             elif isinstance(message, subs.Unsubscribe):
                 self._unsubscribe(client, subs.parse_subscription(message.subscription, self.state))
             else:
-                client.send(frames.frame("post", self._post(client, message, now_s, now_ms)))
+                client.send(frames.frame("post", self._post(client, message, now_s, now_ms)), "post")
         except subs.UnknownCoin as refusal:
             if self._unknown_coin == "drop":
                 client.close()
             else:
-                client.send(frames.frame("error", str(refusal)))
+                client.send(frames.frame("error", str(refusal)), "error")
         except subs.Refused as refusal:
-            client.send(frames.frame("error", str(refusal)))
+            client.send(frames.frame("error", str(refusal)), "error")
 
     def expire(self, now_s: float) -> None:
         """The idle rule; a client with frames still waiting is slow, not idle."""
@@ -128,16 +145,22 @@ class Hub:
         self._by_subscription.setdefault(subscription, set()).add(client)
         if isinstance(subscription, subs.L2BookSub):
             self._books.setdefault((subscription.coin, subscription.fast), set()).add(subscription)
-        client.send(frames.frame("subscriptionResponse", {"method": "subscribe", "subscription": echo}))
+        client.send(
+            frames.frame("subscriptionResponse", {"method": "subscribe", "subscription": echo}),
+            "subscriptionResponse",
+        )
         for channel, data in self._snapshot(subscription):
-            client.send(frames.frame(channel, data))
+            client.send(frames.frame(channel, data), channel, getattr(subscription, "coin", ""))
 
     def _unsubscribe(self, client: Client, subscription: subs.AnySubscription) -> None:
         echo = subs.echo(subscription)
         if subscription not in client.subscriptions:
             raise subs.Refused(f"Already unsubscribed: {frames.ENCODER.encode(echo).decode()}")
         self._remove(client, subscription)
-        client.send(frames.frame("subscriptionResponse", {"method": "unsubscribe", "subscription": echo}))
+        client.send(
+            frames.frame("subscriptionResponse", {"method": "unsubscribe", "subscription": echo}),
+            "subscriptionResponse",
+        )
 
     def _remove(self, client: Client, subscription: subs.AnySubscription) -> None:
         client.limits.subscriptions -= 1
@@ -192,6 +215,24 @@ class Hub:
             limits.weight.charge(now_s, weight_of_answer(request, len(data)))
         return data
 
+    # ---- accounts --------------------------------------------------------------------------------------------
+
+    def note(self, fact: AnyFact) -> None:
+        """Something happened in the block; whoever may hear of it does at `flush`."""
+        raise NotImplementedError
+
+    def flush(self, now_ms: int) -> None:
+        """The block is over: one frame for each user and channel that has news, in the order of the facts."""
+        raise NotImplementedError
+
+    def answer_post(self, client: Client, post_id: int, kind: Literal["action", "error"], payload: Any) -> None:
+        """Answer a submitted post: the reply of `/exchange`, or a text such as `429 Too Many Requests`."""
+        raise NotImplementedError
+
+    def lose_post(self, client: Client) -> None:
+        """A submitted post will never be answered; it is in flight no longer."""
+        raise NotImplementedError
+
     # ---- frames ----------------------------------------------------------------------------------------------
 
     def publish(self, event: MarketEvent) -> None:
@@ -230,5 +271,5 @@ class Hub:
                 self.dropped_slow += 1
                 client.close()
                 continue
-            client.send(frame)
+            client.send(frame, channel, getattr(subscription, "coin", ""))
             self.frames += 1
