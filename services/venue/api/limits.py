@@ -1,6 +1,6 @@
 """The venue's limits for one address of the internet: REST weight, connections, messages, subscriptions."""
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from services.venue.api import info
@@ -9,6 +9,9 @@ WEIGHT_A_MINUTE = 1200
 CONNECTIONS = 10
 NEW_CONNECTIONS_A_MINUTE = 30
 SUBSCRIPTIONS = 1000
+USERS = 10
+"""Distinct addresses in user-specific subscriptions."""
+POSTS_IN_FLIGHT = 100
 MESSAGES_A_MINUTE = 2000
 WINDOW_S = 60.0
 
@@ -65,9 +68,25 @@ class IpLimits:
     messages: Window = field(default_factory=lambda: Window(MESSAGES_A_MINUTE))
     connections: int = 0
     subscriptions: int = 0
+    users: Counter[str] = field(default_factory=Counter)
+    """User-specific subscriptions by address."""
+    posts: int = 0
+    """Actions posted over websockets that wait for their answer."""
 
     def may_connect(self, now_s: float) -> bool:
         return self.connections < CONNECTIONS and self.new_connections.take(now_s)
 
     def may_subscribe(self) -> bool:
         return self.subscriptions < SUBSCRIPTIONS
+
+    def may_track(self, user: str) -> bool:
+        return user in self.users or len(self.users) < USERS
+
+    def untrack(self, user: str) -> None:
+        """One subscription less; without any the address is no longer counted."""
+        self.users[user] -= 1
+        if not self.users[user]:
+            del self.users[user]
+
+    def may_post(self) -> bool:
+        return self.posts < POSTS_IN_FLIGHT
