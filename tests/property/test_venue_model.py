@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.venue.market.book import Order, OrderBook, grid_step
+from services.venue.market.book import Order, OrderBook, Taker, grid_step
 from services.venue.market.feed import Raw
 from services.venue.market.modelled import ModelledMarket
 from services.venue.market.universe import MARKET
@@ -134,7 +134,7 @@ def test_matching_keeps_price_time_priority_and_every_lot(flow: list[tuple[int, 
             book.rest(Order(oid, 0, sign, px, lots))
             rested += lots
             continue
-        fills = book.take(sign, lots, px)
+        fills = book.take(sign, lots, px, Taker(oid, 0))
         taken += sum(fill.lots for fill in fills)
         keys = [(sign * fill.maker.px, fill.maker.oid) for fill in fills]
         assert keys == sorted(keys)

@@ -16,6 +16,8 @@ SIGNIFICANT_FIGURES = 5
 MAX_DECIMALS = 6
 FIRST_ACCOUNT = 1_000
 """`Order.owner` from here on is an account; lower numbers are the market's own flow."""
+FIRST_FLOW_OID = 1 << 50
+"""Orders of the market's own flow are numbered from here on, those of accounts from 1."""
 
 
 def grid_step(px: int, sz_decimals: int) -> int:
@@ -131,6 +133,11 @@ def trade_id(taker_oid: int, maker_oid: int) -> int:
     """50 bits out of the two order ids, as on the venue: unique only together with time and coin."""
     digest = blake2b(b"%d/%d" % (taker_oid, maker_oid), digest_size=7).digest()
     return int.from_bytes(digest) >> 6
+
+
+def trade_hash(taker_oid: int) -> str:
+    """The transaction that a trade belongs to: one for everything that a taking order does."""
+    return "0x" + blake2b(b"%d" % taker_oid, digest_size=32).hexdigest()
 
 
 class Book(Protocol):
