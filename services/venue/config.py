@@ -37,6 +37,9 @@ class VenueConfig(EngineConfig):
     fund: Decimal = Field(
         Decimal(10_000), ge=0, description="USDC that an address gets when it is first seen; 0: it does not exist."
     )
+    open_on: Literal["sight", "read"] = Field(
+        "sight", description="What opens an account: any first request, or only questions about its address."
+    )
     chain: Literal["Testnet", "Mainnet"] = Field("Testnet", description="Which signatures are valid.")
     truth_log: Path | None = Field(None, description="File for every order, match, fee and balance as JSON lines.")
     fault_script: Path | None = Field(None, description="Scenario file: faults by time, see the venue's README.")
@@ -72,9 +75,19 @@ class VenueConfig(EngineConfig):
     open_orders_base: int = Field(
         1000, ge=1, description="Open orders an account may have before its volume counts."
     )
+    default_leverage: int = Field(
+        20, ge=1, description="Leverage of a coin before it is set, at most the coin's highest."
+    )
+    order_margin: Literal["both_sides", "larger_side"] = Field(
+        "both_sides", description="Resting bids and asks of a coin reserve margin together, or the larger side does."
+    )
     scheduled_cancel_volume: Decimal = Field(
         Decimal(1_000_000), ge=0, description="USDC an account must have traded for scheduleCancel."
     )
+    sub_account_volume: Decimal = Field(
+        Decimal(100_000), ge=0, description="USDC an account must have traded to create sub-accounts."
+    )
+    withdrawal_fee: Decimal = Field(Decimal(1), ge=0, description="USDC kept of every withdrawal from the venue.")
     oi_caps: dict[str, Decimal] = Field({}, description="Open-interest cap in USDC by coin; others have none.")
     partial_liquidation_usd: Decimal = Field(
         Decimal(100_000), ge=0, description="A larger position is liquidated by a fifth first."

@@ -1,4 +1,4 @@
-"""One table of maker fees for pricing and simulation, and the bundled venue shows the same one."""
+"""One table of fees: for pricing, for simulated fills and for the bundled venue."""
 
 from decimal import Decimal
 
@@ -6,8 +6,7 @@ import pytest
 
 from services.screener.coin import Coin
 from services.screener.config import ScreenerConfig
-from services.venue.api.info import FEE_TIERS
-from shared.fees import MAKER_RATE_FRAC, maker_rate
+from shared.fees import builder_dex_factor, maker_rate, tier_of
 from tests.fixtures.make import book
 
 
@@ -18,8 +17,19 @@ def test_the_rate_of_a_coin(tier, coin, bps):
     assert maker_rate(tier, coin) * 10_000 == Decimal(bps)
 
 
-def test_the_bundled_venue_shows_the_same_tiers():
-    assert MAKER_RATE_FRAC[1:] == tuple(Decimal(add) for _, _, add, _, _ in FEE_TIERS)
+@pytest.mark.parametrize(
+    ("volume_usd", "tier"), [("0", 0), ("5000000", 0), ("5000000.01", 1), ("100000001", 3), ("8e9", 6)]
+)
+def test_a_tier_begins_above_its_threshold(volume_usd, tier):
+    assert tier_of(Decimal(volume_usd)) == tier
+
+
+@pytest.mark.parametrize(
+    ("scale", "growth", "factor"), [("0", False, "1"), ("0.5", False, "1.5"), ("1", False, "2"), ("3", False, "6"),
+                                    ("1", True, "0.2")]
+)  # fmt: skip
+def test_a_builder_dex_multiplies_the_rates(scale, growth, factor):
+    assert builder_dex_factor(Decimal(scale), growth) == Decimal(factor)
 
 
 @pytest.mark.parametrize(("tier", "coin", "bps"), [(0, "BTC", 1.5), (3, "BTC", 0.4), (0, "xyz:TSLA", 3.0)])

@@ -155,6 +155,8 @@ class Account:
     """Until then its liquidation orders are for whole positions (see `liquidation`)."""
     requests_used: int = 0
     requests_bought: int = 0
+    over_budget_ms: int | None = None
+    """When the last request beyond the budget was let through (see `budget`)."""
     scheduled_cancel_ms: int | None = None
     scheduled_today: tuple[str, int] = ("", 0)
     """UTC day and how many scheduled cancels were triggered on it."""
@@ -176,6 +178,7 @@ class Accounts:
         self._by_address: dict[str, Account] = {}
         self._by_owner: dict[int, Account] = {}
         self._agents: dict[str, tuple[Account, Agent]] = {}
+        self._agents_ever: set[str] = set()
 
     def __iter__(self) -> Iterator[Account]:
         """Everybody but the market, oldest first."""
@@ -204,6 +207,11 @@ class Accounts:
         self.remove_agent(account, agent.name)
         account.agents[agent.name] = agent
         self._agents[agent.address] = account, agent
+        self._agents_ever.add(agent.address)
+
+    def was_agent(self, address: str) -> bool:
+        """This key has signed for somebody, or still may: it is nobody's account."""
+        return address.lower() in self._agents_ever
 
     def remove_agent(self, account: Account, name: str) -> None:
         old = account.agents.pop(name, None)

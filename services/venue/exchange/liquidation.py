@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from services.venue.exchange.account import Account
-from services.venue.exchange.listing import Listing
-from services.venue.exchange.positions import Change
+from services.venue.exchange.listing import Listing, micro
+from services.venue.exchange.margin import PoolState, cross_state, isolated_state
+from services.venue.exchange.positions import Change, book_trade
 from services.venue.exchange.world import World
 from services.venue.market.book import Sign
 
+PARTIAL_SHARE = 5
+"""A large position is first sold by one in so many of its lots."""
 WHOLE_MS = 30_000
 """For so long after a partial liquidation the user's further liquidation orders are for whole positions."""
 
@@ -49,21 +52,58 @@ class Taken:
 
 def verdict(world: World, account: Account, dex: str) -> Verdict:
     """The cross pool: under maintenance it is sold on the book, under two thirds of it the backstop takes it."""
-    raise NotImplementedError
+    positions = account.pool(dex).positions
+    coins = tuple(coin for coin, position in positions.items() if position.isolated_usd is None)
+    return _judge(cross_state(world, account, dex), dex, coins)
 
 
 def isolated_verdict(world: World, account: Account, listing: Listing) -> Verdict:
     """The same for one isolated position, which the account must have."""
-    raise NotImplementedError
+    position = account.pool(listing.dex.name).positions[listing.coin]
+    return _judge(isolated_state(listing, position), listing.dex.name, (listing.coin,))
+
+
+def _judge(state: PoolState, dex: str, coins: tuple[str, ...]) -> Verdict:
+    kind: Literal["none", "market", "backstop"] = "none"
+    if coins and state.value < state.maintenance:
+        kind = "backstop" if 3 * state.value < 2 * state.maintenance else "market"
+    return Verdict(kind, state.value, state.maintenance, dex, coins)
 
 
 def sales(world: World, account: Account, found: Verdict) -> tuple[Sale, ...]:
     """What a `market` verdict sends to the book, largest position first. After sending any partial one set
     `account.liquidate_whole_until_ms` to now + `WHOLE_MS`."""
-    raise NotImplementedError
+    positions = account.pool(found.dex).positions
+    sizes = sorted(
+        ((abs(positions[coin].lots) * world.listings[coin].mark_px, coin) for coin in found.coins), reverse=True
+    )
+    split_above = micro(world.config.partial_liquidation_usd)
+    may_split = world.now_ms >= account.liquidate_whole_until_ms
+    made = []
+    for ntl, coin in sizes:
+        held = positions[coin].lots
+        partial = may_split and ntl > split_above and abs(held) > 1
+        lots = max(abs(held) // PARTIAL_SHARE, 1) if partial else abs(held)
+        made.append(Sale(coin, _against(held), lots, partial))
+    return tuple(made)
 
 
 def take_over(world: World, account: Account, backstop: Account, found: Verdict) -> tuple[Taken, ...]:
     """Hand the positions at stake, at mark, and what is left of their margin to the backstop: the user keeps none
     of it, and owes nothing if it was negative."""
-    raise NotImplementedError
+    taken = []
+    for coin in found.coins:
+        listing = world.listings[coin]
+        held = account.pool(found.dex).positions[coin].lots
+        sign, px, lots = _against(held), listing.mark_px, abs(held)
+        change = book_trade(world, account, listing, sign, px, lots)
+        book_trade(world, backstop, listing, _against(-held), px, lots)
+        taken.append(Taken(coin, sign, px, lots, change))
+    world.move(account, found.dex, -found.account_value, "backstop")
+    world.move(backstop, found.dex, found.account_value, "backstop")
+    return tuple(taken)
+
+
+def _against(held: int) -> Sign:
+    """The side that closes a position."""
+    return -1 if held > 0 else 1

@@ -1,114 +1,159 @@
 """Margin of an account (reference page §3.3, §9), in micro-dollars.
 
-One cross pool a dex; an isolated position is a pool of its own. Marks come from `Listing.mark_px`.
-
-Resting orders reserve initial margin at their limit price for the part that would open: of the orders of one side
-the best priced close an open position first, and margin that closing frees is theirs. Reduce-only orders and
-sleeping triggers reserve nothing.
+One cross pool a dex; an isolated position is a pool of its own. Marks come from `Listing.mark_px`. What resting
+orders reserve is in `reserves`, the numbers that clients see are in `summary`.
 """
 
-from dataclasses import dataclass
-from decimal import Decimal
+from fractions import Fraction
+from functools import cache
+from typing import NamedTuple
 
-from services.venue.exchange.account import Account, Leverage, Position
-from services.venue.exchange.listing import Listing
+from services.venue.exchange.account import Account, Leverage, Pool, Position
+from services.venue.exchange.listing import Listing, MarginTier
 from services.venue.exchange.orders import AccountOrder
+from services.venue.exchange.reserves import (
+    margin_used,
+    opening_ntl,
+    opening_of,
+    reserves_of,
+    resting,
+    resting_lots,
+)
 from services.venue.exchange.world import World
 from services.venue.market.book import Sign
 
 
-@dataclass(frozen=True, slots=True)
-class PositionSummary:
-    """One entry of `assetPositions`."""
+class PoolState(NamedTuple):
+    """Of a cross pool or of one isolated position."""
 
-    listing: Listing
-    lots: int
-    leverage: Leverage
-    isolated_usd: int | None
-    entry_px: Decimal
+    value: int
     ntl: int
-    """At mark, always positive."""
-    unrealized_pnl: int
-    return_on_equity: Decimal
-    liquidation_px: Decimal | None
-    margin_used: int
-    funding_all: int
-    """`cumFunding`, with the sign that the setting asks for: ever, since the opening, since the last change."""
-    funding_open: int
-    funding_change: int
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """`marginSummary` or `crossMarginSummary`. Value = raw_usd + sum of signed notionals."""
-
-    account_value: int
-    total_ntl: int
-    raw_usd: int
-    margin_used: int
-    """Of positions, without resting orders."""
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """The numbers of `clearinghouseState`."""
-
-    all: Totals
-    cross: Totals
-    cross_maintenance: int
-    withdrawable: int
-    positions: tuple[PositionSummary, ...]
-
-
-def summary(world: World, account: Account, dex: str) -> Summary:
-    """All of it for one dex; an account that never used the dex has zeros."""
-    raise NotImplementedError
+    maintenance: int
 
 
 def leverage_of(world: World, account: Account, listing: Listing) -> Leverage:
     """The account's setting, or the venue's default."""
-    raise NotImplementedError
+    return account.leverage.get(listing.coin) or default_leverage(world, listing)
+
+
+def default_leverage(world: World, listing: Listing) -> Leverage:
+    """Of a coin that the account has not set: cross where that is allowed."""
+    return _leverage(min(world.config.default_leverage, listing.max_leverage), listing.margin_mode == "normal")
+
+
+@cache
+def _leverage(value: int, is_cross: bool) -> Leverage:
+    return Leverage(value, is_cross)
 
 
 def max_leverage_at(listing: Listing, ntl: int) -> int:
     """The highest leverage that the tier of a position of `ntl` allows."""
-    raise NotImplementedError
+    return next(tier.max_leverage for tier in reversed(listing.tiers) if ntl >= tier.lower_bound_ntl)
 
 
 def maintenance_of(listing: Listing, ntl: int) -> int:
     """Maintenance margin of a position: half the initial margin at the highest leverage, by tiers."""
-    raise NotImplementedError
+    if len(listing.tiers) == 1:
+        return ntl // (2 * listing.tiers[0].max_leverage)
+    for tier, deduction in reversed(_deductions(listing.tiers)):
+        if ntl >= tier.lower_bound_ntl:
+            return ntl // (2 * tier.max_leverage) - deduction
+    raise AssertionError("the first tier begins at 0")
+
+
+@cache
+def _deductions(tiers: tuple[MarginTier, ...]) -> tuple[tuple[MarginTier, int], ...]:
+    """What makes the maintenance margin continuous where a tier begins."""
+    made = []
+    total = rate = Fraction(0)
+    for tier in tiers:
+        rate, before = Fraction(1, 2 * tier.max_leverage), rate
+        total += tier.lower_bound_ntl * (rate - before)
+        made.append((tier, int(total)))
+    return tuple(made)
+
+
+def cross_state(world: World, account: Account, dex: str) -> PoolState:
+    """Value, notional and maintenance margin of the cross pool."""
+    pool = account.pools.get(dex, Pool())
+    value, ntl, maintenance = pool.raw_usd, 0, 0
+    for coin, position in pool.positions.items():
+        if position.isolated_usd is None:
+            listing = world.listings[coin]
+            signed_ntl = position.lots * listing.mark_px
+            value += signed_ntl
+            ntl += abs(signed_ntl)
+            maintenance += maintenance_of(listing, abs(signed_ntl))
+    return PoolState(value, ntl, maintenance)
+
+
+def isolated_state(listing: Listing, position: Position) -> PoolState:
+    """Value, notional and maintenance margin of an isolated position."""
+    signed_ntl = position.lots * listing.mark_px
+    ntl = abs(signed_ntl)
+    return PoolState((position.isolated_usd or 0) + signed_ntl, ntl, maintenance_of(listing, ntl))
 
 
 def account_value(world: World, account: Account, dex: str) -> int:
     """Cash and positions at mark, isolated ones included (`marginSummary.accountValue`)."""
-    raise NotImplementedError
+    pool = account.pools.get(dex, Pool())
+    return pool.raw_usd + sum(
+        position.lots * world.listings[coin].mark_px + (position.isolated_usd or 0)
+        for coin, position in pool.positions.items()
+    )
 
 
 def initial_margin_used(world: World, account: Account, dex: str) -> int:
     """Of cross positions, and what resting orders reserve."""
-    raise NotImplementedError
+    return cross_state(world, account, dex).value - _free(world, account, dex)
 
 
 def withdrawable(world: World, account: Account, dex: str) -> int:
     """What may leave the cross pool: its value less the larger of the initial margin (resting orders included) and
     a tenth of its notional; never negative."""
-    raise NotImplementedError
+    state = cross_state(world, account, dex)
+    return max(0, min(_free(world, account, dex), state.value - state.ntl // 10))
 
 
 def available(world: World, account: Account, dex: str) -> int:
     """What new orders may use: the value of the cross pool less the initial margin used; never negative."""
-    raise NotImplementedError
+    return max(0, _free(world, account, dex))
 
 
 def available_to_trade(world: World, account: Account, listing: Listing) -> tuple[int, int]:
     """(buy, sell) margin for one coin: what closing a position frees, on the side that closes it, included."""
-    raise NotImplementedError
+    position = account.position(listing.dex.name, listing.coin)
+    leverage = leverage_of(world, account, listing).value
+    reserves = reserves_of(listing, position, leverage, opening_of(account, listing, position))
+    unused = available(world, account, listing.dex.name)
+
+    def side(sign: Sign, reserved: int) -> int:
+        freed = 0
+        if position is not None and position.lots * sign < 0:
+            used = margin_used(listing, position, leverage)
+            freed = max(used, 0) + abs(position.lots) * listing.mark_px // leverage
+        resting_ntl = sum(px * lots for px, lots in resting(account, listing, sign))
+        allowed = unused + (reserved if world.config.order_margin == "both_sides" else max(reserves))
+        return max(0, allowed + freed + -resting_ntl // leverage)
+
+    return side(1, reserves[0]), side(-1, reserves[1])
 
 
 def max_trade_lots(world: World, account: Account, listing: Listing) -> tuple[int, int]:
     """(buy, sell) lots that `available_to_trade` carries at mark and the coin's leverage."""
-    raise NotImplementedError
+    leverage = leverage_of(world, account, listing).value
+    position = account.position(listing.dex.name, listing.coin)
+    held = position.lots if position is not None else 0
+    mark = listing.mark_px
+    if not mark:
+        return 0, 0
+    buy, sell = (usd * leverage // mark for usd in available_to_trade(world, account, listing))
+    limit = next((tier.lower_bound_ntl for tier in listing.tiers if tier.max_leverage < leverage), None)
+    if limit is not None:
+        most = (limit - 1) // mark
+        buy = min(buy, max(0, most - held - resting_lots(account, listing, 1)))
+        sell = min(sell, max(0, most + held - resting_lots(account, listing, -1)))
+    return buy, sell
 
 
 def may_place(
@@ -116,32 +161,107 @@ def may_place(
 ) -> bool:
     """There is margin for a new order at limit price `px` beside the resting ones (a sell under the mark is
     measured at mark). Orders that only close need none."""
-    raise NotImplementedError
+    if reduce_only:
+        return True
+    position = account.position(listing.dex.name, listing.coin)
+    leverage = leverage_of(world, account, listing).value
+    before = after = opening_of(account, listing, position)
+    if sign == -1:
+        px = max(px, listing.mark_px)
+    if position is None or position.lots * sign >= 0:
+        opened = before[sign == -1] + px * lots
+    else:
+        opened = opening_ntl([*resting(account, listing, sign), (px, lots)], sign, abs(position.lots))
+    after = (opened, before[1]) if sign == 1 else (before[0], opened)
+    more = _need(world, listing, position, leverage, after) - _need(world, listing, position, leverage, before)
+    return more <= 0 or more <= _free(world, account, listing.dex.name)
 
 
 def may_fill(world: World, account: Account, order: AccountOrder) -> bool:
     """There is margin for what a resting order would do now if it filled; other resting orders do not count."""
-    raise NotImplementedError
+    listing, sign, lots = order.listing, order.sign, order.lots
+    position = account.position(listing.dex.name, listing.coin)
+    held = position.lots if position is not None else 0
+    after = held + sign * lots
+    if order.reduce_only or (held * sign < 0 and after * sign <= 0):
+        return True
+    setting = leverage_of(world, account, listing)
+    free = _free(world, account, listing.dex.name, orders=False)
+    isolated = position.isolated_usd is not None if position is not None else not setting.is_cross
+    if isolated:
+        if position is not None and held * sign < 0:
+            free += (position.isolated_usd or 0) + held * order.px
+        return free >= min(lots, abs(after)) * order.px // setting.value
+    own = margin_used(listing, position, setting.value) if position is not None else 0
+    gain = sign * lots * (listing.mark_px - order.px)
+    return free + gain + own >= abs(after) * listing.mark_px // setting.value
 
 
 def within_tier(world: World, account: Account, listing: Listing, sign: Sign, lots: int) -> bool:
     """The position that a new order and those resting on its side can lead to has a tier that allows the coin's
     leverage setting."""
-    raise NotImplementedError
+    if len(listing.tiers) == 1:
+        return True
+    position = account.position(listing.dex.name, listing.coin)
+    held = position.lots if position is not None else 0
+    reach = abs(held + sign * (lots + resting_lots(account, listing, sign)))
+    leverage = leverage_of(world, account, listing).value
+    return reach <= abs(held) or leverage <= max_leverage_at(listing, reach * listing.mark_px)
 
 
 def may_set_leverage(world: World, account: Account, listing: Listing, leverage: int) -> bool:
     """The margin suffices for another leverage of the same mode: of the isolated position, else of the pool."""
-    raise NotImplementedError
+    position = account.position(listing.dex.name, listing.coin)
+    opening = opening_of(account, listing, position)
+    current = leverage_of(world, account, listing).value
+    if leverage >= current:
+        return True
+    if position is not None and position.isolated_usd is not None:
+        state = isolated_state(listing, position)
+        if state.value < state.ntl // leverage:
+            return False
+    more = _need(world, listing, position, leverage, opening) - _need(world, listing, position, current, opening)
+    return more <= 0 or more <= _free(world, account, listing.dex.name)
 
 
 def may_move_isolated(world: World, account: Account, listing: Listing, amount: int) -> bool:
     """`amount` may go from the pool to the isolated position, or back when negative: what stays there must be the
     initial margin and a tenth of the notional; never back where the coin is `strictIsolated`."""
-    raise NotImplementedError
+    position = account.position(listing.dex.name, listing.coin)
+    if position is None or position.isolated_usd is None:
+        return False
+    if amount >= 0:
+        return amount <= available(world, account, listing.dex.name)
+    state = isolated_state(listing, position)
+    least = max(state.ntl // leverage_of(world, account, listing).value, state.ntl // 10)
+    return listing.margin_mode != "strictIsolated" and state.value + amount >= least
 
 
-def liquidation_px(listing: Listing, position: Position, margin_available: int) -> Decimal | None:
-    """The mark price at which `margin_available` (value less maintenance, of the pool that holds the position) is
-    used up while all other marks stay; None when no price above zero is."""
-    raise NotImplementedError
+def _free(world: World, account: Account, dex: str, *, orders: bool = True) -> int:
+    """Value of the cross pool less initial margins, with or without what orders reserve; may be negative."""
+    pool = account.pools.get(dex, Pool())
+    listings, positions = world.listings, pool.positions
+    free = pool.raw_usd
+    for coin, position in positions.items():
+        listing = listings[coin]
+        if position.isolated_usd is None:
+            free += position.lots * listing.mark_px
+        opening = opening_of(account, listing, position) if orders else (0, 0)
+        free -= _need(world, listing, position, leverage_of(world, account, listing).value, opening)
+    if orders:
+        for coin in account.orders.coins():
+            if coin not in positions and (listing := listings[coin]).dex.name == dex:
+                opening = opening_of(account, listing, None)
+                free -= _need(world, listing, None, leverage_of(world, account, listing).value, opening)
+    return free
+
+
+def _need(
+    world: World, listing: Listing, position: Position | None, leverage: int, opening: tuple[int, int]
+) -> int:
+    """Initial margin that one coin asks of the cross pool."""
+    own = 0
+    if position is not None and position.isolated_usd is None:
+        own = margin_used(listing, position, leverage)
+    reserves = reserves_of(listing, position, leverage, opening)
+    return own + (sum(reserves) if world.config.order_margin == "both_sides" else max(reserves))
