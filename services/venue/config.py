@@ -79,7 +79,8 @@ class VenueConfig(EngineConfig):
         20, ge=1, description="Leverage of a coin before it is set, at most the coin's highest."
     )
     order_margin: Literal["both_sides", "larger_side"] = Field(
-        "both_sides", description="Resting bids and asks of a coin reserve margin together, or the larger side does."
+        "both_sides",
+        description="Resting bids and asks of a coin reserve margin together, or the larger side does.",
     )
     scheduled_cancel_volume: Decimal = Field(
         Decimal(1_000_000), ge=0, description="USDC an account must have traded for scheduleCancel."

@@ -3,15 +3,22 @@
 from collections.abc import Iterable
 from typing import Any
 
-DONE: dict[str, Any] = {"status": "ok", "response": {"type": "default"}}
+from services.venue.exchange.orders import AccountOrder
+from shared.units import wire
+
+Reply = dict[str, Any]
+OrderStatus = str | dict[str, Any]
+"""One entry of `statuses`."""
+
+DONE: Reply = {"status": "ok", "response": {"type": "default"}}
 
 
-def err(text: str) -> dict[str, Any]:
+def err(text: str) -> Reply:
     """The whole request is refused."""
     return {"status": "err", "response": text}
 
 
-def statuses(kind: str, items: Iterable[Any]) -> dict[str, Any]:
+def statuses(kind: str, items: Iterable[Any]) -> Reply:
     """`kind` is `order` or `cancel`; one status an order, except where one error stands for the whole batch."""
     return {"status": "ok", "response": {"type": kind, "data": {"statuses": list(items)}}}
 
@@ -19,3 +26,20 @@ def statuses(kind: str, items: Iterable[Any]) -> dict[str, Any]:
 def order_error(text: str, asset: int) -> dict[str, str]:
     """An order-level error; the venue adds the asset to its text."""
     return {"error": f"{text} asset={asset}"}
+
+
+def resting(order: AccountOrder) -> OrderStatus:
+    return {"resting": _named(order, {})}
+
+
+def filled(order: AccountOrder, lots: int, ntl: int) -> OrderStatus:
+    """`lots` traded for `ntl` micro-dollars; the average price is rounded to a price unit."""
+    avg_px = order.listing.px((2 * ntl + lots) // (2 * lots))
+    return {"filled": _named(order, {"totalSz": wire(order.listing.sz(lots)), "avgPx": wire(avg_px)})}
+
+
+def _named(order: AccountOrder, shown: dict[str, Any]) -> dict[str, Any]:
+    shown["oid"] = order.oid
+    if order.cloid is not None:
+        shown["cloid"] = order.cloid
+    return shown

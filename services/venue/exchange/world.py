@@ -3,6 +3,7 @@ anything changes on the record: `note` for what happened and `move` for money.""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from services.venue.config import VenueConfig
 from services.venue.exchange.account import ORDERS_KEPT, Account, Accounts
@@ -16,6 +17,7 @@ from services.venue.exchange.facts import (
     OrderChanged,
 )
 from services.venue.exchange.listing import Listing, PerpDex, usd
+from services.venue.exchange.nonces import Nonces
 
 SPOT = "spot"
 ISOLATED = "isolated:"
@@ -47,11 +49,13 @@ class World:
     """The first dex is number 0."""
     emit: Callable[[AnyFact], None]
     accounts: Accounts = field(default_factory=Accounts)
+    nonces: Nonces = field(default_factory=Nonces)
     switches: Switches = field(default_factory=Switches)
     now_ms: int = 0
     """Time of the block, as clients see it; never goes back."""
     by_asset: dict[int, Listing] = field(init=False)
     last_oid: int = 0
+    last_transaction: int = 0
     deposited: int = 0
     """Micro-dollars that came from outside minus those that left, over all accounts."""
     fees: int = 0
@@ -71,6 +75,11 @@ class World:
     def next_oid(self) -> int:
         self.last_oid += 1
         return self.last_oid
+
+    def next_hash(self) -> str:
+        """Hash of a new transaction."""
+        self.last_transaction += 1
+        return "0x" + blake2b(f"transaction {self.last_transaction}".encode(), digest_size=32).hexdigest()
 
     def note(self, fact: AnyFact) -> None:
         """Remember a fact where the account's history is asked for, and pass it on."""
