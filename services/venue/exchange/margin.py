@@ -4,12 +4,13 @@ One cross pool a dex; an isolated position is a pool of its own. Marks come from
 orders reserve is in `reserves`, the numbers that clients see are in `summary`.
 """
 
+from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 from typing import NamedTuple
 
 from services.venue.exchange.account import Account, Leverage, Pool, Position
-from services.venue.exchange.listing import Listing, MarginTier
+from services.venue.exchange.listing import Listing, MarginMode, MarginTier
 from services.venue.exchange.orders import AccountOrder
 from services.venue.exchange.reserves import (
     margin_used,
@@ -21,6 +22,8 @@ from services.venue.exchange.reserves import (
 )
 from services.venue.exchange.world import World
 from services.venue.market.book import Sign
+
+NOTHING = (0, 0)
 
 
 class PoolState(NamedTuple):
@@ -38,12 +41,12 @@ def leverage_of(world: World, account: Account, listing: Listing) -> Leverage:
 
 def default_leverage(world: World, listing: Listing) -> Leverage:
     """Of a coin that the account has not set: cross where that is allowed."""
-    return _leverage(min(world.config.default_leverage, listing.max_leverage), listing.margin_mode == "normal")
+    return _default_leverage(world.config.default_leverage, listing.tiers[0].max_leverage, listing.margin_mode)
 
 
 @cache
-def _leverage(value: int, is_cross: bool) -> Leverage:
-    return Leverage(value, is_cross)
+def _default_leverage(usual: int, highest: int, mode: MarginMode) -> Leverage:
+    return Leverage(min(usual, highest), mode == "normal")
 
 
 def max_leverage_at(listing: Listing, ntl: int) -> int:
@@ -75,7 +78,7 @@ def _deductions(tiers: tuple[MarginTier, ...]) -> tuple[tuple[MarginTier, int], 
 
 def cross_state(world: World, account: Account, dex: str) -> PoolState:
     """Value, notional and maintenance margin of the cross pool."""
-    pool = account.pools.get(dex, Pool())
+    pool = account.pools.get(dex) or Pool()
     value, ntl, maintenance = pool.raw_usd, 0, 0
     for coin, position in pool.positions.items():
         if position.isolated_usd is None:
@@ -96,7 +99,7 @@ def isolated_state(listing: Listing, position: Position) -> PoolState:
 
 def account_value(world: World, account: Account, dex: str) -> int:
     """Cash and positions at mark, isolated ones included (`marginSummary.accountValue`)."""
-    pool = account.pools.get(dex, Pool())
+    pool = account.pools.get(dex) or Pool()
     return pool.raw_usd + sum(
         position.lots * world.listings[coin].mark_px + (position.isolated_usd or 0)
         for coin, position in pool.positions.items()
@@ -239,20 +242,30 @@ def may_move_isolated(world: World, account: Account, listing: Listing, amount: 
 
 def _free(world: World, account: Account, dex: str, *, orders: bool = True) -> int:
     """Value of the cross pool less initial margins, with or without what orders reserve; may be negative."""
-    pool = account.pools.get(dex, Pool())
-    listings, positions = world.listings, pool.positions
+    pool = account.pools.get(dex) or Pool()
+    listings, positions, settings, openings = (
+        world.listings,
+        pool.positions,
+        account.leverage,
+        account.orders.opening,
+    )
+    combined = _combined(world)
     free = pool.raw_usd
     for coin, position in positions.items():
         listing = listings[coin]
+        leverage = (settings.get(coin) or default_leverage(world, listing)).value
         if position.isolated_usd is None:
-            free += position.lots * listing.mark_px
-        opening = opening_of(account, listing, position) if orders else (0, 0)
-        free -= _need(world, listing, position, leverage_of(world, account, listing).value, opening)
+            ntl = position.lots * listing.mark_px
+            free += ntl - abs(ntl) // leverage
+        opening = openings.get(coin) or opening_of(account, listing, position)
+        if orders and opening != NOTHING:
+            free -= combined(reserves_of(listing, position, leverage, opening))
     if orders:
         for coin in account.orders.coins():
             if coin not in positions and (listing := listings[coin]).dex.name == dex:
-                opening = opening_of(account, listing, None)
-                free -= _need(world, listing, None, leverage_of(world, account, listing).value, opening)
+                leverage = (settings.get(coin) or default_leverage(world, listing)).value
+                buys, sells = openings.get(coin) or opening_of(account, listing, None)
+                free -= combined((buys // leverage, sells // leverage))
     return free
 
 
@@ -263,5 +276,9 @@ def _need(
     own = 0
     if position is not None and position.isolated_usd is None:
         own = margin_used(listing, position, leverage)
-    reserves = reserves_of(listing, position, leverage, opening)
-    return own + (sum(reserves) if world.config.order_margin == "both_sides" else max(reserves))
+    return own + _combined(world)(reserves_of(listing, position, leverage, opening))
+
+
+def _combined(world: World) -> Callable[[tuple[int, int]], int]:
+    """How the reserves of (buys, sells) add up."""
+    return sum if world.config.order_margin == "both_sides" else max
