@@ -34,6 +34,8 @@ class Switches:
     post_only_until_ms: int = 0
     """Until then only post-only orders are taken, as after a network upgrade."""
     trading_halted: bool = False
+    address_budget: bool = True
+    """Hold addresses to their request budget (only where the setting `limits` is on)."""
     reject_order: Callable[[Account, Listing], str | None] = lambda account, listing: None
     """Error text for an order that is otherwise fine, to disturb clients."""
 
