@@ -72,6 +72,9 @@ USER_SIGNED: Mapping[str, StructType] = {
     "approveAgent": _user_type("ApproveAgent", "address agentAddress, string agentName, uint64 nonce"),
     "approveBuilderFee": _user_type("ApproveBuilderFee", "string maxFeeRate, address builder, uint64 nonce"),
     "userSetAbstraction": _user_type("UserSetAbstraction", "address user, string abstraction, uint64 nonce"),
+    "userDexAbstraction": _user_type("UserDexAbstraction", "address user, bool enabled, uint64 nonce"),
+    "tokenDelegate": _user_type("TokenDelegate", "address validator, uint64 wei, bool isUndelegate, uint64 nonce"),
+    "convertToMultiSigUser": _user_type("ConvertToMultiSigUser", "string signers, uint64 nonce"),
 }
 """By action type."""
 
