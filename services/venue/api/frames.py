@@ -73,13 +73,13 @@ def trades(items: Iterable[WireTrade]) -> list[dict[str, Any]]:
     return [trade(item) for item in items]
 
 
-def payload(event: Bbo | tuple[WireTrade, ...] | ActiveAssetCtx) -> tuple[str, Any]:
-    """(channel, data) of an event that is no book."""
+def payload(event: Bbo | tuple[WireTrade, ...] | ActiveAssetCtx) -> Any:
+    """Data of an event that is no book."""
     if isinstance(event, Bbo):
-        return "bbo", bbo(event)
+        return bbo(event)
     if isinstance(event, tuple):
-        return "trades", trades(event)
-    return "activeAssetCtx", {"coin": event.coin, "ctx": context(event.ctx)}
+        return trades(event)
+    return {"coin": event.coin, "ctx": context(event.ctx)}
 
 
 def frame(channel: str, data: Any) -> bytes:

@@ -10,11 +10,15 @@ from aiohttp import WSMsgType, web
 
 from services.venue.api import info
 from services.venue.api.frames import ENCODER
-from services.venue.api.hub import OVER_LIMIT, Client, Hub
+from services.venue.api.client import Client
+from services.venue.api.hub import OVER_LIMIT, Hub
 from services.venue.api.limits import IpLimits
 from services.venue.api.state import MarketState, dated
 from services.venue.config import VenueConfig
+from services.venue.exchange.listings import dexs, listings
+from services.venue.exchange.world import World
 from services.venue.market.feed import Pacer, Raw
+from services.venue.market.market import blocks
 from services.venue.market.timeline import Timeline
 from shared.clock import monotonic_s, wall_ms
 from shared.errors import ConfigError
@@ -37,11 +41,12 @@ class VenueServer:
     def __init__(self, config: VenueConfig, timeline: Timeline, now_s: Callable[[], float] = monotonic_s) -> None:
         self.config = config
         self.state = MarketState(timeline.coins)
-        self.hub = Hub(self.state, unknown_coin=config.unknown_coin, limits=config.limits)
+        world = World(config, listings(timeline.coins, config), dexs(config), emit=lambda fact: self.hub.note(fact))
+        self.hub = Hub(self.state, world, unknown_coin=config.unknown_coin, limits=config.limits)
         self.finished = False
         self.port = config.venue_port
         self._timeline = timeline
-        self._blocks = timeline.blocks()
+        self._blocks = blocks(timeline)
         self._pacer = Pacer(config.fast_ms, config.slow_ms)
         self._now_s = now_s
         self._limits: dict[str, IpLimits] = {}

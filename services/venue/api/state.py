@@ -100,8 +100,12 @@ class MarketState:
         if mid is not None and (not coin.candles or bbo.time - coin.candles[-1].start_ms >= MINUTE_MS):
             coin.note_px(bbo.time, mid, Decimal(0), 0)
 
-    def mids(self) -> Iterator[tuple[str, Decimal]]:
-        for name, coin in self.coins.items():
+    def of_dex(self, dex: str) -> Iterator[tuple[str, CoinState]]:
+        """The coins of one dex; names of builder-deployed ones begin with the dex's."""
+        return ((name, coin) for name, coin in self.coins.items() if name.rpartition(":")[0] == dex)
+
+    def mids(self, dex: str = "") -> Iterator[tuple[str, Decimal]]:
+        for name, coin in self.of_dex(dex):
             mid = coin.mid()
             if mid is not None:
                 yield name, mid
