@@ -43,8 +43,8 @@ class AccountOrder(Order):
     """An order of an account, in the book or asleep as a trigger. `lots` is what is left of it."""
 
     __slots__ = (
-        "account", "builder", "children", "cloid", "is_position_tpsl", "listing", "orig_lots", "parent",
-        "placed_ms", "reduce_only", "tif", "trigger",
+        "account", "ahead_lots", "builder", "children", "cloid", "is_position_tpsl", "listing", "orig_lots",
+        "parent", "placed_ms", "reduce_only", "tif", "trigger",
     )  # fmt: skip
 
     def __init__(
@@ -69,6 +69,25 @@ class AccountOrder(Order):
         self.orig_lots = lots
         self.tif, self.placed_ms, self.reduce_only, self.cloid = tif, placed_ms, reduce_only, cloid
         self.trigger, self.is_position_tpsl, self.builder = trigger, is_position_tpsl, builder
+        """`trigger` is None from the moment it fires."""
         self.children: list[AccountOrder] = []
-        """TP/SL orders that wake when this one has filled."""
+        """Live TP/SL orders that may fire once this one has filled."""
         self.parent: AccountOrder | None = None
+        self.ahead_lots: int | None = None
+        """Size ahead of it in its queue, as last noted."""
+
+    @property
+    def ntl(self) -> int:
+        """Micro-dollars at the limit price."""
+        return self.px * self.lots
+
+    @property
+    def waits_for_parent(self) -> bool:
+        return self.parent is not None and self.parent.lots > 0
+
+    def fires_at(self, mark_px: int) -> bool:
+        """A trigger is reached: a stop when the price moves against the position, a take-profit with it."""
+        if self.trigger is None or not mark_px:
+            return False
+        rising = (self.trigger.tpsl == "sl") == (self.sign == 1)
+        return mark_px >= self.trigger.px if rising else mark_px <= self.trigger.px

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from services.venue.exchange.listing import MICRO, usd
 from services.venue.exchange.orders import AccountOrder
 from shared.units import wire
 
@@ -11,6 +12,12 @@ OrderStatus = str | dict[str, Any]
 """One entry of `statuses`."""
 
 DONE: Reply = {"status": "ok", "response": {"type": "default"}}
+CENT = MICRO // 100
+
+
+def dollars(micro: int) -> str:
+    """An amount in an error text, cut to cents: `$1501.79`."""
+    return f"${wire(usd(micro - micro % CENT))}"
 
 
 def err(text: str) -> Reply:

@@ -1,0 +1,164 @@
+"""Liquidations carried out: market orders to the book, or the backstop takes the positions (reference page §9)."""
+
+from services.venue.exchange.account import Account
+from services.venue.exchange.desk import Desk
+from services.venue.exchange.facts import Filled, Liquidated, Matched, Side
+from services.venue.exchange.liquidation import (
+    WHOLE_MS,
+    Sale,
+    Taken,
+    Verdict,
+    isolated_verdict,
+    sales,
+    take_over,
+    verdict,
+)
+from services.venue.exchange.listing import usd
+from services.venue.exchange.orders import AccountOrder
+from services.venue.exchange.trading import Trading
+from services.venue.exchange.triggers import slippage_px
+from services.venue.exchange.world import World
+from services.venue.market.book import grid_step, trade_hash, trade_id
+
+BACKSTOP_ADDRESS = "0x" + "b5" * 20
+"""The vault that takes over what the book cannot; it holds on to it and is not liquidated itself."""
+
+
+def run(desk: Desk, trading: Trading) -> None:
+    """Judge every pool that holds a position, and act."""
+    for account in tuple(desk.world.accounts):
+        if account.address != BACKSTOP_ADDRESS:
+            for dex, pool in account.pools.items():
+                if pool.positions:
+                    for found in _verdicts(desk.world, account, dex):
+                        _act(desk, trading, account, found)
+
+
+def _verdicts(world: World, account: Account, dex: str) -> list[Verdict]:
+    positions = account.pools[dex].positions
+    isolated = [coin for coin, position in positions.items() if position.isolated_usd is not None]
+    found = [isolated_verdict(world, account, world.listings[coin]) for coin in isolated]
+    if len(isolated) < len(positions):
+        found.insert(0, verdict(world, account, dex))
+    return [each for each in found if each.kind != "none"]
+
+
+def _act(desk: Desk, trading: Trading, account: Account, found: Verdict) -> None:
+    """Orders of the account go first. Nothing more happens while the book has no price worth taking."""
+    desk.end_all(account, "liquidatedCanceled", _coins(desk.world, account, found))
+    if found.kind == "backstop":
+        _note(desk.world, account, found)
+        _hand_over(desk.world, account, found)
+        return
+    due = [sale for sale in sales(desk.world, account, found) if _has_liquidity(desk, found, sale)]
+    if due:
+        _note(desk.world, account, found)
+    for sale in due:
+        _sell(desk, trading, account, found, sale)
+
+
+def _sell(desk: Desk, trading: Trading, account: Account, found: Verdict, sale: Sale) -> None:
+    if sale.partial:
+        account.liquidate_whole_until_ms = desk.world.now_ms + WHOLE_MS
+    order = AccountOrder(
+        desk.world.next_oid(),
+        account,
+        desk.world.listings[sale.coin],
+        sale.sign,
+        _limit_px(desk.world, found, sale),
+        sale.lots,
+        tif="LiquidationMarket",
+        placed_ms=desk.world.now_ms,
+        reduce_only=True,
+    )
+    trading.take(order, order.px)
+    if order.lots == 0:
+        trading.complete(order)
+    elif desk.live(order):
+        desk.drop(order, "canceled")
+    trading.keep_reduce_only(account, order.listing)
+
+
+def _coins(world: World, account: Account, found: Verdict) -> tuple[str, ...]:
+    """Whose orders go: all of the dex for a cross pool, one coin for an isolated position."""
+    position = account.position(found.dex, found.coins[0])
+    if position is not None and position.isolated_usd is not None:
+        return found.coins
+    return tuple(listing.coin for listing in world.listings_of(found.dex))
+
+
+def _limit_px(world: World, found: Verdict, sale: Sale) -> int:
+    """As far as a market order goes, but never to where the pool would be worth less than nothing."""
+    listing, lots = world.listings[sale.coin], sale.lots
+    bankrupt_px = listing.mark_px + sale.sign * (found.account_value // lots)
+    bankrupt_px -= sale.sign * (bankrupt_px * sale.sign % grid_step(max(bankrupt_px, 1), listing.sz_decimals))
+    furthest_px = slippage_px(listing.mark_px, sale.sign, listing.sz_decimals)
+    return sale.sign * min(sale.sign * bankrupt_px, sale.sign * furthest_px)
+
+
+def _has_liquidity(desk: Desk, found: Verdict, sale: Sale) -> bool:
+    best_px = desk.books[sale.coin].best_px(-1 if sale.sign == 1 else 1)
+    return best_px is not None and sale.sign * _limit_px(desk.world, found, sale) >= sale.sign * best_px
+
+
+def _note(world: World, account: Account, found: Verdict) -> None:
+    world.note(
+        Liquidated(
+            time_ms=world.now_ms,
+            user=account.address,
+            dex=found.dex,
+            account_value_usd=usd(found.account_value),
+            maintenance_usd=usd(found.maintenance),
+            method="market" if found.kind == "market" else "backstop",
+        )
+    )
+
+
+def _hand_over(world: World, account: Account, found: Verdict) -> None:
+    """Positions and what is left of their margin change hands at the mark, without fees."""
+    vault = world.accounts.get(BACKSTOP_ADDRESS) or world.accounts.open(BACKSTOP_ADDRESS, world.now_ms, "vault")
+    for taken in take_over(world, account, vault, found):
+        _note_taken(world, account, taken)
+
+
+def _note_taken(world: World, account: Account, taken: Taken) -> None:
+    listing = world.listings[taken.coin]
+    oid, vault_oid = world.next_oid(), world.next_oid()
+    px, sz, tid, tx_hash = listing.px(taken.px), listing.sz(taken.lots), trade_id(oid, vault_oid), trade_hash(oid)
+    side: Side = "B" if taken.sign == 1 else "A"
+    world.note(
+        Matched(
+            time_ms=world.now_ms,
+            coin=taken.coin,
+            px=px,
+            sz=sz,
+            tid=tid,
+            hash=tx_hash,
+            taker_side=side,
+            taker=account.address,
+            maker=BACKSTOP_ADDRESS,
+            taker_oid=oid,
+            maker_oid=vault_oid,
+        )
+    )
+    world.note(
+        Filled(
+            time_ms=world.now_ms,
+            user=account.address,
+            coin=taken.coin,
+            px=px,
+            sz=sz,
+            side=side,
+            start_position=listing.sz(taken.change.start_lots),
+            dir=taken.change.dir,
+            closed_pnl=usd(taken.change.closed_pnl),
+            hash=tx_hash,
+            oid=oid,
+            crossed=True,
+            fee=usd(0),
+            tid=tid,
+            liquidated_user=account.address,
+            liquidation_mark_px=px,
+            liquidation_method="backstop",
+        )
+    )
