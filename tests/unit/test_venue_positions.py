@@ -68,6 +68,18 @@ def test_isolated_margin_goes_in_with_the_opening_and_comes_back_in_proportion()
     assert account.position("", BTC) is None
 
 
+def test_an_isolated_position_under_water_takes_nothing_from_the_pool_until_it_ends():
+    made = world()
+    account = open_account(made, 1_000)
+    listing = made.listings[BTC]
+    account.leverage[BTC] = Leverage(10, is_cross=False)
+    book_trade(made, account, listing, 1, 1_000_000, 1_000)
+    book_trade(made, account, listing, -1, 800_000, 500)
+    assert account.pool().raw_usd == 900 * MICRO
+    book_trade(made, account, listing, -1, 800_000, 500)
+    assert account.pool().raw_usd == 800 * MICRO
+
+
 def test_an_isolated_position_keeps_its_mode_whatever_the_setting_becomes():
     made = world()
     account = open_account(made)
