@@ -24,14 +24,15 @@ Per recorded coin (folder `hl-20250904-4coins-a`):
 import argparse
 import gzip
 import json
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from services.venue.market.market import blocks
 from services.venue.market.modelled import ModelledMarket
-from services.venue.market.universe import MARKET
 from shared.hyperliquid.wire import Bbo, L2Book
 
 FILLS = "hl-20251027-fills-all-coins/node_fills_by_block.jsonl.gz"
@@ -128,11 +129,10 @@ def recorded_tables(folder: Path, coin: str) -> Tables:
 
 def modelled_tables(seed: int, seconds: int) -> dict[str, Tables]:
     """The modelled market in the columns of the recordings."""
-    market = ModelledMarket(MARKET, seed=seed)
+    market = ModelledMarket(seed=seed)
     rows: dict[str, tuple[list[Any], list[Any], list[Any]]] = {c.coin: ([], [], []) for c in market.coins}
-    for time_ms, event in market.raw():
-        if time_ms > market.start_ms + seconds * 1000:
-            break
+    within = takewhile(lambda block: block[0] <= seconds * 1000, blocks(market))
+    for time_ms, event in ((time_ms, event) for time_ms, news in within for event in news):
         if isinstance(event, L2Book):
             bids, asks = event.levels
             row: dict[str, float] = {"exchange_timestamp": time_ms}

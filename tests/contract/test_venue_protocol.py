@@ -18,6 +18,7 @@ from services.venue.api.server import VenueServer
 from services.venue.api.state import MarketState
 from services.venue.config import VenueConfig
 from services.venue.market.feed import Pacer
+from services.venue.market.market import blocks
 from services.venue.market.modelled import ModelledMarket
 from services.venue.market.replay import open_recording
 from services.venue.market.timeline import Timeline
@@ -31,13 +32,14 @@ NOW_MS = 30_000
 
 def played(seconds: int = 30) -> tuple[MarketState, list[Any]]:
     """A market that ran for a while, and the client events of that time."""
-    market = ModelledMarket(MARKET, seed=11, names=NAMES)
+    market = ModelledMarket([coin for coin in MARKET.coins if coin.name in NAMES], seed=11)
     state, pacer, events = MarketState(market.coins), Pacer(), []
-    for time_ms, raw in market.raw():
+    for time_ms, news in blocks(market):
         if time_ms > seconds * 1000:
             break
-        state.apply(raw)
-        events += pacer.step(time_ms, raw)
+        for raw in news:
+            state.apply(raw)
+            events += pacer.step(time_ms, raw)
     return state, events
 
 
@@ -426,7 +428,7 @@ def test_looping_gives_new_trade_ids_and_later_times(recordings: Path) -> None:
     assert timeline.recording is not None
     length_ms = timeline.recording.end_ms - timeline.recording.start_ms
     seen, last_ms, second_round = set(), 0, 0
-    for time_ms, events in timeline.blocks():
+    for time_ms, events in blocks(timeline):
         assert time_ms >= last_ms
         last_ms = time_ms
         for event in events:
@@ -445,8 +447,9 @@ def test_fill_universe_adds_the_modelled_coins(recordings: Path) -> None:
     timeline = Timeline(VenueConfig(source=path, fill_universe=True))
     names = [meta.coin for meta in timeline.coins]
     assert names[:4] == ["BTC", "ETH", "SOL", "WLFI"]
-    assert len(names) == len(set(names)) == 4 + 27
-    _, first = next(timeline.blocks())
+    assert len(names) == len(set(names)) == 4 + 27 + 3
+    assert names[-3:] == ["xyz:XYZ100", "xyz:TSLA", "xyz:GOLD"]
+    _, first = next(blocks(timeline))
     assert {event.coin for event in first if isinstance(event, L2Book)} == set(names)
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from services.venue.market.book import Order, OrderBook, Taker, grid_step
 from services.venue.market.feed import Raw
+from services.venue.market.market import blocks
 from services.venue.market.modelled import ModelledMarket
 from services.venue.market.universe import MARKET
 from shared.hyperliquid.wire import ActiveAssetCtx, Bbo, L2Book
@@ -20,8 +21,9 @@ seeds = st.integers(0, 2**32)
 
 
 def run(seed: int, seconds: int, names: tuple[str, ...] = NAMES) -> list[tuple[int, Raw]]:
-    market = ModelledMarket(MARKET, seed=seed, names=names)
-    return list(takewhile(lambda item: item[0] <= seconds * 1000, market.raw()))
+    market = ModelledMarket([coin for coin in MARKET.coins if coin.name in names], seed=seed)
+    within = takewhile(lambda block: block[0] <= seconds * 1000, blocks(market))
+    return [(time_ms, event) for time_ms, news in within for event in news]
 
 
 @settings(max_examples=8, deadline=None)

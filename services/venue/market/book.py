@@ -39,24 +39,26 @@ class Order:
 
 
 class Level:
-    """All orders at one price, oldest first."""
+    """All orders at one price, oldest first; `flow` of them are the market's own."""
 
-    __slots__ = ("lots", "orders")
+    __slots__ = ("flow", "lots", "orders")
 
     def __init__(self) -> None:
         self.orders: list[Order] = []
-        self.lots = 0
+        self.lots = self.flow = 0
 
 
 class Ladder:
-    """One side. `keys` holds sign * px ascending, so that the best price is the last of either side."""
+    """One side. `keys` holds sign * px ascending, so that the best price is the last of either side; in
+    `flow_levels` of them stand orders of the market's own."""
 
-    __slots__ = ("keys", "levels", "sign")
+    __slots__ = ("flow_levels", "keys", "levels", "sign")
 
     def __init__(self, sign: Sign) -> None:
         self.sign: Sign = sign
         self.keys: list[int] = []
         self.levels: dict[int, Level] = {}
+        self.flow_levels = 0
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -175,9 +177,10 @@ class Book(Protocol):
 
 
 class OrderBook:
-    """Both sides and every resting order by id."""
+    """Both sides and every resting order by id. Whoever shows the book resets `changed`."""
 
     def __init__(self) -> None:
+        self.changed = True
         self.bids = Ladder(1)
         self.asks = Ladder(-1)
         self.orders: dict[int, Order] = {}
@@ -201,18 +204,27 @@ class OrderBook:
             insort(ladder.keys, order.sign * order.px)
         level.orders.append(order)
         level.lots += order.lots
+        if order.owner < FIRST_ACCOUNT:
+            level.flow += 1
+            ladder.flow_levels += level.flow == 1
         self.orders[order.oid] = order
+        self.changed = True
 
     def cancel(self, order: Order) -> None:
         ladder = self.side(order.sign)
         level = ladder.levels[order.px]
         level.orders.remove(order)
         level.lots -= order.lots
+        if order.owner < FIRST_ACCOUNT:
+            level.flow -= 1
+            ladder.flow_levels -= not level.flow
         del self.orders[order.oid]
         if not level.orders:
             ladder.drop(order.px)
+        self.changed = True
 
     def reduce(self, order: Order, lots: int) -> None:
+        self.changed = True
         self.side(order.sign).levels[order.px].lots -= order.lots - lots
         order.lots = lots
 

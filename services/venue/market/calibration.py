@@ -52,10 +52,11 @@ class CoinModel:
 
 
 def models(market: MarketParameters) -> tuple[CoinModel, ...]:
-    return tuple(_model(coin, market) for coin in market.coins)
+    return tuple(model_of(coin, market) for coin in market.coins)
 
 
-def _model(coin: ListedCoin, market: MarketParameters) -> CoinModel:
+def model_of(coin: ListedCoin, market: MarketParameters) -> CoinModel:
+    """What drives a coin, its own measurements first."""
     flows = sorted(market.flows, key=lambda flow: flow.day_ntl_usd)
     volume = coin.day_ntl_usd
     own = next((flow for flow in flows if flow.coin == coin.name), None)

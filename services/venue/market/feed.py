@@ -12,6 +12,8 @@ from typing import Protocol
 from shared.hyperliquid.wire import L2Book, MarketEvent
 from shared.messages import CoinMeta
 
+BOOK_LEVELS = 20
+"""Levels of a side in a full book."""
 FAST_LEVELS = 5
 JITTER_MS = 200
 """A book is sent this much before its interval is over: recorded fast books come every 0.3 to 0.7 s."""

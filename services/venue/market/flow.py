@@ -10,14 +10,18 @@ kinds of events keep the book around it (times by thinning, Ogata 1981):
     taker     self-exciting arrivals (Hawkes 1971, exponential kernel), persistent side, lognormal size
 
 So trades move the price and standing quotes are picked off, which is what a market maker must survive.
+
+Accounts' orders stand in the same queues. The flow never cancels them and counts its own levels only, so that its
+depth does not depend on them; its takers meet them like any other order. A requote first takes what accounts left
+standing at or beyond its own new quote: that is how their stale quotes are picked off, for certain and in full.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from itertools import islice
 from math import exp, sqrt
 from random import Random
 
-from services.venue.market.book import Ladder, Level, Order, OrderBook, Sign, Taker, grid_step
+from services.venue.market.book import FIRST_ACCOUNT, Fill, Ladder, Order, OrderBook, Sign, Taker, grid_step
 from services.venue.market.calibration import CoinModel
 
 REQUOTE_SHARE = 0.6
@@ -40,18 +44,9 @@ VOL_SPREAD = 0.5
 VOL_MEMORY_S = 300.0
 LEAST_DIFFUSION = 0.2
 """Share of the variance that is not impact, at least."""
+LOWEST_FAIR = 100.0
+"""In price units; accounts that sell for ever cannot push it further down."""
 FLOW_OWNERS = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Print:
-    """One trade: taker `sign` against a resting order."""
-
-    sign: Sign
-    px: int
-    lots: int
-    taker: int
-    maker: int
 
 
 class CoinFlow:
@@ -60,7 +55,8 @@ class CoinFlow:
     def __init__(self, model: CoinModel, seed: int, next_oid: Callable[[], int]) -> None:
         self.model = model
         self.book = OrderBook()
-        self.prints: list[Print] = []
+        self.prints: list[Fill] = []
+        """Trades, accounts' included, that nobody has been told of yet."""
         self._random = Random(f"{seed}/{model.coin.name}")
         self._next_oid = next_oid
         self.sz_decimals = model.coin.sz_decimals
@@ -120,15 +116,27 @@ class CoinFlow:
             self._sign = -1 if self._sign == 1 else 1
         ratio = exp(self._random.gauss(0.0, self.model.taker_usd_log_sd))
         self._market_order(self._sign, max(int(self._taker_lots * ratio), 1))
+        self._impact(self._sign, ratio)
+
+    def took(self, sign: Sign, fills: Sequence[Fill]) -> None:
+        """An account's taker order has traded; it moves the fair value as one of the flow does."""
+        self.prints += fills
+        self._impact(sign, sum(fill.lots for fill in fills) / self._taker_lots)
+
+    def _impact(self, sign: Sign, ratio: float) -> None:
+        """Of a taker order, by its size over the median."""
         step = grid_step(int(self.fair), self.sz_decimals)
-        self.fair += self._sign * self._impact_ticks * step * (1.5 if ratio > 1 else 0.5)
+        self.fair += sign * self._impact_ticks * step * (1.5 if ratio > 1 else 0.5)
+        self.fair = max(self.fair, LOWEST_FAIR)
 
     def _market_order(self, sign: Sign, lots: int, limit_px: int | None = None) -> None:
         other = self.book.asks if sign == 1 else self.book.bids
         standing = sum(level.lots for level in other.levels.values())
+        self._take(sign, min(lots, int(standing * LARGEST_SWEEP)), limit_px)
+
+    def _take(self, sign: Sign, lots: int, limit_px: int | None) -> None:
         taker = Taker(self._next_oid(), self._random.randrange(FLOW_OWNERS))
-        for fill in self.book.take(sign, min(lots, int(standing * LARGEST_SWEEP)), limit_px, taker):
-            self.prints.append(Print(sign, fill.px, fill.lots, taker.owner, fill.maker.owner))
+        self.prints += self.book.take(sign, lots, limit_px, taker)
 
     def _requote(self, now_s: float) -> None:
         self._diffuse(now_s)
@@ -140,6 +148,8 @@ class CoinFlow:
             ask_px = bid_px + step
         self._withdraw(1, bid_px)
         self._withdraw(-1, ask_px)
+        self._take_through(-1, bid_px)
+        self._take_through(1, ask_px)
         self._quote(1, bid_px)
         self._quote(-1, ask_px)
 
@@ -156,57 +166,78 @@ class CoinFlow:
     def _withdraw(self, sign: Sign, target_px: int) -> None:
         """Quotes better than the target lie on the wrong side of the fair value."""
         ladder = self.book.side(sign)
-        best = ladder.best_px()
-        if best is None or sign * best <= sign * target_px:
+        if not ladder.flow_levels or sign * _flow_px(ladder, 0) <= sign * target_px:
             return
         if self._random.random() < PICK_OFF:
             taker: Sign = -1 if sign == 1 else 1
             step = grid_step(target_px, self.sz_decimals)
             self._market_order(taker, max(int(self._taker_lots), 1), target_px + sign * step)
-        for _, level in list(ladder.top(len(ladder))):
-            if sign * level.orders[0].px <= sign * target_px:
+        for px, level in list(ladder.top(len(ladder))):
+            if sign * px <= sign * target_px:
                 break
-            for order in list(level.orders):
+            for order in [order for order in level.orders if order.owner < FIRST_ACCOUNT]:
                 self.book.cancel(order)
+
+    def _take_through(self, sign: Sign, px: int) -> None:
+        """Take the orders of accounts that stand on side `sign` where the other side is about to quote `px`."""
+        ladder = self.book.side(sign)
+        best = ladder.best_px()
+        if best is None or sign * best < sign * px:
+            return
+        lots = sum(level.lots for level_px, level in ladder.top(len(ladder)) if sign * level_px >= sign * px)
+        self._take(-1 if sign == 1 else 1, lots, px)
 
     def _quote(self, sign: Sign, target_px: int) -> None:
         """A new touch, the levels passed on the way to it, and enough levels at the far end."""
         ladder = self.book.side(sign)
-        best = ladder.best_px()
+        best = _flow_px(ladder, 0) if ladder.flow_levels else None
         if best is None or sign * best < sign * target_px:
             self._place(sign, target_px, self._touch_lots)
             px = self._behind(sign, target_px)
-            while len(ladder) < LEVELS_FILLED or (best is not None and sign * px > sign * best):
-                if px not in ladder.levels:
+            while ladder.flow_levels < LEVELS_FILLED or (best is not None and sign * px > sign * best):
+                level = ladder.levels.get(px)
+                if level is None or not level.flow:
                     self._place(sign, px, self._level_lots)
-                px = self._behind(sign, px)
-        while len(ladder) < LEVELS_KEPT:
-            self._place(sign, self._behind(sign, ladder.px_at(len(ladder) - 1)), self._level_lots)
-        while len(ladder) > LEVELS_MOST:
-            for order in list(ladder.level_at(len(ladder) - 1).orders):
+                last, px = px, self._behind(sign, px)
+                if px == last:
+                    break
+        while ladder.flow_levels < LEVELS_KEPT:
+            last = _flow_px(ladder, ladder.flow_levels - 1)
+            px = self._behind(sign, last)
+            if px == last:
+                break
+            self._place(sign, px, self._level_lots)
+        while ladder.flow_levels > LEVELS_MOST:
+            far = ladder.levels[_flow_px(ladder, ladder.flow_levels - 1)]
+            for order in [order for order in far.orders if order.owner < FIRST_ACCOUNT]:
                 self.book.cancel(order)
 
     def _add(self) -> None:
         sign: Sign = 1 if self._random.random() < 0.5 else -1
         ladder = self.book.side(sign)
+        if not ladder.flow_levels:
+            return
         depth = self._depth(ladder)
-        level = ladder.level_at(depth)
+        px = _flow_px(ladder, depth)
         wanted = self._touch_lots if depth == 0 else self._level_lots
-        if level.lots < 2 * wanted:
-            self._place(sign, ladder.px_at(depth), wanted / ORDERS_A_LEVEL)
+        if ladder.levels[px].lots < 2 * wanted:
+            self._place(sign, px, wanted / ORDERS_A_LEVEL)
 
     def _cancel(self) -> None:
         ladder = self.book.side(1 if self._random.random() < 0.5 else -1)
-        level: Level = ladder.level_at(self._depth(ladder))
-        if len(level.orders) > 1:
-            self.book.cancel(level.orders[self._random.randrange(len(level.orders))])
+        if not ladder.flow_levels:
+            return
+        level = ladder.levels[_flow_px(ladder, self._depth(ladder))]
+        if level.flow > 1:
+            own = [order for order in level.orders if order.owner < FIRST_ACCOUNT]
+            self.book.cancel(own[self._random.randrange(len(own))])
 
     # ---- draws -----------------------------------------------------------------------------------------------
 
     def _depth(self, ladder: Ladder) -> int:
-        """The touch, or some level behind it."""
+        """The touch, or some level behind it; both of the flow."""
         at_touch = self._random.random() < AT_TOUCH
-        return 0 if at_touch else min(self._random.randrange(1, LEVELS_FILLED), len(ladder) - 1)
+        return 0 if at_touch else min(self._random.randrange(1, LEVELS_FILLED), ladder.flow_levels - 1)
 
     def _place(self, sign: Sign, px: int, mean_lots: float) -> None:
         lots = max(int(self._random.expovariate(1.0) * mean_lots), 1)
@@ -226,6 +257,14 @@ class CoinFlow:
             for px, level in list(ladder.top(LEVELS_FILLED)):
                 while len(level.orders) < ORDERS_A_LEVEL:
                     self._place(ladder.sign, px, self._level_lots / ORDERS_A_LEVEL)
+
+
+def _flow_px(ladder: Ladder, depth: int) -> int:
+    """Price of the level `depth` places behind the best, among those in which the flow has orders."""
+    if ladder.flow_levels == len(ladder.keys):
+        return ladder.px_at(depth)
+    own = (px for px, level in ladder.top(len(ladder)) if level.flow)
+    return next(islice(own, depth, None))
 
 
 def _on_grid(px: float, sz_decimals: int, *, up: bool) -> int:

@@ -1,11 +1,19 @@
 """A market that accounts can trade in, block by block: modelled, recorded, or both side by side."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from services.venue.market.book import Book, Fill, Sign
+from services.venue.market.book import Book, Fill, Sign, trade_hash
 from services.venue.market.feed import Raw
+from services.venue.market.scale import Scale
+from shared.hyperliquid.wire import WireTrade
 from shared.messages import CoinMeta
+
+
+class Owners(Protocol):
+    """Who stands behind an account's number, for the `users` of a public trade."""
+
+    def address(self, owner: int) -> str: ...
 
 
 class Market(Protocol):
@@ -33,12 +41,39 @@ class Market(Protocol):
         """An account's taker order has traded: the trades become public and the market feels them."""
         ...
 
-    def news(self, now_ms: int, owners: "Owners") -> Iterator[Raw]:
+    def news(self, now_ms: int, owners: Owners) -> Iterator[Raw]:
         """What changed since the last call and is due to be seen, trades before books."""
         ...
 
 
-class Owners(Protocol):
-    """Who stands behind an account's number, for the `users` of a public trade."""
+class NoAccounts:
+    """The `Owners` of a market in which only its own flow trades."""
 
-    def address(self, owner: int) -> str: ...
+    def address(self, owner: int) -> str:
+        raise AssertionError("nobody trades here but the flow")
+
+
+def blocks(market: Market) -> Iterator[tuple[int, list[Raw]]]:
+    """A market in which no account trades: (time, everything that becomes public) wherever something does."""
+    owners = NoAccounts()
+    while (now_ms := market.next_ms()) is not None:
+        market.advance(now_ms)
+        news = list(market.news(now_ms, owners))
+        if news:
+            yield now_ms, news
+
+
+def public_trade(coin: str, scale: Scale, fill: Fill, now_ms: int, address: Callable[[int], str]) -> WireTrade:
+    """The print of a fill; `address` is that of an `Order.owner`."""
+    taker, maker = address(fill.taker.owner), address(fill.maker.owner)
+    bought = fill.maker.sign == -1
+    return WireTrade(
+        coin,
+        "B" if bought else "A",
+        scale.px(fill.px),
+        scale.sz(fill.lots),
+        now_ms,
+        fill.tid,
+        trade_hash(fill.taker.oid),
+        (taker, maker) if bought else (maker, taker),
+    )

@@ -15,6 +15,8 @@ from math import exp, sqrt
 from random import Random
 from statistics import median
 
+import msgspec
+
 from services.venue.market.book import Ladder
 from services.venue.market.calibration import CoinModel
 from services.venue.market.flow import CoinFlow
@@ -73,9 +75,13 @@ class ReferencePrices:
     def context(self, flow: CoinFlow, now_ms: int) -> Ctx:
         """The asset context at `now_ms`, with everything that was due brought up to date."""
         sz_decimals = flow.sz_decimals
-        bid, ask = (ladder.px_at(0) * self._unit for ladder in (flow.book.bids, flow.book.asks))
-        mid, fair = (bid + ask) / 2, flow.fair * self._unit
+        bid_px, ask_px = flow.book.best_px(1), flow.book.best_px(-1)
+        fair = flow.fair * self._unit
         self._move_oracle(fair, now_ms)
+        if bid_px is None or ask_px is None:
+            return self._one_sided(fair, sz_decimals)
+        bid, ask = bid_px * self._unit, ask_px * self._unit
+        mid = (bid + ask) / 2
         weight = exp(-(now_ms - self._ema_ms) / MARK_MEMORY_MS)
         self._ema = weight * self._ema + (1 - weight) * (mid - self._oracle)
         self._ema_ms = now_ms
@@ -84,8 +90,21 @@ class ReferencePrices:
         impact = self._impact(flow.book.bids), self._impact(flow.book.asks)
         premium = (max(impact[0] - self._oracle, 0.0) - max(self._oracle - impact[1], 0.0)) / self._oracle
         self._sample(premium, now_ms)
-        mean = self._premium_sum / self._premium_samples if self._premium_samples else premium
         step = Decimal(1).scaleb(sz_decimals - 6)
+        return msgspec.structs.replace(
+            self._ctx(mark, sz_decimals),
+            premium=_rounded(premium),
+            midPx=Decimal(bid_px + ask_px).scaleb(sz_decimals - 6) / 2,
+            impactPxs=(exact(impact[0]).quantize(step), exact(impact[1]).quantize(step)),
+        )
+
+    def _one_sided(self, fair: float, sz_decimals: int) -> Ctx:
+        """Without a mid there is no premium, and the mark goes by what is left of its inputs."""
+        last = self._last_px if self._last_px is not None else fair
+        return self._ctx(median((self._oracle + self._ema, last, fair)), sz_decimals)
+
+    def _ctx(self, mark: float, sz_decimals: int) -> Ctx:
+        mean = self._premium_sum / self._premium_samples if self._premium_samples else 0.0
         return Ctx(
             funding=_rounded(hl_rate(mean).rate_1h_frac),
             openInterest=self._open_interest,
@@ -93,9 +112,6 @@ class ReferencePrices:
             dayNtlVlm=self._volume_usd,
             oraclePx=round_px(exact(self._oracle), sz_decimals, "bid"),
             markPx=round_px(exact(mark), sz_decimals, "bid"),
-            premium=_rounded(premium),
-            midPx=_mid(flow),
-            impactPxs=(exact(impact[0]).quantize(step), exact(impact[1]).quantize(step)),
             dayBaseVlm=self._volume_sz,
         )
 
@@ -133,7 +149,3 @@ class ReferencePrices:
 
 def _rounded(value: float) -> Decimal:
     return exact(value).quantize(RATE_STEP, ROUND_HALF_EVEN)
-
-
-def _mid(flow: CoinFlow) -> Decimal:
-    return Decimal(flow.book.bids.px_at(0) + flow.book.asks.px_at(0)).scaleb(flow.sz_decimals - 6) / 2

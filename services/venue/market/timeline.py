@@ -1,85 +1,77 @@
-"""One run of the venue as a sequence of blocks: sources chosen, repeated and merged, times from the start."""
+"""What the settings say is played, as one market: a recording, modelled coins, or both side by side."""
 
-import heapq
-from collections.abc import Iterator
-from itertools import count, groupby
-
-import msgspec
+from collections.abc import Iterator, Sequence
+from itertools import count
 
 from services.venue.config import VenueConfig
-from services.venue.market.feed import Raw, Source
+from services.venue.market.book import FIRST_FLOW_OID, Book, Fill, Sign
+from services.venue.market.feed import Raw
+from services.venue.market.market import Market, Owners
 from services.venue.market.modelled import ModelledMarket
 from services.venue.market.replay import Recording, open_recording
-from services.venue.market.universe import MARKET
+from services.venue.market.replay_market import ReplayMarket
+from services.venue.market.universe import BUILDER_COINS, MARKET, ListedCoin
 from shared.messages import CoinMeta
-
-LOOP_PAUSE_MS = 1000
-TID_RANGE = 2**50
 
 
 class Timeline:
-    """What the settings say is played.
+    """A `Market` made of one or two. Coins of the first dex come first, the recorded ones before the modelled.
 
     Raises:
         DataError: the recording cannot be opened.
     """
 
     def __init__(self, config: VenueConfig) -> None:
-        self._loop = config.loop
         path = config.recording
         self.recording: Recording | None = open_recording(path) if path is not None else None
-        recorded = self.recording.coins if self.recording is not None else ()
+        oids = count(FIRST_FLOW_OID)
+        self._replayed: ReplayMarket | None = None
+        self._parts: list[Market] = []
+        recorded: tuple[CoinMeta, ...] = ()
+        if self.recording is not None:
+            self._replayed = ReplayMarket(self.recording, loop=config.loop, book_ms=config.fast_ms, oids=oids)
+            self._parts.append(self._replayed)
+            recorded = self.recording.coins
         names = {meta.coin for meta in recorded}
-        self._modelled: ModelledMarket | None = None
-        if self.recording is None or config.fill_universe:
-            self._modelled = ModelledMarket(
-                MARKET,
-                seed=config.seed,
-                block_ms=config.block_ms,
-                book_ms=config.fast_ms,
-                names=tuple(coin.name for coin in MARKET.coins if coin.name not in names),
+        modelled = tuple(coin for coin in _wanted(config) if coin.name not in names)
+        if modelled:
+            self._parts.append(
+                ModelledMarket(
+                    modelled, seed=config.seed, block_ms=config.block_ms, book_ms=config.fast_ms, oids=oids
+                )
             )
-        modelled = self._modelled.coins if self._modelled is not None else ()
-        self.coins: tuple[CoinMeta, ...] = (*recorded, *modelled)
-        self.recording_over = False
+        coins = [meta for part in self._parts for meta in part.coins]
+        self.coins: tuple[CoinMeta, ...] = tuple(sorted(coins, key=lambda meta: ":" in meta.coin))
+        self._part_of = {meta.coin: part for part in self._parts for meta in part.coins}
 
     @property
     def warnings(self) -> list[str]:
         return self.recording.warnings if self.recording is not None else []
 
-    def blocks(self) -> Iterator[tuple[int, list[Raw]]]:
-        """(milliseconds since the start, everything of that block)."""
-        parts = []
-        if self.recording is not None:
-            parts.append(self._played(self.recording))
-        if self._modelled is not None:
-            parts.append(_from_start(self._modelled))
-        merged = heapq.merge(*parts, key=lambda item: item[0])
-        for time_ms, items in groupby(merged, key=lambda item: item[0]):
-            yield time_ms, [raw for _, raw in items]
+    @property
+    def recording_over(self) -> bool:
+        return self._replayed is not None and self._replayed.over
 
-    def _played(self, recording: Recording) -> Iterator[tuple[int, Raw]]:
-        """Once, or again and again; each round has trade ids of its own, since clients take an id only once."""
-        begin_ms = 0
-        for turn in count():
-            last_ms = 0
-            for time_ms, raw in _from_start(recording):
-                last_ms = time_ms
-                yield begin_ms + time_ms, _renumbered(raw, turn) if turn else raw
-            if not self._loop:
-                break
-            begin_ms += last_ms + LOOP_PAUSE_MS
-        self.recording_over = True
+    def book(self, coin: str) -> Book:
+        return self._part_of[coin].book(coin)
+
+    def next_ms(self) -> int | None:
+        return min((due for part in self._parts if (due := part.next_ms()) is not None), default=None)
+
+    def advance(self, to_ms: int) -> None:
+        for part in self._parts:
+            part.advance(to_ms)
+
+    def took(self, coin: str, sign: Sign, fills: Sequence[Fill]) -> None:
+        self._part_of[coin].took(coin, sign, fills)
+
+    def news(self, now_ms: int, owners: Owners) -> Iterator[Raw]:
+        for part in self._parts:
+            yield from part.news(now_ms, owners)
 
 
-def _from_start(source: Source) -> Iterator[tuple[int, Raw]]:
-    for time_ms, raw in source.raw():
-        yield time_ms - source.start_ms, raw
-
-
-def _renumbered(raw: Raw, turn: int) -> Raw:
-    if not isinstance(raw, tuple):
-        return raw
-    return tuple(
-        msgspec.structs.replace(trade, tid=(trade.tid + turn * 2_654_435_761) % TID_RANGE) for trade in raw
-    )
+def _wanted(config: VenueConfig) -> tuple[ListedCoin, ...]:
+    """Coins that are modelled unless they are recorded; a recording alone stays alone."""
+    if config.recording is not None and not config.fill_universe:
+        return ()
+    return (*MARKET.coins, *BUILDER_COINS) if config.builder_dex else MARKET.coins

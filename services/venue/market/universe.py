@@ -74,6 +74,12 @@ class MarketParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 MARKET = msgspec.json.decode(PARAMETERS.read_bytes(), type=MarketParameters)
-KNOWN_COINS: dict[str, CoinMeta] = {coin.name: coin.meta for coin in MARKET.coins} | {
+BUILDER_COINS = (
+    ListedCoin("xyz:XYZ100", 4, 25, 25_000.0, 300e6, 8_000.0, 1.25e-05, 0.8),
+    ListedCoin("xyz:TSLA", 3, 10, 420.0, 35e6, 60_000.0, 1.25e-05, 2.5),
+    ListedCoin("xyz:GOLD", 4, 20, 4_300.0, 90e6, 15_000.0, 1.25e-05, 1.0),
+)
+"""Coins of the builder-deployed dex. Not measured: plausible scales of an index, a stock and a metal."""
+KNOWN_COINS: dict[str, CoinMeta] = {coin.name: coin.meta for coin in (*MARKET.coins, *BUILDER_COINS)} | {
     coin.coin: coin for coin in MARKET.others
 }
