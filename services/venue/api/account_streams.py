@@ -13,8 +13,10 @@ from services.venue.api import subscriptions as subs
 from services.venue.api.frames import NOBODY
 from services.venue.api.history_info import EVENTS_SHOWN, newest_fills
 from services.venue.api.order_info import history
+from services.venue.api.order_info import live as live_orders
 from services.venue.api.view import View
 from services.venue.exchange.facts import AnyFact, Filled, FundingPaid, LedgerUpdated, Liquidated, OrderChanged
+from services.venue.exchange.liquidating import BACKSTOP_ADDRESS
 from shared.units import wire
 
 Facts = Sequence[AnyFact]
@@ -36,9 +38,14 @@ def live(subscription: subs.AnySubscription, facts: Facts) -> Iterator[Any]:
     return iter(()) if build is None else build(subscription, facts)
 
 
+def _statuses(facts: Facts) -> list[OrderChanged]:
+    """A new size alone is not told."""
+    return [fact for fact in facts if isinstance(fact, OrderChanged) and not fact.resized]
+
+
 def _order_updates(subscription: subs.OrderUpdatesSub, facts: Facts) -> Iterator[Any]:
     """All changes in one frame: an order that fills at once is `open` and then `filled` in it."""
-    updates = [shapes.order_update(fact) for fact in facts if isinstance(fact, OrderChanged)]
+    updates = [shapes.order_update(fact) for fact in _statuses(facts)]
     if updates:
         yield updates
 
@@ -71,7 +78,7 @@ def _liquidation(fact: Liquidated, facts: Facts) -> dict[str, Any]:
     sold = [item for item in facts if isinstance(item, Filled) and item.liquidated_user == fact.user]
     return {
         "lid": sold[0].tid if sold else 0,
-        "liquidator": NOBODY,
+        "liquidator": BACKSTOP_ADDRESS if fact.method == "backstop" else NOBODY,
         "liquidated_user": fact.user,
         "liquidated_ntl_pos": wire(sum((item.px * item.sz for item in sold), Decimal(0))),
         "liquidated_account_value": wire(fact.account_value_usd),
@@ -97,7 +104,7 @@ def _ledger(subscription: subs.LedgerUpdatesSub, facts: Facts) -> Iterator[Any]:
 
 
 def _history(subscription: subs.HistoricalOrdersSub, facts: Facts) -> Iterator[Any]:
-    states = [shapes.order_state(fact) for fact in facts if isinstance(fact, OrderChanged)]
+    states = [shapes.order_state(fact) for fact in _statuses(facts)]
     if states:
         yield {"user": subscription.user, "orderHistory": states}
 
@@ -120,8 +127,9 @@ def snapshot(view: View, subscription: subs.AnySubscription) -> Iterator[Any]:
     """Data of the first frame, where the channel has one."""
     if isinstance(subscription, subs.OrderUpdatesSub):
         if view.world.config.order_snapshot:
-            orders = view.met(subscription.user).orders.values()
-            yield [shapes.order_update(shapes.record(order)) for order in orders]
+            account = view.met(subscription.user)
+            orders = (order for dex in view.world.dexs for order in reversed(live_orders(account, dex.name)))
+            yield [shapes.order_update(order) for order in orders]
     elif isinstance(subscription, subs.UserSubscription):
         build = SNAPSHOTS.get(type(subscription))
         if build is not None:

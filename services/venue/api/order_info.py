@@ -5,20 +5,21 @@ from typing import Any
 from services.venue.api import info, shapes
 from services.venue.api.view import View
 from services.venue.exchange.account import ORDERS_KEPT, Account
-from services.venue.exchange.orders import AccountOrder
+from services.venue.exchange.desk import changed
+from services.venue.exchange.facts import OrderChanged
 
 UNKNOWN = {"status": "unknownOid"}
 
 
-def live(account: Account, dex: str) -> list[AccountOrder]:
-    """Newest first."""
-    return [order for order in account.orders.values() if order.listing.dex.name == dex][::-1]
+def live(account: Account, dex: str) -> list[OrderChanged]:
+    """Orders of one dex as they are now, newest first."""
+    orders = [order for order in account.orders.values() if order.listing.dex.name == dex]
+    return [changed(order, "open", order.placed_ms) for order in reversed(orders)]
 
 
 def open_orders(view: View, request: info.OpenOrders) -> Any:
     """Sleeping orders are listed like any other."""
-    orders = live(view.met(request.user), request.dex or "")
-    return [shapes.basic_order(shapes.record(order)) for order in orders]
+    return [shapes.basic_order(order) for order in live(view.met(request.user), request.dex or "")]
 
 
 def frontend_open_orders(view: View, request: info.FrontendOpenOrders) -> Any:
@@ -27,7 +28,8 @@ def frontend_open_orders(view: View, request: info.FrontendOpenOrders) -> Any:
 
 def frontend_orders(account: Account, dex: str) -> list[dict[str, Any]]:
     """Take-profits and stops that wait for their parent's fill are its children."""
-    return [shapes.frontend_order(shapes.record(order)) for order in live(account, dex) if order.parent is None]
+    nested = {child.oid for order in account.orders.values() for child in order.children}
+    return [shapes.frontend_order(order) for order in live(account, dex) if order.oid not in nested]
 
 
 def order_status(view: View, request: info.OrderStatus) -> Any:

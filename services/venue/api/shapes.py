@@ -10,7 +10,6 @@ from services.venue.api.frames import number
 from services.venue.exchange.account import Leverage
 from services.venue.exchange.facts import Filled, FundingPaid, LedgerUpdated, OrderChanged
 from services.venue.exchange.listing import usd
-from services.venue.exchange.orders import AccountOrder
 from services.venue.exchange.summary import PositionSummary, Summary, Totals
 from services.venue.market.book import MAX_DECIMALS
 from shared.units import wire
@@ -24,31 +23,6 @@ def money(micro: int) -> str:
 
 
 # ---- orders --------------------------------------------------------------------------------------------------
-
-
-def record(order: AccountOrder) -> OrderChanged:
-    """A live order as it is now: `sz` is what is left of it."""
-    listing, trigger = order.listing, order.trigger
-    return OrderChanged(
-        time_ms=order.placed_ms,
-        user=order.account.address,
-        coin=listing.coin,
-        oid=order.oid,
-        side="B" if order.sign == 1 else "A",
-        limit_px=listing.px(order.px),
-        sz=listing.sz(order.lots),
-        orig_sz=listing.sz(order.orig_lots),
-        tif=order.tif,
-        status="open",
-        placed_ms=order.placed_ms,
-        cloid=order.cloid,
-        reduce_only=order.reduce_only,
-        trigger_px=listing.px(trigger.px) if trigger else None,
-        trigger_tpsl=trigger.tpsl if trigger else None,
-        trigger_is_market=trigger.is_market if trigger else False,
-        is_position_tpsl=order.is_position_tpsl,
-        children=tuple(record(child) for child in order.children),
-    )
 
 
 def basic_order(order: OrderChanged) -> dict[str, Any]:
@@ -87,7 +61,7 @@ def frontend_order(order: OrderChanged) -> dict[str, Any]:
         "reduceOnly": order.reduce_only,
         "orderType": _order_type(order),
         "origSz": number(order.orig_sz),
-        "tif": None if is_trigger else order.tif,
+        "tif": order.tif,
         "cloid": order.cloid,
     }
 

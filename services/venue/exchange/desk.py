@@ -4,6 +4,8 @@ An order is live from its `open` until one final status. While live it is in its
 rests in its coin's book or, as a trigger, sleeps here.
 """
 
+import msgspec
+
 from services.venue.exchange.account import Account
 from services.venue.exchange.facts import OrderChanged, QueueMoved
 from services.venue.exchange.listing import Listing
@@ -95,7 +97,7 @@ class Desk:
     def shrink(self, order: AccountOrder, lots: int) -> None:
         """Make a resting order smaller where it stands."""
         self.book(order.listing).reduce(order, lots)
-        self.note(order, "open")
+        self.world.note(msgspec.structs.replace(changed(order, "open", self.world.now_ms), resized=True))
 
     def end(self, order: AccountOrder, status: Status) -> None:
         """Take a live order out, and those that wait for it to fill."""

@@ -38,7 +38,7 @@ class ActionTaken(Fact, frozen=True, tag="action"):
 
 
 class OrderChanged(Fact, frozen=True, tag="order"):
-    """An order reached a status: placed, filled up, ended, refused; or its size shrank (reduce-only)."""
+    """An order reached a status: placed, filled up, ended, refused; or its size shrank (`resized`)."""
 
     user: str
     coin: str
@@ -58,6 +58,8 @@ class OrderChanged(Fact, frozen=True, tag="order"):
     trigger_is_market: bool = False
     is_position_tpsl: bool = False
     children: tuple["OrderChanged", ...] = ()
+    resized: bool = False
+    """Reduce-only: it is as large as its position now. Clients see that in their open orders only."""
     queue_ahead_sz: Decimal | None = None
     """Size ahead of it at its price when it came to rest."""
 

@@ -31,9 +31,8 @@ class Refused(Exception):
 class Switches:
     """What an operator of the venue can turn while it runs."""
 
-    post_only_until_ms: int = 0
-    """Until then only post-only orders are taken, as after a network upgrade."""
-    trading_halted: bool = False
+    post_only: bool = False
+    """Only post-only orders are taken, as after a network upgrade."""
     address_budget: bool = True
     """Hold addresses to their request budget (only where the setting `limits` is on)."""
     reject_order: Callable[[Account, Listing], str | None] = lambda account, listing: None
@@ -86,7 +85,8 @@ class World:
     def note(self, fact: AnyFact) -> None:
         """Remember a fact where the account's history is asked for, and pass it on."""
         if isinstance(fact, OrderChanged):
-            self._remember(fact)
+            if not fact.resized:
+                self._remember(fact)
         elif isinstance(fact, (Filled, FundingPaid, LedgerUpdated)):
             account = self.accounts.get(fact.user)
             if account is not None:
