@@ -4,19 +4,23 @@ import asyncio
 import gzip
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import aiohttp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.venue.api import info
-from services.venue.api.hub import IDLE_S, QUEUE_FRAMES, Client, Hub
-from services.venue.api.limits import CONNECTIONS, MESSAGES_A_MINUTE, IpLimits, Window
+from services.venue.api import answers, info
+from services.venue.api import subscriptions as subs
+from services.venue.api.client import QUEUE_FRAMES, Client
+from services.venue.api.hub import IDLE_S, Hub
+from services.venue.api.limits import CONNECTIONS, MESSAGES_A_MINUTE, IpLimits, Window, switches
 from services.venue.api.server import VenueServer
 from services.venue.api.state import MarketState
 from services.venue.config import VenueConfig
+from services.venue.exchange.listings import dexs, listings
+from services.venue.exchange.world import World
 from services.venue.market.feed import Pacer
 from services.venue.market.market import blocks
 from services.venue.market.modelled import ModelledMarket
@@ -28,6 +32,7 @@ from shared.hyperliquid.wire import Bbo, L2Book, decode_frame
 
 NAMES = ("BTC", "ETH")
 NOW_MS = 30_000
+USER = "0x" + "aB" * 20
 
 
 def played(seconds: int = 30) -> tuple[MarketState, list[Any]]:
@@ -44,15 +49,24 @@ def played(seconds: int = 30) -> tuple[MarketState, list[Any]]:
 
 
 STATE, EVENTS = played()
+STATE_COINS = tuple(coin.meta for coin in STATE.coins.values())
 
 
 class Talk:
     """One client of a hub, without sockets."""
 
-    def __init__(self, **settings: Any) -> None:
-        self.hub = Hub(STATE, **settings)
-        self.client = Client(IpLimits(), 0.0)
-        self.hub.join(self.client)
+    def __init__(self, *, limits: bool = True, **settings: Any) -> None:
+        config = VenueConfig()
+        world = World(config, listings(STATE_COINS, config), dexs(config), lambda fact: self.hub.note(fact))
+        self.hub = Hub(STATE, world, **settings)
+        self.limits = IpLimits(switches(limits))
+        self.client = self.connect()
+
+    def connect(self) -> Client:
+        """One more connection of the same address."""
+        client = Client(self.limits, 0.0)
+        self.hub.join(client)
+        return client
 
     def say(self, message: Any) -> list[dict[str, Any]]:
         raw = message if isinstance(message, (str, bytes)) else json.dumps(message)
@@ -82,6 +96,8 @@ class Talk:
         ({"type": "trades", "coin": "BTC"}, {"type": "trades", "coin": "BTC"}),
         ({"type": "activeAssetCtx", "coin": "BTC"}, {"type": "activeAssetCtx", "coin": "BTC"}),
         ({"type": "allMids"}, {"type": "allMids"}),
+        ({"type": "candle", "coin": "BTC", "interval": "1m"}, {"type": "candle", "coin": "BTC", "interval": "1m"}),
+        ({"type": "allDexsAssetCtxs"}, {"type": "allDexsAssetCtxs"}),
     ],
 )
 def test_confirmation_with_defaults_then_the_present_state(
@@ -115,6 +131,9 @@ def test_twice_and_never() -> None:
         {"type": "l2Book", "coin": "BTC", "nSigFigs": 9},
         {"type": "l2Book", "coin": "BTC", "nSigFigs": 4, "mantissa": 2},
         {"type": "bbo", "coin": "NOPE"},
+        {"type": "candle", "coin": "BTC", "interval": "7m"},
+        {"type": "userFills", "user": "somebody"},
+        {"type": "clearinghouseState", "user": USER, "dex": "nope"},
     ],
 )
 def test_invalid_subscriptions(subscription: dict[str, Any]) -> None:
@@ -144,16 +163,16 @@ def test_ping_nonsense_and_post() -> None:
 
 
 def test_frames_go_to_their_subscribers_only_and_fast_and_slow_apart() -> None:
-    talk, other = Talk(), Talk()
-    talk.hub.join(other.client)
+    talk = Talk()
+    other = talk.connect()
     talk.subscribe(type="l2Book", coin="BTC")
     talk.hub.receive(
-        other.client, '{"method":"subscribe","subscription":{"type":"l2Book","coin":"BTC","fast":true}}', 0, 0
+        other, '{"method":"subscribe","subscription":{"type":"l2Book","coin":"BTC","fast":true}}', 0, NOW_MS
     )
-    other.frames()
+    other.queue.clear()
     for event in EVENTS:
         talk.hub.publish(event)
-    slow, fast = talk.frames(), other.frames()
+    slow, fast = talk.frames(), [json.loads(frame) for frame in other.queue]
     assert {("fast" in frame["data"], len(frame["data"]["levels"][0])) for frame in slow} == {(False, 20)}
     assert {(frame["data"]["fast"], len(frame["data"]["levels"][0])) for frame in fast} == {(True, 5)}
     assert len(fast) > 5 * len(slow) > 0
@@ -261,13 +280,19 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
     max_leaves=8,
 )
-kinds = st.sampled_from([kind.__struct_config__.tag for kind in info.ANSWERS])
+kinds = st.sampled_from(
+    [kind.__struct_config__.tag for kind in (*answers.ANSWERS, *get_args(subs.AnySubscription))]
+)
 fields = st.fixed_dictionaries(
     {"type": kinds},
     optional={
         "coin": st.sampled_from([*NAMES, "NOPE"]) | json_values,
-        "user": st.just("0x" + "ab" * 20) | json_values,
-        "dex": st.just("xyz") | json_values,
+        "user": st.just(USER) | json_values,
+        "dex": st.sampled_from(["", "xyz"]) | json_values,
+        "oid": st.integers(0, 9) | st.just("0x" + "1" * 32) | json_values,
+        "interval": st.just("1h") | json_values,
+        "builder": st.just(USER) | json_values,
+        "aggregateByTime": st.booleans() | json_values,
         "id": st.integers(),
         "nSigFigs": st.integers(0, 7) | st.none(),
         "mantissa": st.integers(0, 7) | st.none(),
@@ -298,7 +323,8 @@ def test_info_answers_or_refuses_whatever_it_is_asked(body: bytes) -> None:
     except info.Malformed as error:
         assert str(error) == "Failed to deserialize the JSON body into the target type"
         return
-    json.dumps(info.answer(STATE, NOW_MS, request))
+    talk = Talk()
+    json.dumps(talk.hub.ask(talk.limits, request, 0.0, NOW_MS))
 
 
 @settings(max_examples=300, deadline=None)
@@ -316,9 +342,10 @@ def test_info_answers_or_refuses_whatever_it_is_asked(body: bytes) -> None:
     )
 )
 def test_the_websocket_answers_every_frame(messages: list[str | bytes]) -> None:
-    talk = Talk(limits=False)
+    talk = Talk(limits=False, submit=lambda client, post_id, body: client.send(b"{}", "post"))
     for message in messages:
         assert talk.say(message), "each frame gets an answer"
+        talk.hub.flush(NOW_MS)
     talk.hub.leave(talk.client)
     assert talk.client.limits.subscriptions == 0
 

@@ -33,13 +33,7 @@ class Hub:
     """All clients and the state they ask about."""
 
     def __init__(
-        self,
-        state: MarketState,
-        world: World,
-        *,
-        unknown_coin: str = "error",
-        limits: bool = True,
-        submit: Submit | None = None,
+        self, state: MarketState, world: World, *, unknown_coin: str = "error", submit: Submit | None = None
     ) -> None:
         self.state = state
         self.world = world
@@ -52,7 +46,6 @@ class Hub:
         self.subscribed_s = float("-inf")
         """When the newest subscription came."""
         self._unknown_coin = unknown_coin
-        self._limited = limits
         self._by_subscription: dict[subs.AnySubscription, dict[Client, None]] = {}
         self._books: dict[tuple[str, bool], dict[subs.L2BookSub, None]] = {}
         """Which variants of a coin's book somebody wants, by (coin, fast)."""
@@ -83,7 +76,7 @@ class Hub:
 
     def receive(self, client: Client, raw: str | bytes, now_s: float, now_ms: int) -> None:
         """Answer one frame of a client. Every answer is queued; that of a posted action comes after its block."""
-        if self._limited and not client.limits.messages.take(now_s):
+        if not client.limits.messages.take(now_s):
             client.close()
             return
         try:
@@ -126,9 +119,9 @@ class Hub:
         if subscription in client.subscriptions:
             raise subs.Refused(f"Already subscribed: {frames.ENCODER.encode(echo).decode()}")
         user = subscription.user if isinstance(subscription, subs.UserSubscription) else None
-        if self._limited and not client.limits.may_subscribe():
+        if not client.limits.may_subscribe():
             raise subs.Refused("Cannot track more than 1000 total subscriptions.")
-        if self._limited and user is not None and not client.limits.may_track(user):
+        if user is not None and not client.limits.may_track(user):
             raise subs.Refused("Cannot track more than 10 total users.")
         first = list(self._snapshot(self.view(now_ms), subscription))
         client.limits.subscriptions += 1
@@ -199,7 +192,7 @@ class Hub:
     def _post_action(self, client: Client, message: subs.Post) -> None:
         if self.submit is None:
             self._respond(client, message.id, "error", "503 Service Unavailable: no actions are taken")
-        elif self._limited and not client.limits.may_post():
+        elif not client.limits.may_post():
             raise subs.Refused(f"too many pending post requests id={message.id}")
         else:
             client.limits.posts += 1
@@ -221,10 +214,10 @@ class Hub:
 
     def ask(self, limits: IpLimits, request: info.AnyRequest, now_s: float, now_ms: int) -> Any:
         """The answer to an info request, or `OVER_LIMIT`."""
-        if self._limited and not limits.weight.take(now_s, weight(request)):
+        if not limits.weight.take(now_s, weight(request)):
             return OVER_LIMIT
         data = answers.answer(self.view(now_ms), request)
-        if self._limited and isinstance(data, list):
+        if isinstance(data, list):
             limits.weight.charge(now_s, weight_of_answer(request, len(data)))
         return data
 
