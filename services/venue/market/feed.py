@@ -1,6 +1,6 @@
 """What the venue is fed with, and how its feed is thinned for clients.
 
-A *market source* yields `(time_ms, Raw)` in time order: every change it knows, books in full. `Pacer` makes
+A market yields `(time_ms, Raw)` in time order: every change it knows, books in full. `Pacer` makes
 of it what a client of the real venue receives: 5-level fast books about twice a second, 20-level slow ones
 about every five seconds, `bbo` and `trades` in every block that has news.
 """
@@ -32,7 +32,7 @@ Raw = MarketEvent | Hole
 
 
 class Source(Protocol):
-    """A market: replayed or modelled. Pure: time is data, and a seed decides everything that is random."""
+    """A market that was recorded. Pure: time is data."""
 
     coins: tuple[CoinMeta, ...]
     start_ms: int

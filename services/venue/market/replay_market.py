@@ -10,10 +10,9 @@ from itertools import count, islice
 import msgspec
 
 from services.venue.market.book import FIRST_ACCOUNT, Fill, Sign, Taker
-from services.venue.market.feed import BOOK_LEVELS, Hole, Raw
+from services.venue.market.feed import BOOK_LEVELS, Hole, Raw, Source
 from services.venue.market.market import Owners, public_trade
 from services.venue.market.recorded_book import RecordedBook
-from services.venue.market.replay import Recording
 from services.venue.market.scale import Scale
 from shared.hyperliquid.wire import Bbo, L2Book, WireLevel, WireTrade
 
@@ -84,7 +83,7 @@ class ReplayMarket:
         DataError: the recording is damaged in the middle.
     """
 
-    def __init__(self, recording: Recording, *, loop: bool, book_ms: int, oids: Iterator[int]) -> None:
+    def __init__(self, recording: Source, *, loop: bool, book_ms: int, oids: Iterator[int]) -> None:
         self.coins = recording.coins
         self._recording, self._loop, self._oids = recording, loop, oids
         self._coins: dict[str, _Coin] = {}
