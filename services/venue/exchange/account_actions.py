@@ -33,7 +33,7 @@ def update_leverage(world: World, account: Account, action: actions.UpdateLevera
         raise Refused("Cross margin is not allowed for this asset.")
     if new.is_cross != old.is_cross and account.position(listing.dex.name, listing.coin):
         raise Refused("Cannot switch leverage type with open position.")
-    if new.value < old.value and not margin.may_set_leverage(world, account, listing, new.value):
+    if not margin.may_set_leverage(world, account, listing, new.value):
         raise Refused(LITTLE_CROSS if new.is_cross else LITTLE_ISOLATED)
     account.leverage[listing.coin] = new
     return DONE
