@@ -245,6 +245,7 @@ def test_at_the_liquidation_price_the_value_is_the_maintenance_margin(todo):
                 if item.isolated_usd is None
                 else margin.isolated_state(listing, position)
             )
-            assert abs(state.value - state.maintenance) <= abs(item.lots) + len(account.pool().positions)
+            one_price_unit = 2 * abs(item.lots)
+            assert abs(state.value - state.maintenance) <= one_price_unit + len(account.pool().positions)
             assert liquidation_px(listing, position, 0) == listing.px(listing.mark_px)
             listing.mark_px = mark

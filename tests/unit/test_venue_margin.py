@@ -257,6 +257,15 @@ def test_what_can_be_traded_as_recorded():
     assert margin.max_trade_lots(made, account, listing) == (18_000, 22_000)
 
 
+@pytest.mark.parametrize("resting_px", [999_900, 1_000_100])
+def test_beside_a_resting_close_the_most_is_still_placeable(resting_px):
+    made, account, listing = long_btc(usd=1_000, ntl_usd=2_000, leverage=20)
+    rest(made, account, BTC, -1, resting_px, 2_000)
+    _, most = margin.max_trade_lots(made, account, listing)
+    assert 19_990 <= most <= 20_000
+    assert margin.may_place(made, account, listing, -1, listing.mark_px, most, False)
+
+
 # ---- settings and isolated margin ----
 
 

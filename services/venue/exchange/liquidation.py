@@ -90,7 +90,8 @@ def sales(world: World, account: Account, found: Verdict) -> tuple[Sale, ...]:
 
 def take_over(world: World, account: Account, backstop: Account, found: Verdict) -> tuple[Taken, ...]:
     """Hand the positions at stake, at mark, and what is left of their margin to the backstop: the user keeps none
-    of it, and owes nothing if it was negative."""
+    of it, and owes nothing if it was negative. The verdict must be of this very moment.
+    """
     taken = []
     for coin in found.coins:
         listing = world.listings[coin]

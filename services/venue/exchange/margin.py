@@ -124,18 +124,22 @@ def available(world: World, account: Account, dex: str) -> int:
 
 
 def available_to_trade(world: World, account: Account, listing: Listing) -> tuple[int, int]:
-    """(buy, sell) margin for one coin: what closing a position frees, on the side that closes it, included."""
+    """(buy, sell) margin for one coin: what closing a position frees, on the side that closes it, included.
+
+    Beside resting orders on that side it may be a little more: they count at mark at least, since which of them
+    close depends on the price of the new one.
+    """
     position = account.position(listing.dex.name, listing.coin)
     leverage = leverage_of(world, account, listing).value
     reserves = reserves_of(listing, position, leverage, opening_of(account, listing, position))
     unused = available(world, account, listing.dex.name)
 
     def side(sign: Sign, reserved: int) -> int:
-        freed = 0
+        freed, least_px = 0, 0
         if position is not None and position.lots * sign < 0:
             used = margin_used(listing, position, leverage)
-            freed = max(used, 0) + abs(position.lots) * listing.mark_px // leverage
-        resting_ntl = sum(px * lots for px, lots in resting(account, listing, sign))
+            freed, least_px = max(used, 0) + abs(position.lots) * listing.mark_px // leverage, listing.mark_px
+        resting_ntl = sum(max(px, least_px) * lots for px, lots in resting(account, listing, sign))
         allowed = unused + (reserved if world.config.order_margin == "both_sides" else max(reserves))
         return max(0, allowed + freed + -resting_ntl // leverage)
 
