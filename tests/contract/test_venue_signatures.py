@@ -151,6 +151,13 @@ def test_vault_and_expiry_are_part_of_the_hash(name: str) -> None:
     )
 
 
+def test_a_vault_address_may_lack_its_prefix_as_with_ccxt() -> None:
+    body = sent(L1["order"], sdk(vault_address=OTHER))
+    body["vaultAddress"] = OTHER.removeprefix("0x")
+    signed = read(json.dumps(body).encode(), is_mainnet=False)
+    assert (signed.signer, signed.vault_address) == (ADDRESS, OTHER.lower())
+
+
 @pytest.mark.parametrize("name", MONEY)
 def test_vault_and_expiry_mean_nothing_to_user_signed_actions(name: str) -> None:
     exchange = sdk(vault_address=OTHER)

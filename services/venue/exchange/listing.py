@@ -28,12 +28,6 @@ def micro(amount_usd: Decimal) -> int:
     return int(amount_usd.scaleb(6))
 
 
-def dollars(micro: int) -> str:
-    """Micro-dollars as refusals print them: `$12.34`, cut to cents."""
-    cents = micro // 10_000
-    return f"${cents // 100}.{cents % 100:02}"
-
-
 @dataclass(frozen=True, slots=True)
 class MarginTier:
     """From `lower_bound_ntl` micro-dollars of position on, at most `max_leverage`."""

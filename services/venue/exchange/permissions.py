@@ -8,8 +8,8 @@ from eth_hash.auto import keccak
 
 from services.venue.exchange import actions
 from services.venue.exchange.account import Account, Agent
-from services.venue.exchange.listing import dollars, micro
-from services.venue.exchange.replies import DONE
+from services.venue.exchange.listing import micro
+from services.venue.exchange.replies import DONE, dollars
 from services.venue.exchange.world import Refused, World
 
 DAY_MS = 86_400_000

@@ -8,10 +8,12 @@ from typing import Annotated
 
 import msgspec
 
-from services.venue.exchange.actions import Address, AnyAction, ApproveAgent, Index, Signed, UserSigned
+from services.venue.exchange.actions import AnyAction, ApproveAgent, Index, Signed, UserSigned
 from shared.hyperliquid.signing import Signature, action_hash, l1_digest, recover, user_signed_digest
 
 MALFORMED = "Failed to deserialize the JSON body into the target type"
+VaultAddress = Annotated[str, msgspec.Meta(pattern=r"^(0x)?[0-9a-fA-F]{40}\Z")]
+"""ccxt leaves the `0x` of vault addresses out."""
 HexNumber = Annotated[str, msgspec.Meta(pattern=r"^0x[0-9a-fA-F]{1,64}\Z")]
 
 
@@ -36,7 +38,7 @@ class Envelope(msgspec.Struct, frozen=True, rename="camel"):
     action: AnyAction
     nonce: Index
     signature: SignatureWire
-    vault_address: Address | None = None
+    vault_address: VaultAddress | None = None
     expires_after: Index | None = None
 
 
@@ -57,7 +59,9 @@ def read(body: bytes | msgspec.Raw, *, is_mainnet: bool) -> Signed:
     signature = Signature(int(envelope.signature.r, 16), int(envelope.signature.s, 16), envelope.signature.v)
     if isinstance(action, UserSigned):
         return Signed(action, recover(_user_digest(action), signature), nonce)
-    vault = envelope.vault_address.lower() if envelope.vault_address is not None else None
+    vault = envelope.vault_address
+    if vault is not None:
+        vault = "0x" + vault.lower().removeprefix("0x")
     hashed = action_hash(action, nonce, vault, envelope.expires_after)
     signer = recover(l1_digest(hashed, is_mainnet=is_mainnet), signature)
     return Signed(action, signer, nonce, vault, envelope.expires_after)
