@@ -3,33 +3,43 @@ line. A field that a kind does not have is refused.
 """
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import force_setattr
 
 Address = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{40}\Z")]
 Cloid = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{32}\Z")]
 Milliseconds = Annotated[int, Meta(ge=1, le=600_000)]
-Positive = Annotated[Decimal, Meta(gt=0)]
-BOOK_CHANNELS = ("l2Book", "bbo")
+DAY_S, DAY_MS = 86_400, 86_400_000
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="fault", forbid_unknown_fields=True,
             omit_defaults=True):  # fmt: skip
-    """Base. A fault lasts until `for_s` seconds are over or `count` effects have happened, whichever is first;
-    without either until it is ended. `share` of the occasions are hit, chosen by the seed."""
+    """Base. A fault lasts `for_s` seconds, without that until it is ended. Addresses are lower-cased."""
 
-    for_s: Annotated[float, Meta(gt=0, le=86_400)] | None = None
+    for_s: Annotated[float, Meta(gt=0, le=DAY_S)] | None = None
+
+    def __post_init__(self) -> None:
+        user = getattr(self, "user", None)
+        if user is not None:
+            force_setattr(self, "user", user.lower())
+
+
+class Chance(Fault, frozen=True, kw_only=True):
+    """It strikes a `share` of the occasions, chosen by the seed, and is over after `count` effects at the latest.
+    An occasion is a frame, request, order or block; of `drop` and `stall` a connection, of `stale_book` a book on
+    one connection."""
+
     count: Annotated[int, Meta(ge=1)] | None = None
     share: Annotated[float, Meta(gt=0, le=1)] = 1.0
 
 
-class OneShot(Fault, frozen=True, kw_only=True):
-    """Happens once and is over, unless `for_s` or `count` says otherwise."""
+# ---- connections and frames ----------------------------------------------------------------------------------
 
 
-class OnConnections(Fault, frozen=True, kw_only=True):
+class OnConnections(Chance, frozen=True, kw_only=True):
     """`user`: only connections that follow this account; `connection`: only the one of this number."""
 
     user: Address | None = None
@@ -43,14 +53,12 @@ class OnFrames(OnConnections, frozen=True, kw_only=True):
     coin: str | None = None
 
 
-# ---- connections and frames ----------------------------------------------------------------------------------
+class Drop(OnConnections, frozen=True, kw_only=True, tag="drop"):
+    """Connections break off without a close frame (1006): those there are now; with `for_s` or `count` also those
+    that come."""
 
 
-class Drop(OnConnections, OneShot, frozen=True, kw_only=True, tag="drop"):
-    """Connections break off without a close frame (1006): those there are now, with `for_s` new ones too."""
-
-
-class RefuseConnections(Fault, frozen=True, kw_only=True, tag="refuse_connections"):
+class RefuseConnections(Chance, frozen=True, kw_only=True, tag="refuse_connections"):
     """New websockets are refused with this HTTP status."""
 
     status: Annotated[int, Meta(ge=400, le=599)] = 503
@@ -82,7 +90,7 @@ class CrossedBook(OnFrames, frozen=True, kw_only=True, tag="crossed_book"):
     """`l2Book` and `bbo` frames show best bid and best ask exchanged."""
 
 
-class DarkFill(Fault, frozen=True, kw_only=True, tag="dark_fill"):
+class DarkFill(Chance, frozen=True, kw_only=True, tag="dark_fill"):
     """Orders fill without a word in `userFills`, `userEvents` and `orderUpdates`; queries tell the truth."""
 
     user: Address | None = None
@@ -92,21 +100,24 @@ class DarkFill(Fault, frozen=True, kw_only=True, tag="dark_fill"):
 # ---- requests ------------------------------------------------------------------------------------------------
 
 
-class Http429(Fault, frozen=True, kw_only=True, tag="http_429"):
-    """REST requests are refused as if over the weight limit; `path` is `/info` or `/exchange`."""
+class OnRequests(Chance, frozen=True, kw_only=True):
+    """REST requests to one `path`, or to any."""
 
-    path: str | None = None
+    path: Literal["/info", "/exchange"] | None = None
 
 
-class Http5xx(Fault, frozen=True, kw_only=True, tag="http_5xx"):
+class Http429(OnRequests, frozen=True, kw_only=True, tag="http_429"):
+    """REST requests are refused as if over the weight limit."""
+
+
+class Http5xx(OnRequests, frozen=True, kw_only=True, tag="http_5xx"):
     """REST requests fail before anything is done."""
 
-    path: str | None = None
     status: Annotated[int, Meta(ge=500, le=599)] = 502
 
 
-class OnActions(Fault, frozen=True, kw_only=True):
-    """Of one `user` (the account acted for) and one `action` type; of all if not said."""
+class OnActions(Chance, frozen=True, kw_only=True):
+    """Of one `user` (the account acted for) and one `action` type such as `cancel`; of all if not said."""
 
     user: Address | None = None
     action: str | None = None
@@ -122,7 +133,7 @@ class LoseAnswer(OnActions, frozen=True, kw_only=True, tag="lose_answer"):
     """The action takes effect and its answer never comes: HTTP breaks off, a websocket post stays open."""
 
 
-class Reject(Fault, frozen=True, kw_only=True, tag="reject"):
+class Reject(Chance, frozen=True, kw_only=True, tag="reject"):
     """Orders that are otherwise fine are refused with this text."""
 
     user: Address | None = None
@@ -146,44 +157,60 @@ class Halt(Fault, frozen=True, kw_only=True, tag="halt"):
 class ClockSkew(Fault, frozen=True, kw_only=True, tag="clock_skew"):
     """The venue's dates are off by `ms`."""
 
-    ms: Annotated[int, Meta(ge=-86_400_000, le=86_400_000)]
+    ms: Annotated[int, Meta(ge=-DAY_MS, le=DAY_MS)]
 
 
-class SlowBlock(Fault, frozen=True, kw_only=True, tag="slow_block"):
+class SlowBlock(Chance, frozen=True, kw_only=True, tag="slow_block"):
     """Blocks take `ms` longer."""
 
     ms: Milliseconds
 
 
-class ExternalOrder(OneShot, frozen=True, kw_only=True, tag="external_order"):
-    """An order on an account without its key. The price is `px`, or lies `bps` behind the mark (a bid below it, an
-    ask above); without either it is a market order."""
+class OnAccount(Chance, frozen=True, kw_only=True):
+    """Something done to an account without its key: once, or `count` times, once a block."""
 
     user: Address
+
+
+class ExternalOrder(OnAccount, frozen=True, kw_only=True, tag="external_order"):
+    """An order. Its price is `px`, or lies `bps` behind the mark (a bid below it, an ask above); without either it
+    is a market order."""
+
     coin: str
     side: Literal["buy", "sell"]
-    sz: Positive
-    px: Positive | None = None
+    sz: Decimal
+    px: Decimal | None = None
     bps: Annotated[float, Meta(gt=-5000, lt=5000)] | None = None
     tif: Literal["Alo", "Ioc", "Gtc"] = "Gtc"
     reduce_only: bool = False
     cloid: Cloid | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.px is not None and self.bps is not None:
             raise ValueError("px and bps exclude each other")
+        for name, value in (("sz", self.sz), ("px", self.px)):
+            if value is not None and not (value.is_finite() and value > 0):
+                raise ValueError(f"{name} must be above 0")
 
 
-class ExternalCancel(OneShot, frozen=True, kw_only=True, tag="external_cancel"):
-    """Cancels on an account without its key: one order, those of a coin, or all."""
+class ExternalCancel(OnAccount, frozen=True, kw_only=True, tag="external_cancel"):
+    """A cancel of one order, of all of a coin, or of all."""
 
-    user: Address
     coin: str | None = None
     oid: int | None = None
 
 
+External = ExternalOrder | ExternalCancel
 AnyFault = (
     Drop | RefuseConnections | Stall | Duplicate | Reorder | StaleBook | CrossedBook | DarkFill | Http429 | Http5xx
     | DelayAnswer | LoseAnswer | Reject | PostOnly | Halt | ClockSkew | SlowBlock | ExternalOrder | ExternalCancel
 )  # fmt: skip
-External = ExternalOrder | ExternalCancel
+
+
+def kind_of(fault: Fault) -> str:
+    """Its name in scenarios."""
+    return str(fault.__struct_config__.tag)
+
+
+KINDS: dict[str, type[Fault]] = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyFault)}
