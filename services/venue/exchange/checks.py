@@ -58,9 +58,9 @@ def _venue_state(world: World, order: AccountOrder) -> Refusal | None:
     disturbed = switches.reject_order(order.account, order.listing)
     if disturbed is not None:
         return Refusal(disturbed)
-    if switches.trading_halted or order.listing.halted:
+    if order.listing.halted:
         return why.HALTED
-    if world.now_ms < switches.post_only_until_ms and order.tif != "Alo":
+    if switches.post_only and order.tif != "Alo":
         return why.POST_ONLY_WINDOW
     if world.config.duplicate_cloid == "refuse" and order.cloid is not None:
         live = order.account.orders.values()
