@@ -25,6 +25,13 @@ class RecordingOver:
     source: str
 
 
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that whoever runs the venue should know."""
+
+    text: str
+
+
 class VenueCore:
     """Says in one line what happened."""
 
@@ -39,4 +46,6 @@ class VenueCore:
             for warning in msg.warnings:
                 yield Event(level="warning", tag="VENUE", text=warning)
         elif isinstance(msg, RecordingOver):
-            yield Event(tag="VENUE", text=f"the recording {msg.source} is over; silent from now on")
+            yield Event(tag="VENUE", text=f"the recording {msg.source} is over; only accounts trade from now on")
+        elif isinstance(msg, Warned):
+            yield Event(level="warning", tag="VENUE", text=msg.text)

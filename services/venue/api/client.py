@@ -14,8 +14,10 @@ QUEUE_FRAMES = 4096
 class Client:
     """What a connection wants, and what waits for it."""
 
-    def __init__(self, limits: IpLimits, now_s: float) -> None:
+    def __init__(self, limits: IpLimits, now_s: float, number: int = 1) -> None:
+        """`number` counts up from 1 over all connections of the venue's life."""
         self.limits = limits
+        self.number = number
         self.filter: Callable[[Client, bytes, str, str], None] | None = None
         """Stands between the venue and this client: gets (client, frame, channel, coin_or_user) instead of the
         queue, and calls `deliver` for what shall arrive, when it shall, in the order it shall."""
@@ -24,6 +26,11 @@ class Client:
         self.last_sent_s = now_s
         self.closing = False
         self.wake = asyncio.Event()
+
+    @property
+    def users(self) -> set[str]:
+        """Lower-case addresses that it follows."""
+        return {item.user for item in self.subscriptions if isinstance(item, subs.UserSubscription)}
 
     def send(self, frame: bytes, channel: str, coin_or_user: str = "") -> None:
         """The one way of a frame to this client. `channel` and the coin or lower-case address say what it is."""
