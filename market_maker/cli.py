@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from market_maker.arguments import AsJson, absolute
+from market_maker.venue_cli import app as venue_app
 from shared.errors import ConfigError, MarketMakerError
 
 if TYPE_CHECKING:
     from shared.config import EngineConfig
 
 PROJECT = Path(__file__).resolve().parents[1]
-STARTED_IN = Path.cwd()
 CONFIGURATION = 4
 
 app = typer.Typer(
@@ -27,18 +28,10 @@ app = typer.Typer(
 )
 
 
-def _absolute(path: Path | None) -> Path | None:
-    """Paths are relative to where the user stands; everything else runs in the project's folder."""
-    return None if path is None else (STARTED_IN / path).resolve()
-
-
-AsJson = Annotated[
-    bool, typer.Option("--json", help="JSON on standard output, everything else on standard error.")
-]
 Config = Annotated[
     Path | None,
     typer.Option(
-        "--config", "-c", callback=_absolute, help="Settings file; default market_maker.toml in the project."
+        "--config", "-c", callback=absolute, help="Settings file; default market_maker.toml in the project."
     ),
 ]
 Venue = Annotated[
@@ -47,7 +40,7 @@ Venue = Annotated[
 ]
 Demo = Annotated[bool, typer.Option("--demo", help="Short for --venue sim: no network, no key, no Docker needed.")]
 Recording = Annotated[
-    Path | None, typer.Option(callback=_absolute, help="Folder of a recording to replay; implies --venue replay.")
+    Path | None, typer.Option(callback=absolute, help="Folder of a recording to replay; implies --venue replay.")
 ]
 Speed = Annotated[str | None, typer.Option(help="Speed of the bundled venue: 1, 10, … or max.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of the modelled market.")]
@@ -201,7 +194,7 @@ def cancel_all(reason: Annotated[str, typer.Argument()] = "operator") -> int:
 
 @app.command("generate-config")
 def generate_config(
-    output: Annotated[Path, typer.Option("--output", "-o", callback=_absolute)] = PROJECT / "market_maker.toml",
+    output: Annotated[Path, typer.Option("--output", "-o", callback=absolute)] = PROJECT / "market_maker.toml",
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> int:
     """Write a settings file with every setting, its unit and its default."""
@@ -236,29 +229,59 @@ def doctor(config: Config = None) -> int:
     return examine()
 
 
-@app.command()
+@venue_app.callback(invoke_without_command=True)
 def venue(
+    context: typer.Context,
     source: Annotated[str, typer.Option(help="`modelled`, or the folder of a recording.")] = "modelled",
     port: Annotated[int | None, typer.Option(help="Port on 127.0.0.1 (default 3001).")] = None,
     seed: Seed = None,
     speed: Speed = None,
     loop: Loop = False,
     fill_universe: FillUniverse = False,
+    fund: Annotated[
+        str | None, typer.Option(help="USDC for an address first seen (default 10000); 0: it does not exist.")
+    ] = None,
+    truth_log: Annotated[
+        Path | None, typer.Option(callback=absolute, help="File for everything that happens, as JSON lines.")
+    ] = None,
+    fault_script: Annotated[
+        Path | None, typer.Option(callback=absolute, help="Scenario of faults to play from the start.")
+    ] = None,
 ) -> int:
-    """Run the bundled Hyperliquid-compatible venue alone, in the foreground."""
+    """Run the bundled Hyperliquid-compatible venue alone, in the foreground; or, with a command, reach one that runs:
+    look into it, disturb it, fund accounts.
+
+    \b
+    market_maker venue                             run it, modelled market
+    market_maker venue --source DIR --speed 10     run it over a recording
+    market_maker venue fault drop                  break every websocket off
+    market_maker venue fault http_429 --for 5s     refuse REST requests for five seconds
+    market_maker venue scenario FILE               a list of faults by time
+    market_maker venue limits                      who has used how much of which limit
+    """
+    if context.invoked_subcommand is not None:
+        if port is not None:
+            os.environ["MM_VENUE_PORT"] = str(port)
+        return 0
     from services.__main__ import main as serve
 
     given = {
-        "MM_SOURCE": source if source == "modelled" else _absolute(Path(source)),
+        "MM_SOURCE": source if source == "modelled" else absolute(Path(source)),
         "MM_VENUE_PORT": port,
         "MM_SEED": seed,
         "MM_SPEED": speed,
         "MM_LOOP": "true" if loop else None,
         "MM_FILL_UNIVERSE": "true" if fill_universe else None,
+        "MM_FUND": fund,
+        "MM_TRUTH_LOG": truth_log,
+        "MM_FAULT_SCRIPT": fault_script,
         "MM_METRICS_PORT": 0,
     }
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
     return serve(["venue"])
+
+
+app.add_typer(venue_app, name="venue")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
@@ -271,8 +294,8 @@ def convert(context: typer.Context) -> int:
 
 @app.command()
 def replay(
-    recording: Annotated[Path, typer.Option(callback=_absolute, help="Folder of a recording.")],
-    out: Annotated[Path, typer.Option(callback=_absolute, help="Folder for decisions, fills and summary.")],
+    recording: Annotated[Path, typer.Option(callback=absolute, help="Folder of a recording.")],
+    out: Annotated[Path, typer.Option(callback=absolute, help="Folder for decisions, fills and summary.")],
     config: Config = None,
     as_json: AsJson = False,
 ) -> int:
