@@ -353,6 +353,11 @@ def test_the_websocket_answers_every_frame(messages: list[str | bytes]) -> None:
 # ---- over sockets --------------------------------------------------------------------------------------------
 
 
+async def cancelled(playing: asyncio.Task[None]) -> None:
+    playing.cancel()
+    await asyncio.gather(playing, return_exceptions=True)
+
+
 async def test_http_answers_in_the_venues_manner_and_sockets_are_limited() -> None:
     config = VenueConfig(venue_port=0)
     server = VenueServer(config, Timeline(config))
@@ -367,7 +372,7 @@ async def test_http_answers_in_the_venues_manner_and_sockets_are_limited() -> No
                 assert len(await answer.json()) == 30
             async with http.get(url + "/health") as answer:
                 health = await answer.json()
-                assert health["coins_with_book"] == 30
+                assert health["coins_with_book"] == 33
                 assert health["finished"] is False
             sockets = [await http.ws_connect(url + "/ws") for _ in range(CONNECTIONS)]
             with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
@@ -403,15 +408,16 @@ async def test_the_idle_rule_drops_the_socket_without_a_close_frame() -> None:
 async def test_a_recording_plays_to_its_end_and_stays_readable(recordings: Path) -> None:
     config = VenueConfig(venue_port=0, source=str(recordings / "hl-20250903-4coins"), speed="100000")
     server = VenueServer(config, Timeline(config))
-    ends = []
+    ended = asyncio.Event()
 
     async def over() -> None:
-        ends.append(server.finished)
+        assert server.pump.finished
+        ended.set()
 
     await server.start()
+    playing = asyncio.create_task(server.play(over))
     try:
-        await server.play(over)
-        assert ends == [True]
+        await asyncio.wait_for(ended.wait(), 30)
         assert list(server.state.coins) == ["BTC", "ETH", "SOL", "WLFI"]
         async with (
             aiohttp.ClientSession() as http,
@@ -419,6 +425,7 @@ async def test_a_recording_plays_to_its_end_and_stays_readable(recordings: Path)
         ):
             assert len((await answer.json())["levels"][0]) == 20
     finally:
+        await cancelled(playing)
         await server.stop()
 
 
@@ -428,8 +435,10 @@ async def test_at_max_speed_a_subscriber_gets_every_frame_of_the_recording(recor
     server = VenueServer(config, Timeline(config))
     expected = sum(isinstance(event, Bbo) and event.coin == "SOL" for _, event in open_recording(path).events())
 
+    ended = asyncio.Event()
+
     async def over() -> None:
-        return None
+        ended.set()
 
     await server.start()
     playing = asyncio.create_task(server.play(over))
@@ -440,12 +449,12 @@ async def test_at_max_speed_a_subscriber_gets_every_frame_of_the_recording(recor
         ):
             await socket.send_json({"method": "subscribe", "subscription": {"type": "bbo", "coin": "SOL"}})
             frames = [await socket.receive_json(timeout=5) for _ in range(expected + 1)]
-            await playing
+            await asyncio.wait_for(ended.wait(), 30)
         times = [frame["data"]["time"] for frame in frames[1:]]
         assert times == sorted(times)
         assert server.hub.dropped_slow == 0
     finally:
-        playing.cancel()
+        await cancelled(playing)
         await server.stop()
 
 
