@@ -72,7 +72,7 @@ def info(venue: Running) -> Info:
 def test_meta_lists_the_thirty_coins_with_their_grids(info: Info) -> None:
     universe = info.meta()["universe"]
     assert len(universe) == 30
-    assert universe[0] == {"name": "BTC", "szDecimals": 5, "maxLeverage": 40, "marginTableId": 40}
+    assert universe[0] == {"name": "BTC", "szDecimals": 5, "maxLeverage": 40, "marginTableId": 56}
     assert info.name_to_asset("ETH") == [coin["name"] for coin in universe].index("ETH")
 
 
@@ -110,20 +110,23 @@ def test_candles_have_the_venues_keys_and_order(info: Info, venue: Running) -> N
     assert hours["n"] >= candles[-1]["n"]
 
 
-def test_an_unknown_address_has_an_empty_account(info: Info) -> None:
+def test_an_address_first_seen_is_funded(info: Info) -> None:
+    assert info.user_role(ADDRESS) == {"role": "missing"}
     state = info.user_state(ADDRESS)
-    assert state["marginSummary"]["accountValue"] == "0.0"
+    assert state["marginSummary"]["accountValue"] == "10000.0"
     assert state["assetPositions"] == []
     assert info.spot_user_state(ADDRESS) == {"balances": []}
     assert info.open_orders(ADDRESS) == []
-    assert info.user_role(ADDRESS) == {"role": "missing"}
+    assert info.user_role(ADDRESS) == {"role": "user"}
     fees = info.user_fees(ADDRESS)
     assert (fees["userCrossRate"], fees["userAddRate"]) == ("0.00045", "0.00015")
 
 
 def test_funding_history_and_dexes(info: Info) -> None:
     assert info.funding_history("BTC", 0) == []
-    assert info.perp_dexs() == [None]
+    first, builder_deployed = info.perp_dexs()
+    assert first is None
+    assert builder_deployed["name"] == "xyz"
 
 
 def test_a_request_the_venue_does_not_know_is_422_in_plain_text(info: Info) -> None:
