@@ -86,6 +86,13 @@ def test_nothing_is_sold_where_nobody_buys_above_ruin():
     s.block()
     assert s.position(account, BTC) == Decimal("0.3")
     assert not any(isinstance(fact, Liquidated) for fact in s.facts)
+    s.quote(BTC, 1, "97800", "1")
+    s.world.listings[BTC].halted = True
+    s.block()
+    assert s.position(account, BTC) == Decimal("0.3")
+    s.world.listings[BTC].halted = False
+    s.block()
+    assert s.position(account, BTC) == 0
 
 
 def test_the_backstop_takes_what_is_nearly_lost():

@@ -24,7 +24,7 @@ class Exchange:
     def __init__(self, world: World, market: Market) -> None:
         self.world = world
         self._before_ms = world.now_ms
-        self._desk = desk = Desk(world, market)
+        self.desk = desk = Desk(world, market)
         self._trading = Trading(desk)
         for book in desk.books.values():
             book.host = self._trading
@@ -81,12 +81,12 @@ class Exchange:
 
     def end(self) -> None:
         """What new prices, positions and the hour lead to."""
-        triggers.fire_due(self._desk, self._trading)
-        schedule.run_due(self._desk)
-        liquidating.run(self._desk, self._trading)
+        triggers.fire_due(self.desk, self._trading)
+        schedule.run_due(self.desk)
+        liquidating.run(self.desk, self._trading)
         if funding.due(self._before_ms, self.world.now_ms):
             funding.settle(self.world)
-        self._desk.note_queues()
+        self.desk.note_queues()
 
     def address(self, owner: int) -> str:
         """Who stands behind a number in the books."""

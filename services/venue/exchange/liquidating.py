@@ -98,7 +98,9 @@ def _limit_px(world: World, found: Verdict, sale: Sale) -> int:
 
 def _has_liquidity(desk: Desk, found: Verdict, sale: Sale) -> bool:
     best_px = desk.books[sale.coin].best_px(-1 if sale.sign == 1 else 1)
-    return best_px is not None and sale.sign * _limit_px(desk.world, found, sale) >= sale.sign * best_px
+    if best_px is None or desk.world.listings[sale.coin].halted:
+        return False
+    return sale.sign * _limit_px(desk.world, found, sale) >= sale.sign * best_px
 
 
 def _note(world: World, account: Account, found: Verdict) -> None:
