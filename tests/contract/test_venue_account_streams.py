@@ -294,6 +294,21 @@ def test_the_leverage_setting_is_told_where_it_changes_and_so_are_marks() -> Non
     assert frame["data"]["markPx"] == "101000.0"
 
 
+def test_who_came_later_is_not_left_with_a_state_that_was_taken_back() -> None:
+    talk = VenueTalk()
+    account, late = talk.stage.account(), talk.connect()
+    talk.context(BTC, "100000")
+    talk.subscribe("activeAssetData", account, coin=BTC)
+    talk.context(BTC, "101000")
+    (_, shown) = talk.subscribe("activeAssetData", account, late, coin=BTC)
+    assert shown["data"]["markPx"] == "101000.0"
+    talk.context(BTC, "100000")
+    talk.block(MARKS_MS)
+    talk.block()
+    (frame,) = talk.heard(late)
+    assert frame["data"]["markPx"] == "100000.0"
+
+
 def test_the_front_ends_object_comes_once_a_second_whatever_happens() -> None:
     talk = VenueTalk()
     account = talk.stage.account()

@@ -13,6 +13,8 @@ CANDLE_MS = 500
 MARKS_MS = 1_000
 """How often a state follows the marks."""
 ALL_CONTEXTS_MS = 13_600
+_SEEN_DIFFERENTLY = object()
+"""In place of a state's last look when not all subscribers were shown the same: its next one is sent to all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,10 @@ class Paces:
         state = STATES.get(type(subscription))
         if state is not None:
             data = state.build(view, subscription)
-            self._sent.setdefault(subscription, (view.now_ms, data))
+            if subscription in self._sent:
+                self._sent[subscription] = self._sent[subscription][0], _SEEN_DIFFERENTLY
+            else:
+                self._sent[subscription] = view.now_ms, data
             if data is not None:
                 yield data
 
