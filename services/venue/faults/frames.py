@@ -60,16 +60,14 @@ class FrameFaults:
         overdue = [frame for connection, frame in self._due if connection == number]
         if overdue:
             self._due = [item for item in self._due if item[0] != number]
-        late = self._late.pop(number, None)
+        late = self._late.get(number)
         frames = [sent.frame]
         for on in running:
             if frames and not on.over(now_ms) and on.reaches(sent.connection) and _about(on.fault, sent):
                 frames = self._disturbed(now_ms, on, sent, frames)
-        if late is not None:
-            if frames:
-                frames = frames + late.frames
-            else:
-                self._late[number] = late
+        if late is not None and frames:
+            del self._late[number]
+            frames = frames + late.frames
         return overdue + frames
 
     def due(self, now_ms: float) -> list[tuple[int, bytes]]:
