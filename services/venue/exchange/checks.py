@@ -54,11 +54,12 @@ def margin_refusal(world: World, order: AccountOrder) -> Refusal | None:
 
 
 def _venue_state(world: World, order: AccountOrder) -> Refusal | None:
+    """A coin without a mark price has not begun to trade: a position in it would be worth nothing."""
     switches = world.switches
     disturbed = switches.reject_order(order.account, order.listing)
     if disturbed is not None:
         return Refusal(disturbed)
-    if order.listing.halted:
+    if order.listing.halted or not order.listing.mark_px:
         return why.HALTED
     if switches.post_only and order.tif != "Alo":
         return why.POST_ONLY_WINDOW
