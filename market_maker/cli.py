@@ -248,8 +248,8 @@ def venue(
         Path | None, typer.Option(callback=absolute, help="Scenario of faults to play from the start.")
     ] = None,
 ) -> int:
-    """Run the bundled Hyperliquid-compatible venue alone, in the foreground; or, with a command, look into one that
-    runs, disturb it, fund accounts.
+    """Run the bundled Hyperliquid-compatible venue alone, in the foreground; with a command, look into one
+    that runs, disturb it, fund accounts.
 
     \b
     market_maker venue                             run it, modelled market
