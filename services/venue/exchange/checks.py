@@ -58,7 +58,7 @@ def _venue_state(world: World, order: AccountOrder) -> Refusal | None:
     switches = world.switches
     disturbed = switches.reject_order(order.account, order.listing)
     if disturbed is not None:
-        return Refusal(disturbed)
+        return why.refusal_of(disturbed)
     if order.listing.halted or not order.listing.mark_px:
         return why.HALTED
     if switches.post_only and order.tif != "Alo":

@@ -49,3 +49,17 @@ CAP_AGGRESSIVE = Refusal(
 
 def would_match(bid: str, ask: str) -> Refusal:
     return Refusal(f"Post only order would have immediately matched, bbo was {bid}@{ask}.", "badAloPxRejected")
+
+
+_OF_THE_VENUE = {
+    each.text: each
+    for each in (
+        TICK, MIN_NTL, TOO_MANY_ORDERS, REDUCE_ONLY, TRIGGER_PX, ORACLE, MARGIN, TIER, NO_MATCH, NO_LIQUIDITY,
+        CAP_INCREASE, CAP_AGGRESSIVE,
+    )
+}  # fmt: skip
+
+
+def refusal_of(text: str) -> Refusal:
+    """With the status that the venue has for its own texts."""
+    return _OF_THE_VENUE.get(text) or Refusal(text)
