@@ -171,7 +171,7 @@ class VenueServer:
             self.hub.answer_post(client, post_id, "error", f"422 Unprocessable Entity: {error}")
             return
         if not self._may_ask(client.limits, signed):
-            self.hub.answer_post(client, post_id, "error", "429 Too Many Requests")
+            self.hub.answer_post(client, post_id, "error", "429 Too Many Requests: null")
             return
         task = asyncio.create_task(self._answer_post(client, post_id, signed))
         self._answering.add(task)
