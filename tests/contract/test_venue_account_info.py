@@ -9,12 +9,13 @@ import pytest
 
 from services.venue.api import answers
 from services.venue.api.portfolio import DAY_MS, SAMPLE_MS
+from services.venue.exchange import budget
 from services.venue.exchange.account import Account, Agent
-from services.venue.exchange.actions import CreateSubAccount, SetReferrer, UpdateLeverage
+from services.venue.exchange.actions import CreateSubAccount, Noop, SetReferrer, UpdateLeverage
 from services.venue.exchange.facts import Filled, FundingPaid
 from services.venue.exchange.listing import MICRO
 from services.venue.exchange.transfers import deposit
-from services.venue.exchange.world import SPOT
+from services.venue.exchange.world import SPOT, Refused
 from tests.fixtures.venue_exchange import oid_of, order, trigger
 from tests.fixtures.venue_shapes import OF_MARKETS_ALONE, SHAPES, check
 from tests.fixtures.venue_talk import VenueTalk
@@ -298,6 +299,18 @@ def test_bought_requests_are_used_up_first_and_do_not_raise_the_cap(used: int, b
     limit = talk.ask("userRateLimit", account)
     assert (limit["nRequestsUsed"], limit["nRequestsSurplus"]) == told
     assert (limit["nRequestsCap"], limit["cumVlm"]) == (11_234, "1234.567899")
+
+
+def test_the_refusal_beyond_the_budget_counts_as_user_rate_limit_does() -> None:
+    """The text's numbers are nRequestsUsed + 1 and nRequestsCap - 1, bought ones or not (reference page §7)."""
+    talk = VenueTalk()
+    account = talk.stage.account()
+    account.requests_used, account.requests_bought, account.cum_ntl = 10_140, 40, 100_000_000
+    account.over_budget_ms = talk.world.now_ms
+    limit = talk.ask("userRateLimit", account)
+    assert (limit["nRequestsUsed"], limit["nRequestsCap"]) == (10_100, 10_100)
+    with pytest.raises(Refused, match=r"\(10101 > 10099\)"):
+        budget.charge(talk.world, account, Noop())
 
 
 def test_fees_follow_the_volume_of_the_fortnight_and_the_referral() -> None:

@@ -20,6 +20,7 @@ from services.venue.api.server import VenueServer
 from services.venue.api.state import MarketState
 from services.venue.config import VenueConfig
 from services.venue.exchange.listings import dexs, listings
+from services.venue.exchange.requests import Malformed
 from services.venue.exchange.world import World
 from services.venue.market.feed import Pacer
 from services.venue.market.market import blocks
@@ -311,6 +312,14 @@ fields = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.parametrize("user", ["0x" + "1" * 40 + "\n", "0x" + "1" * 41, "1" * 40, "0x" + "g" * 40, ""])
+def test_what_is_no_address_is_refused(user: str) -> None:
+    with pytest.raises(Malformed):
+        info.decode(json.dumps({"type": "openOrders", "user": user}).encode())
+    (error,) = Talk().say({"method": "subscribe", "subscription": {"type": "orderUpdates", "user": user}})
+    assert error["data"].startswith("Invalid subscription ")
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     fields.map(lambda body: json.dumps(body).encode())
@@ -320,7 +329,7 @@ fields = st.fixed_dictionaries(
 def test_info_answers_or_refuses_whatever_it_is_asked(body: bytes) -> None:
     try:
         request = info.decode(body)
-    except info.Malformed as error:
+    except Malformed as error:
         assert str(error) == "Failed to deserialize the JSON body into the target type"
         return
     talk = Talk()

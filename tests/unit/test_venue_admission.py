@@ -187,13 +187,13 @@ def test_one_action_carries_at_most_two_hundred_and_a_larger_one_costs_nothing()
 def test_beyond_the_budget_one_request_each_ten_seconds() -> None:
     made, master = with_master()
     master.cum_ntl, master.requests_bought = 2_345_678_000, 100
-    assert budget.cap(master) == 10_000 + 2_345 + 100
+    assert budget.cap(master) == 10_000 + 2_345
     master.requests_used = 12_443
     admit(made, Signed(NOOP, MASTER, START_MS))
     admit(made, Signed(NOOP, MASTER, START_MS + 1))
     assert master.requests_used == 12_445
     text = (
-        "Too many cumulative requests sent (12446 > 12444) for cumulative volume traded $2345.67. "
+        "Too many cumulative requests sent (12346 > 12344) for cumulative volume traded $2345.67. "
         "Place taker orders to free up 1 request per USDC traded."
     )
     for late_ms in (0, 5_000, 9_999):

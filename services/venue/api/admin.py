@@ -186,10 +186,10 @@ def _switched(control: VenueControl) -> dict[str, bool]:
 
 def _budget(world: World, account: Account) -> dict[str, int]:
     """`next_slot_ms`: how long until a request beyond the budget is let through."""
-    beyond = account.requests_used + 1 >= budget.cap(account)
+    beyond = budget.used(account) + 1 >= budget.cap(account)
     wait_ms = (account.over_budget_ms or 0) + budget.BEYOND_EVERY_MS - world.now_ms if beyond else 0
     return {
-        "used": account.requests_used,
+        "used": budget.used(account),
         "cap": budget.cap(account),
         "cancel_cap": budget.cancel_cap(account),
         "bought": account.requests_bought,

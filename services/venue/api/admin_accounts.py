@@ -9,7 +9,7 @@ from aiohttp import web
 
 from services.venue.api.control import CannotDo, VenueControl, body_of
 from services.venue.exchange.account import Account, DayVolume
-from services.venue.exchange.actions import Withdraw
+from services.venue.exchange.actions import Address, Withdraw
 from services.venue.exchange.admission import meet
 from services.venue.exchange.listing import Listing, micro, usd
 from services.venue.exchange.orders import AccountOrder
@@ -17,7 +17,7 @@ from services.venue.exchange.summary import PositionSummary, summary
 from services.venue.exchange.transfers import deposit
 from services.venue.exchange.world import World
 from services.venue.faults.external import action_of
-from services.venue.faults.kinds import Address, External, Halt, OnAccount
+from services.venue.faults.kinds import External, Halt, OnAccount
 from services.venue.faults.scenario import fault_of
 from shared.clock import utc_day
 from shared.units import wire

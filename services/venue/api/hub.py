@@ -16,6 +16,7 @@ from services.venue.api.state import MarketState
 from services.venue.api.state_streams import Paces
 from services.venue.api.view import View
 from services.venue.exchange.facts import AnyFact, BalanceChanged, Disturbed, Matched, QueueMoved
+from services.venue.exchange.requests import Malformed
 from services.venue.exchange.world import World
 from shared.hyperliquid.wire import Bbo, L2Book, MarketEvent
 
@@ -180,7 +181,7 @@ class Hub:
             return
         try:
             request = info.decode(bytes(message.request.payload))
-        except info.Malformed as error:
+        except Malformed as error:
             self._respond(client, message.id, "error", f"422 Unprocessable Entity: {error}")
             return
         data = self.ask(client.limits, request, now_s, now_ms)

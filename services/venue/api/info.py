@@ -9,16 +9,15 @@ import msgspec
 
 from services.venue.api.aggregate import valid
 from services.venue.api.state import HOUR_MS, MINUTE_MS
+from services.venue.exchange.actions import Address, Cloid
+from services.venue.exchange.requests import Malformed
 
-MALFORMED = "Failed to deserialize the JSON body into the target type"
 INTERVALS_MS = {
     "1m": MINUTE_MS, "3m": 3 * MINUTE_MS, "5m": 5 * MINUTE_MS, "15m": 15 * MINUTE_MS, "30m": 30 * MINUTE_MS,
     "1h": HOUR_MS, "2h": 2 * HOUR_MS, "4h": 4 * HOUR_MS, "8h": 8 * HOUR_MS, "12h": 12 * HOUR_MS,
     "1d": 24 * HOUR_MS, "3d": 72 * HOUR_MS, "1w": 168 * HOUR_MS, "1M": 720 * HOUR_MS,
 }  # fmt: skip
 Interval = Literal["1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "12h", "1d", "3d", "1w", "1M"]
-Address = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{40}$")]
-Cloid = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{32}$")]
 Oid = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
@@ -298,10 +297,6 @@ AnyRequest = (
 DECODER: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
 
 
-class Malformed(Exception):
-    """The body is no request; its text is the venue's answer with status 422."""
-
-
 def decode(body: bytes) -> AnyRequest:
     """The request in a body.
 
@@ -311,7 +306,7 @@ def decode(body: bytes) -> AnyRequest:
     try:
         request: AnyRequest = DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed(MALFORMED) from error
+        raise Malformed from error
     if isinstance(request, L2BookOf) and not valid(request.n_sig_figs, request.mantissa):
-        raise Malformed(MALFORMED)
+        raise Malformed
     return request

@@ -124,7 +124,7 @@ class VenueServer:
             return _refusal(refused)
         try:
             asked = info.decode(await request.read())
-        except info.Malformed as error:
+        except requests.Malformed as error:
             return _malformed(str(error))
         answer = self.hub.ask(self._limits_of(request), asked, self._now_s(), self._date_ms())
         return _over_limit() if answer is OVER_LIMIT else _json(answer)

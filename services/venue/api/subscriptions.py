@@ -5,7 +5,8 @@ from typing import Any, Literal
 import msgspec
 
 from services.venue.api.aggregate import valid
-from services.venue.api.info import Address, Interval
+from services.venue.api.info import Interval
+from services.venue.exchange.actions import Address
 from services.venue.exchange.world import World
 
 

@@ -6,14 +6,13 @@ from typing import Any
 from services.venue.api import info
 from services.venue.api.shapes import money
 from services.venue.api.view import View
-from services.venue.exchange import fees
+from services.venue.exchange import budget, fees
 from services.venue.exchange.account import Account, DayVolume
 from services.venue.exchange.listing import MICRO, usd
 from shared.clock import utc_day
 from shared.fees import FEE_TIERS, MAKER_REBATES, REFERRAL_DISCOUNT, STAKING_DISCOUNTS, tier_of
 from shared.units import wire
 
-REQUESTS_BASE = 10_000
 DAYS_SHOWN = 15
 TO_MAKE_A_CODE_USD = 10_000
 """Volume that an account needs before it may refer others."""
@@ -45,14 +44,12 @@ def extra_agents(view: View, request: info.ExtraAgents) -> Any:
 
 
 def rate_limit(view: View, request: info.UserRateLimit) -> Any:
-    """Requests bought do not raise the cap: those used are taken off them first."""
     account = view.account(request.user)
-    used, bought = account.requests_used, account.requests_bought
     return {
         "cumVlm": money(account.cum_ntl),
-        "nRequestsUsed": max(used - bought, 0),
-        "nRequestsCap": REQUESTS_BASE + account.cum_ntl // MICRO,
-        "nRequestsSurplus": max(bought - used, 0),
+        "nRequestsUsed": budget.used(account),
+        "nRequestsCap": budget.cap(account),
+        "nRequestsSurplus": max(account.requests_bought - account.requests_used, 0),
     }
 
 

@@ -26,9 +26,14 @@ def weight(action: AnyAction) -> int:
     return 1
 
 
+def used(account: Account) -> int:
+    """Requests that count (`nRequestsUsed`); bought ones are used up first."""
+    return max(account.requests_used - account.requests_bought, 0)
+
+
 def cap(account: Account) -> int:
     """Requests an address may have sent by now (`nRequestsCap`)."""
-    return FREE_REQUESTS + account.cum_ntl // MICRO + account.requests_bought
+    return FREE_REQUESTS + account.cum_ntl // MICRO
 
 
 def cancel_cap(account: Account) -> int:
@@ -52,7 +57,7 @@ def charge(world: World, account: Account, action: AnyAction) -> None:
 
 
 def _hold_to_budget(world: World, account: Account, is_cancel: bool) -> None:
-    sent, allowed = account.requests_used + 1, (cancel_cap(account) if is_cancel else cap(account)) - 1
+    sent, allowed = used(account) + 1, (cancel_cap(account) if is_cancel else cap(account)) - 1
     if sent <= allowed:
         return
     last_ms = account.over_budget_ms

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import force_setattr
 
-Address = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{40}\Z")]
-Cloid = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{32}\Z")]
+from services.venue.exchange.actions import Address, Cloid
+
 Milliseconds = Annotated[int, Meta(ge=1, le=600_000)]
 DAY_S, DAY_MS = 86_400, 86_400_000
 
