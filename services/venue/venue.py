@@ -25,7 +25,7 @@ from services.venue.faults.external import action_of
 from services.venue.faults.faults import AnswerFate, Faults
 from services.venue.market.feed import Pacer, Raw
 from services.venue.market.market import Market
-from shared.hyperliquid.wire import ActiveAssetCtx
+from shared.hyperliquid.wire import ActiveAssetCtx, L2Book
 
 Answered = Callable[[dict[str, Any]], None]
 """Gets the reply to a request when its block is over."""
@@ -46,6 +46,7 @@ class Venue:
         self.exchange = Exchange(self.world, market)
         self.mempool: Mempool[Answered] = Mempool(config)
         self.state = MarketState(market.coins)
+        self.state.full_book = self._full_book
         self.hub = Hub(self.state, self.world, unknown_coin=config.unknown_coin, submit=post)
         self.block_ms = 0
         self._unsigned: list[tuple[Account, AnyAction, Answered]] = []
@@ -141,6 +142,10 @@ class Venue:
         self.state.apply(event)
         for sent in self._pacer.step(self.block_ms, event):
             self.hub.publish(sent)
+
+    def _full_book(self, coin: str) -> L2Book | None:
+        shown = self.state.shown_book(coin)
+        return (self.market.full_book(coin, self.world.now_ms) or shown) if shown is not None else None
 
     def _with_accounts(self, event: ActiveAssetCtx) -> ActiveAssetCtx:
         """The context with the accounts' share of open interest."""

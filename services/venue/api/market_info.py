@@ -23,10 +23,9 @@ def all_mids(view: View, request: info.AllMids) -> Any:
 
 
 def l2_book(view: View, request: info.L2BookOf) -> Any:
-    coin = view.state.coins.get(request.coin)
-    if coin is None or coin.book is None:
-        return None
-    return book_data(coin.book, request.n_sig_figs, request.mantissa)
+    """As it stands now, whatever subscribers have been sent."""
+    book = view.state.full_book(request.coin)
+    return None if book is None else book_data(book, request.n_sig_figs, request.mantissa)
 
 
 def recent_trades(view: View, request: info.RecentTrades) -> Any:

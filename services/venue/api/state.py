@@ -1,7 +1,7 @@
 """What the venue knows of its markets at this moment: enough to answer /info and to greet a subscriber."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -70,6 +70,13 @@ class MarketState:
     def __init__(self, coins: tuple[CoinMeta, ...]) -> None:
         self.coins = {meta.coin: CoinState(meta) for meta in coins}
         self.time_ms = 0
+        self.full_book: Callable[[str], L2Book | None] = self.shown_book
+        """A coin's book as it stands; None: there is none."""
+
+    def shown_book(self, coin: str) -> L2Book | None:
+        """As it was last shown."""
+        found = self.coins.get(coin)
+        return None if found is None else found.book
 
     def apply(self, event: Raw) -> None:
         """Take in one event, already dated with the venue's time."""

@@ -6,7 +6,7 @@ from typing import Protocol
 from services.venue.market.book import Book, Fill, Sign, trade_hash
 from services.venue.market.feed import Raw
 from services.venue.market.scale import Scale
-from shared.hyperliquid.wire import WireTrade
+from shared.hyperliquid.wire import L2Book, WireTrade
 from shared.messages import CoinMeta
 
 
@@ -27,6 +27,10 @@ class Market(Protocol):
 
     def book(self, coin: str) -> Book:
         """Where the coin's orders stand; the same object for the market's whole life."""
+        ...
+
+    def full_book(self, coin: str, now_ms: int) -> L2Book | None:
+        """The coin's book as it stands, for whoever asks; None: as it was shown last."""
         ...
 
     def next_ms(self) -> int | None:

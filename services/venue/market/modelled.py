@@ -100,6 +100,9 @@ class ModelledMarket:
     def book(self, coin: str) -> OrderBook:
         return self._coins[coin].flow.book
 
+    def full_book(self, coin: str, now_ms: int) -> L2Book:
+        return self._coins[coin].book(now_ms)
+
     def next_ms(self) -> int:
         return self._next_ms
 

@@ -44,7 +44,7 @@ class _Coin:
                 yield raw
         elif isinstance(raw, L2Book):
             self._shown_ms, self._owed = now_ms, False
-            yield self._full(now_ms) if self.book.touched else raw
+            yield self.full(now_ms) if self.book.touched else raw
         else:
             yield raw
 
@@ -56,7 +56,7 @@ class _Coin:
             self._owed = True
         if self._owed and now_ms - self._shown_ms >= self._book_ms:
             self._shown_ms, self._owed = now_ms, False
-            yield self._full(now_ms)
+            yield self.full(now_ms)
 
     def _bbo(self, now_ms: int) -> Iterator[Bbo]:
         bids, asks = self._levels(1, 1), self._levels(-1, 1)
@@ -65,7 +65,7 @@ class _Coin:
             self._touch = touch
             yield Bbo(self.name, now_ms, touch)
 
-    def _full(self, now_ms: int) -> L2Book:
+    def full(self, now_ms: int) -> L2Book:
         return L2Book(self.name, now_ms, (self._levels(1, BOOK_LEVELS), self._levels(-1, BOOK_LEVELS)))
 
     def _levels(self, sign: Sign, depth: int) -> tuple[WireLevel, ...]:
@@ -111,6 +111,10 @@ class ReplayMarket:
 
     def book(self, coin: str) -> RecordedBook:
         return self._coins[coin].book
+
+    def full_book(self, coin: str, now_ms: int) -> L2Book | None:
+        """Of a book without orders of accounts the recorded frames say more than what is kept of them."""
+        return self._coins[coin].full(now_ms) if self._coins[coin].book.touched else None
 
     def next_ms(self) -> int | None:
         if self._next is None and not self.over:

@@ -11,6 +11,7 @@ from services.venue.market.modelled import ModelledMarket
 from services.venue.market.replay import Recording, open_recording
 from services.venue.market.replay_market import ReplayMarket
 from services.venue.market.universe import BUILDER_COINS, MARKET, ListedCoin
+from shared.hyperliquid.wire import L2Book
 from shared.messages import CoinMeta
 
 
@@ -54,6 +55,9 @@ class Timeline:
 
     def book(self, coin: str) -> Book:
         return self._part_of[coin].book(coin)
+
+    def full_book(self, coin: str, now_ms: int) -> L2Book | None:
+        return self._part_of[coin].full_book(coin, now_ms)
 
     def next_ms(self) -> int | None:
         return min((due for part in self._parts if (due := part.next_ms()) is not None), default=None)
