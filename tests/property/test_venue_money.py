@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from services.venue.exchange import fees, funding, liquidation, margin
 from services.venue.exchange.account import Account, Leverage
-from services.venue.exchange.listing import MICRO
+from services.venue.exchange.listing import MICRO, Listing
 from services.venue.exchange.orders import Builder
 from services.venue.exchange.positions import book_trade
 from services.venue.exchange.summary import liquidation_px, summary
 from services.venue.exchange.world import SPOT, World
+from services.venue.market.book import Sign
 from tests.fixtures.venue_world import BTC, GOLD, KPEPE, open_account, rest, total_money, world
 
 COINS = (BTC, KPEPE, GOLD)
@@ -201,20 +202,34 @@ def test_the_most_that_can_be_traded_may_be_placed_and_hardly_more(todo, resting
     for placed, sign, part, away, reduce_only in resting:
         other = made.listings[placed]
         px, lots = max(1, other.mark_px * (10_000 + away) // 10_000), max(1, int(LOTS[placed] * part))
-        if margin.may_place(made, account, other, sign, px, lots, reduce_only):
+        if reduce_only or margin.may_place(made, account, other, sign, px, lots):
             rest(made, account, placed, sign, px, lots, reduce_only=reduce_only)
     free_of_orders = not any(order.listing is listing for order in account.orders.values())
     for sign, lots in zip((1, -1), margin.max_trade_lots(made, account, listing), strict=True):
-        assert lots == 0 or margin.may_place(made, account, listing, sign, listing.mark_px, lots, False)
+        assert lots == 0 or margin.may_place(made, account, listing, sign, listing.mark_px, lots)
         if free_of_orders:
             leverage = margin.leverage_of(made, account, listing).value
             more = lots + 1 + 3 * leverage // listing.mark_px
-            assert not margin.may_place(made, account, listing, sign, listing.mark_px, more, False)
+            assert not margin.may_place(made, account, listing, sign, listing.mark_px, more)
+
+
+def opening(account: Account, listing: Listing, sign: Sign) -> tuple[int, int]:
+    """(lots, notional) that the resting orders of one side would open, order by order from the best price on."""
+    position = account.position(listing.dex.name, listing.coin)
+    closable = max(-sign * position.lots, 0) if position is not None else 0
+    lots = ntl = 0
+    counted = [each for each in account.orders.values() if each.listing is listing and each.sign == sign]
+    for each in sorted(counted, key=lambda each: -sign * each.px):
+        if not each.reduce_only:
+            closing = min(closable, each.lots)
+            closable -= closing
+            lots, ntl = lots + each.lots, ntl + each.px * (each.lots - closing)
+    return lots, ntl
 
 
 @given(steps, orders)
-def test_remembered_reserves_are_what_a_fresh_look_finds(todo, resting):
-    """Trades and orders in turn: the sums kept between them are never stale."""
+def test_sums_of_resting_orders_are_what_counting_them_finds(todo, resting):
+    """Trades, orders and fills of orders in turn: the sums kept between them are never stale."""
     session = Session()
     made, account = session.world, session.traders[0]
     for number, (placed, sign, part, away, reduce_only) in enumerate(resting):
@@ -223,9 +238,16 @@ def test_remembered_reserves_are_what_a_fresh_look_finds(todo, resting):
         rest(made, account, placed, sign, px, max(1, int(LOTS[placed] * part)), reduce_only=reduce_only)
         if number % 3 == 2:
             del account.orders[next(iter(account.orders))]
-        remembered = [margin.available(made, account, dex) for dex in ("", "xyz")]
-        account.orders.opening.clear()
-        assert [margin.available(made, account, dex) for dex in ("", "xyz")] == remembered
+        elif account.orders:
+            older = next(iter(account.orders.values()))
+            older.lots -= older.lots // 2
+            account.orders.traded(older)
+        for listing in made.listings.values():
+            held = margin.lots_of(account.position(listing.dex.name, listing.coin))
+            kept = account.orders.of(listing.coin)
+            bought, sold = (opening(account, listing, side) for side in (1, -1))
+            assert (kept.bids.lots, kept.asks.lots) == (bought[0], sold[0])
+            assert kept.opening(held) == (bought[1], sold[1])
 
 
 @given(steps)

@@ -64,6 +64,49 @@ def test_a_trigger_with_a_limit_rests_at_it():
     assert s.market.books[BTC].orders == {}
 
 
+def test_a_fired_trigger_keeps_its_type_on_record():
+    s = stage()
+    account = holding(s)
+    s.place(account, trigger(False, "98000", "0.1", "sl", px="98500", is_market=False))
+    (oid,) = account.orders
+    s.mark(BTC, "97900")
+    s.block()
+    rested = account.known[oid]
+    assert (rested.status, rested.trigger_px, rested.trigger_tpsl) == ("open", 98_000, "sl")
+    assert not rested.trigger_is_market
+    s.hit(BTC, 1, "0.1", "98500")
+    s.block()
+    done = account.known[oid]
+    assert (done.status, done.trigger_px, done.trigger_tpsl) == ("filled", 98_000, "sl")
+
+
+@pytest.mark.parametrize(("sz", "end"), [("2.5", "open"), ("3.5", "marginCanceled")])
+def test_a_fired_trigger_asks_for_its_margin_once(sz, end):
+    """10,000 at 20x carry a short of 1 turned into a long of 1.5, but not one of 2.5."""
+    s = stage()
+    account = holding(s, is_buy=False, sz="1")
+    s.place(account, trigger(True, "100100", sz, "sl", px="100200", is_market=False, reduce_only=False))
+    (oid,) = account.orders
+    s.mark(BTC, "100100")
+    s.block()
+    assert s.life(oid) == ["open", "triggered", end]
+
+
+def test_a_trigger_counts_in_the_reserves_only_after_it_has_fired():
+    s = stage()
+    account = holding(s, sz="0.01")
+    s.place(account, trigger(True, "101000", "0.1", "sl", px="101500", is_market=False, reduce_only=False))
+    orders = account.orders.of(BTC)
+    assert orders.bids.ntl == 0
+    s.mark(BTC, "101000")
+    s.block()
+    assert orders.bids.ntl == 1_015_000 * 10_000
+    s.hit(BTC, -1, "0.04", "101500")
+    assert orders.bids.ntl == 1_015_000 * 6_000
+    s.cancel(account, 0, next(iter(account.orders)))
+    assert orders.bids.ntl == 0
+
+
 def test_a_market_trigger_takes_a_tenth_beyond_its_price_at_most():
     s = stage()
     account = holding(s)

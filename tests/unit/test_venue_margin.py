@@ -148,17 +148,17 @@ def test_an_order_is_measured_at_its_limit_price():
     account = open_account(made, 100)
     account.leverage[BTC] = Leverage(10)
     listing = made.listings[BTC]
-    assert margin.may_place(made, account, listing, 1, 1_000_000, 1_000, False)
-    assert not margin.may_place(made, account, listing, 1, 1_000_000, 1_001, False)
-    assert margin.may_place(made, account, listing, 1, 500_000, 2_000, False)
-    assert not margin.may_place(made, account, listing, -1, 1_100_000, 1_000, False)
+    assert margin.may_place(made, account, listing, 1, 1_000_000, 1_000)
+    assert not margin.may_place(made, account, listing, 1, 1_000_000, 1_001)
+    assert margin.may_place(made, account, listing, 1, 500_000, 2_000)
+    assert not margin.may_place(made, account, listing, -1, 1_100_000, 1_000)
 
 
 def test_a_sell_far_below_the_mark_is_measured_at_mark():
     made = world()
     account = open_account(made, 100)
     account.leverage[BTC] = Leverage(10)
-    assert not margin.may_place(made, account, made.listings[BTC], -1, 500_000, 1_001, False)
+    assert not margin.may_place(made, account, made.listings[BTC], -1, 500_000, 1_001)
 
 
 @pytest.mark.parametrize(("mode", "fits"), [("both_sides", False), ("larger_side", True)])
@@ -169,8 +169,8 @@ def test_resting_orders_of_both_sides_reserve(mode, fits):
     rest(made, account, BTC, 1, 1_000_000, 600)
     assert margin.initial_margin_used(made, account, "") == 60 * MICRO
     assert margin.withdrawable(made, account, "") == 40 * MICRO
-    assert margin.may_place(made, account, made.listings[BTC], -1, 1_000_000, 600, False) is fits
-    assert not margin.may_place(made, account, made.listings[BTC], 1, 1_000_000, 401, False)
+    assert margin.may_place(made, account, made.listings[BTC], -1, 1_000_000, 600) is fits
+    assert not margin.may_place(made, account, made.listings[BTC], 1, 1_000_000, 401)
 
 
 def test_reduce_only_orders_and_sleeping_triggers_reserve_nothing():
@@ -184,9 +184,9 @@ def test_reduce_only_orders_and_sleeping_triggers_reserve_nothing():
 def test_closing_and_turning_a_position_needs_no_more_than_it_has():
     made, account, listing = long_btc(usd=100, ntl_usd=2_000, leverage=20)
     assert margin.available(made, account, "") == 0
-    assert not margin.may_place(made, account, listing, 1, 1_000_000, 1, False)
-    assert margin.may_place(made, account, listing, -1, 1_000_000, 4_000, False)
-    assert not margin.may_place(made, account, listing, -1, 1_000_000, 4_001, False)
+    assert not margin.may_place(made, account, listing, 1, 1_000_000, 1)
+    assert margin.may_place(made, account, listing, -1, 1_000_000, 4_000)
+    assert not margin.may_place(made, account, listing, -1, 1_000_000, 4_001)
 
 
 def test_the_best_priced_order_closes_first():
@@ -204,6 +204,7 @@ def test_what_an_order_reserves_goes_with_it():
     order = rest(made, account, BTC, 1, 1_000_000, 1_000)
     assert margin.initial_margin_used(made, account, "") == 50 * MICRO
     order.lots = 400
+    account.orders.traded(order)
     book_trade(made, account, made.listings[BTC], 1, 1_000_000, 600)
     assert margin.initial_margin_used(made, account, "") == (20 + 30) * MICRO
     del account.orders[order.oid]
@@ -263,7 +264,7 @@ def test_beside_a_resting_close_the_most_is_still_placeable(resting_px):
     rest(made, account, BTC, -1, resting_px, 2_000)
     _, most = margin.max_trade_lots(made, account, listing)
     assert 19_990 <= most <= 20_000
-    assert margin.may_place(made, account, listing, -1, listing.mark_px, most, False)
+    assert margin.may_place(made, account, listing, -1, listing.mark_px, most)
 
 
 # ---- settings and isolated margin ----

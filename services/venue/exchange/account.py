@@ -4,12 +4,12 @@ Money is in micro-dollars, sizes in lots, prices in price units (see `listing`).
 """
 
 from collections import deque
-from collections.abc import Iterator, MutableMapping, ValuesView
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
 from services.venue.exchange.facts import Filled, FundingPaid, LedgerUpdated, OrderChanged
-from services.venue.exchange.orders import AccountOrder
+from services.venue.exchange.live_orders import LiveOrders
 from services.venue.market.book import FIRST_ACCOUNT
 
 FILLS_KEPT = 10_000
@@ -65,55 +65,6 @@ class DayVolume:
 
     taker_ntl: int = 0
     maker_ntl: int = 0
-
-
-class LiveOrders(MutableMapping[int, AccountOrder]):
-    """Orders by oid in the order of placement, and again by coin.
-
-    `opening` remembers the notional that each coin's resting orders would open (see `margin`): it is forgotten
-    when an order comes or goes here and when a trade is booked. Whoever changes an order in another way that
-    matters to it (wakes a trigger in place) puts the order in again: `orders[oid] = order`.
-    """
-
-    def __init__(self) -> None:
-        self._all: dict[int, AccountOrder] = {}
-        self._by_coin: dict[str, dict[int, AccountOrder]] = {}
-        self.opening: dict[str, tuple[int, int]] = {}
-        """(buys, sells) in micro-dollars by coin."""
-
-    def __getitem__(self, oid: int) -> AccountOrder:
-        return self._all[oid]
-
-    def __setitem__(self, oid: int, order: AccountOrder) -> None:
-        coin = order.listing.coin
-        self._all[oid] = order
-        self._by_coin.setdefault(coin, {})[oid] = order
-        self.opening.pop(coin, None)
-
-    def __delitem__(self, oid: int) -> None:
-        coin = self._all.pop(oid).listing.coin
-        orders = self._by_coin[coin]
-        del orders[oid]
-        if not orders:
-            del self._by_coin[coin]
-        self.opening.pop(coin, None)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._all)
-
-    def __len__(self) -> int:
-        return len(self._all)
-
-    def values(self) -> ValuesView[AccountOrder]:
-        return self._all.values()
-
-    def coins(self) -> Iterator[str]:
-        """Coins with at least one order."""
-        return iter(self._by_coin)
-
-    def of(self, coin: str) -> dict[int, AccountOrder]:
-        """The orders of one coin; read only."""
-        return self._by_coin.get(coin, {})
 
 
 @dataclass(slots=True)

@@ -49,7 +49,7 @@ def margin_refusal(world: World, order: AccountOrder) -> Refusal | None:
     account, listing, sign = order.account, order.listing, order.sign
     if not margin.within_tier(world, account, listing, sign, order.lots):
         return why.TIER
-    enough = margin.may_place(world, account, listing, sign, order.px, order.lots, order.reduce_only)
+    enough = margin.may_place(world, account, listing, sign, order.px, order.lots)
     return None if enough else why.MARGIN
 
 

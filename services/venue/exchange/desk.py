@@ -92,7 +92,7 @@ class Desk:
         """The trigger has fired: from now on an order like any other."""
         del self.asleep[order.listing.coin][order.oid]
         self.note(order, "triggered")
-        order.trigger = None
+        order.asleep = False
 
     def shrink(self, order: AccountOrder, lots: int) -> None:
         """Make a resting order smaller where it stands."""

@@ -12,14 +12,7 @@ from typing import NamedTuple
 from services.venue.exchange.account import Account, Leverage, Pool, Position
 from services.venue.exchange.listing import Listing, MarginMode, MarginTier
 from services.venue.exchange.orders import AccountOrder
-from services.venue.exchange.reserves import (
-    margin_used,
-    opening_ntl,
-    opening_of,
-    reserves_of,
-    resting,
-    resting_lots,
-)
+from services.venue.exchange.reserves import margin_used, reserves_of
 from services.venue.exchange.world import World
 from services.venue.market.book import Sign
 
@@ -32,6 +25,11 @@ class PoolState(NamedTuple):
     value: int
     ntl: int
     maintenance: int
+
+
+def lots_of(position: Position | None) -> int:
+    """Signed; 0 without a position."""
+    return position.lots if position is not None else 0
 
 
 def leverage_of(world: World, account: Account, listing: Listing) -> Leverage:
@@ -131,7 +129,8 @@ def available_to_trade(world: World, account: Account, listing: Listing) -> tupl
     """
     position = account.position(listing.dex.name, listing.coin)
     leverage = leverage_of(world, account, listing).value
-    reserves = reserves_of(listing, position, leverage, opening_of(account, listing, position))
+    orders = account.orders.of(listing.coin)
+    reserves = reserves_of(listing, position, leverage, orders.opening(lots_of(position)))
     unused = available(world, account, listing.dex.name)
 
     def side(sign: Sign, reserved: int) -> int:
@@ -139,7 +138,7 @@ def available_to_trade(world: World, account: Account, listing: Listing) -> tupl
         if position is not None and position.lots * sign < 0:
             used = margin_used(listing, position, leverage)
             freed, least_px = max(used, 0) + abs(position.lots) * listing.mark_px // leverage, listing.mark_px
-        resting_ntl = sum(max(px, least_px) * lots for px, lots in resting(account, listing, sign))
+        resting_ntl = orders.side(sign).ntl_from(least_px)
         allowed = unused + (reserved if world.config.order_margin == "both_sides" else max(reserves))
         return max(0, allowed + freed + -resting_ntl // leverage)
 
@@ -149,36 +148,29 @@ def available_to_trade(world: World, account: Account, listing: Listing) -> tupl
 def max_trade_lots(world: World, account: Account, listing: Listing) -> tuple[int, int]:
     """(buy, sell) lots that `available_to_trade` carries at mark and the coin's leverage."""
     leverage = leverage_of(world, account, listing).value
-    position = account.position(listing.dex.name, listing.coin)
-    held = position.lots if position is not None else 0
-    mark = listing.mark_px
+    held = lots_of(account.position(listing.dex.name, listing.coin))
+    orders, mark = account.orders.of(listing.coin), listing.mark_px
     if not mark:
         return 0, 0
     buy, sell = (usd * leverage // mark for usd in available_to_trade(world, account, listing))
     limit = next((tier.lower_bound_ntl for tier in listing.tiers if tier.max_leverage < leverage), None)
     if limit is not None:
         most = (limit - 1) // mark
-        buy = min(buy, max(0, most - held - resting_lots(account, listing, 1)))
-        sell = min(sell, max(0, most + held - resting_lots(account, listing, -1)))
+        buy = min(buy, max(0, most - held - orders.bids.lots))
+        sell = min(sell, max(0, most + held - orders.asks.lots))
     return buy, sell
 
 
-def may_place(
-    world: World, account: Account, listing: Listing, sign: Sign, px: int, lots: int, reduce_only: bool
-) -> bool:
+def may_place(world: World, account: Account, listing: Listing, sign: Sign, px: int, lots: int) -> bool:
     """There is margin for a new order at limit price `px` beside the resting ones (a sell under the mark is
-    measured at mark). Orders that only close need none."""
-    if reduce_only:
-        return True
+    measured at mark). Reduce-only orders need none."""
     position = account.position(listing.dex.name, listing.coin)
     leverage = leverage_of(world, account, listing).value
-    before = after = opening_of(account, listing, position)
+    orders, held = account.orders.of(listing.coin), lots_of(position)
+    before = orders.opening(held)
     if sign == -1:
         px = max(px, listing.mark_px)
-    if position is None or position.lots * sign >= 0:
-        opened = before[sign == -1] + px * lots
-    else:
-        opened = opening_ntl([*resting(account, listing, sign), (px, lots)], sign, abs(position.lots))
+    opened = orders.side(sign).opening_ntl(max(-sign * held, 0), px, lots)
     after = (opened, before[1]) if sign == 1 else (before[0], opened)
     more = _need(world, listing, position, leverage, after) - _need(world, listing, position, leverage, before)
     return more <= 0 or more <= _free(world, account, listing.dex.name)
@@ -209,9 +201,8 @@ def within_tier(world: World, account: Account, listing: Listing, sign: Sign, lo
     leverage setting."""
     if len(listing.tiers) == 1:
         return True
-    position = account.position(listing.dex.name, listing.coin)
-    held = position.lots if position is not None else 0
-    reach = abs(held + sign * (lots + resting_lots(account, listing, sign)))
+    held = lots_of(account.position(listing.dex.name, listing.coin))
+    reach = abs(held + sign * (lots + account.orders.of(listing.coin).side(sign).lots))
     leverage = leverage_of(world, account, listing).value
     return reach <= abs(held) or leverage <= max_leverage_at(listing, reach * listing.mark_px)
 
@@ -219,7 +210,7 @@ def within_tier(world: World, account: Account, listing: Listing, sign: Sign, lo
 def may_set_leverage(world: World, account: Account, listing: Listing, leverage: int) -> bool:
     """The margin suffices for another leverage of the same mode: of the isolated position, else of the pool."""
     position = account.position(listing.dex.name, listing.coin)
-    opening = opening_of(account, listing, position)
+    opening = account.orders.of(listing.coin).opening(lots_of(position))
     current = leverage_of(world, account, listing).value
     if leverage >= current:
         return True
@@ -247,29 +238,21 @@ def may_move_isolated(world: World, account: Account, listing: Listing, amount: 
 def _free(world: World, account: Account, dex: str, *, orders: bool = True) -> int:
     """Value of the cross pool less initial margins, with or without what orders reserve; may be negative."""
     pool = account.pools.get(dex) or Pool()
-    listings, positions, settings, openings = (
-        world.listings,
-        pool.positions,
-        account.leverage,
-        account.orders.opening,
-    )
-    combined = _combined(world)
+    listings, positions, settings = world.listings, pool.positions, account.leverage
     free = pool.raw_usd
     for coin, position in positions.items():
-        listing = listings[coin]
-        leverage = (settings.get(coin) or default_leverage(world, listing)).value
         if position.isolated_usd is None:
+            listing = listings[coin]
             ntl = position.lots * listing.mark_px
-            free += ntl - abs(ntl) // leverage
-        opening = openings.get(coin) or opening_of(account, listing, position)
-        if orders and opening != NOTHING:
-            free -= combined(reserves_of(listing, position, leverage, opening))
+            free += ntl - abs(ntl) // (settings.get(coin) or default_leverage(world, listing)).value
     if orders:
-        for coin in account.orders.coins():
-            if coin not in positions and (listing := listings[coin]).dex.name == dex:
+        combined = _combined(world)
+        for coin, resting in account.orders.by_coin():
+            found = positions.get(coin)
+            opening = resting.opening(lots_of(found))
+            if opening != NOTHING and (listing := listings[coin]).dex.name == dex:
                 leverage = (settings.get(coin) or default_leverage(world, listing)).value
-                buys, sells = openings.get(coin) or opening_of(account, listing, None)
-                free -= combined((buys // leverage, sells // leverage))
+                free -= combined(reserves_of(listing, found, leverage, opening))
     return free
 
 

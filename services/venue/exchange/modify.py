@@ -25,7 +25,7 @@ def cancel_by_cloid(desk: Desk, account: Account, action: CancelByCloid) -> Repl
 
 def _cancel(desk: Desk, account: Account, asset: int, key: int | str, *, plain_only: bool) -> OrderStatus:
     order = desk.find(account, asset, key)
-    if order is None or (plain_only and order.trigger is not None):
+    if order is None or (plain_only and order.asleep):
         return order_error(why.NEVER_PLACED, asset)
     desk.end(order, "canceled")
     return "success"

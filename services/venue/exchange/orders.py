@@ -43,8 +43,8 @@ class AccountOrder(Order):
     """An order of an account, in the book or asleep as a trigger. `lots` is what is left of it."""
 
     __slots__ = (
-        "account", "ahead_lots", "builder", "children", "cloid", "is_position_tpsl", "listing", "orig_lots",
-        "parent", "placed_ms", "reduce_only", "tif", "trigger",
+        "account", "ahead_lots", "asleep", "builder", "children", "cloid", "counted_lots", "is_position_tpsl",
+        "listing", "orig_lots", "parent", "placed_ms", "reduce_only", "tif", "trigger",
     )  # fmt: skip
 
     def __init__(
@@ -69,7 +69,10 @@ class AccountOrder(Order):
         self.orig_lots = lots
         self.tif, self.placed_ms, self.reduce_only, self.cloid = tif, placed_ms, reduce_only, cloid
         self.trigger, self.is_position_tpsl, self.builder = trigger, is_position_tpsl, builder
-        """`trigger` is None from the moment it fires."""
+        self.asleep = trigger is not None
+        """Its trigger has not fired yet."""
+        self.counted_lots = 0
+        """What of it is in the sums of `live_orders`."""
         self.children: list[AccountOrder] = []
         """Live TP/SL orders that may fire once this one has filled."""
         self.parent: AccountOrder | None = None

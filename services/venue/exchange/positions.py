@@ -33,7 +33,6 @@ def book_trade(world: World, account: Account, listing: Listing, sign: Sign, px:
     """
     position = account.position(listing.dex.name, listing.coin)
     start = position.lots if position is not None else 0
-    account.orders.opening.pop(listing.coin, None)
     closed_pnl = closed = 0
     if position is not None and start * sign < 0:
         closed = min(lots, abs(start))

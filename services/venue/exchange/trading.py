@@ -39,6 +39,7 @@ class Trading:
 
     def filled(self, fill: Fill) -> None:
         maker = _of_account(fill.maker)
+        maker.account.orders.traded(maker)
         if isinstance(fill.taker, AccountTaker):
             self._begin(fill.taker.order)
         self._book_side(maker, fill, crossed=False)
@@ -95,7 +96,7 @@ class Trading:
         if order.parent is not None:
             group = order.parent.children
         elif order.is_position_tpsl:
-            same_coin = order.account.orders.of(order.listing.coin).values()
+            same_coin = order.account.orders.of(order.listing.coin).reducing.values()
             group = [other for other in same_coin if other.is_position_tpsl]
         else:
             return []
@@ -161,8 +162,8 @@ class Trading:
     def keep_reduce_only(self, account: Account, listing: Listing) -> None:
         """Reduce-only orders never add up to more than the position (§6.5): the newest shrinks to it, older ones
         that do not fit beside it go, and so do all that would open. TP/SL orders of a position have its size."""
-        orders = account.orders.of(listing.coin).values()
-        reducing = [order for order in orders if order.reduce_only and not order.waits_for_parent]
+        orders = account.orders.of(listing.coin).reducing.values()
+        reducing = [order for order in orders if not order.waits_for_parent]
         if not reducing:
             return
         position = account.position(listing.dex.name, listing.coin)
@@ -171,7 +172,7 @@ class Trading:
         for order in reversed(reducing):
             if order.sign * held >= 0:
                 self._desk.end(order, "reduceOnlyCanceled")
-            elif order.trigger is not None:
+            elif order.asleep:
                 if order.is_position_tpsl:
                     order.lots = abs(held)
             elif order.lots <= room:
