@@ -233,7 +233,7 @@ def doctor(config: Config = None) -> int:
 def venue(
     context: typer.Context,
     source: Annotated[str, typer.Option(help="`modelled`, or the folder of a recording.")] = "modelled",
-    port: Annotated[int | None, typer.Option(help="Port on 127.0.0.1 (default 3001).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port on 127.0.0.1 (default MM_VENUE_PORT, 3001).")] = None,
     seed: Seed = None,
     speed: Speed = None,
     loop: Loop = False,

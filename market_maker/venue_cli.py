@@ -20,7 +20,10 @@ IN_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
 app = typer.Typer(rich_markup_mode=None)
 
 Port = Annotated[
-    int | None, typer.Option("--port", help="Port of the venue on this machine (default MM_VENUE_PORT, 3001).")
+    int | None,
+    typer.Option(
+        "--port", min=1, max=65535, help="Port of the venue on this machine (default MM_VENUE_PORT, 3001)."
+    ),
 ]
 Address = Annotated[str, typer.Argument(help="Account, 0x and 40 hex digits.")]
 OnlyUser = Annotated[str | None, typer.Option("--user", help="Only this account, or connections that follow it.")]
@@ -169,7 +172,8 @@ def account(
     answer = ask(port, "GET", f"accounts/{address}")
     if reply is not None:
         answer["reply"] = reply
-    return _show(answer, as_json, venue_lines.account(answer))
+    _show(answer, as_json, venue_lines.account(answer))
+    return 0 if reply is None or _done(reply) else 1
 
 
 @app.command()
@@ -277,7 +281,12 @@ def _replied(reply: Any, as_json: bool) -> int:
         print(json.dumps(reply, indent=1))
     else:
         print(json.dumps(reply["response"] if reply["status"] == "err" else reply["response"]["data"]["statuses"]))
-    return 0 if reply["status"] == "ok" and '"error"' not in json.dumps(reply) else 1
+    return 0 if _done(reply) else 1
+
+
+def _done(reply: Any) -> bool:
+    """Has the venue refused nothing of an action?"""
+    return reply["status"] == "ok" and '"error"' not in json.dumps(reply)
 
 
 def _show(answer: Any, as_json: bool, lines: list[str]) -> int:

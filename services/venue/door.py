@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from services.venue.api.control import names
 from services.venue.api.server import VenueServer
 from services.venue.config import VenueConfig
 from services.venue.core import Listening, RecordingOver, VenueCore, Warned
@@ -21,7 +22,7 @@ class VenueDoor:
         self._warnings: asyncio.Queue[str] = asyncio.Queue()
         self._server = VenueServer(config, self._timeline, warn=self._warnings.put_nowait)
         if config.fault_script is not None:
-            self._server.faults.play(0.0, load(config.fault_script))
+            self._server.faults.play(0.0, load(config.fault_script, names(self._server.world)))
 
     async def run(self, port: Port) -> None:
         config, server = self._config, self._server

@@ -24,7 +24,7 @@ from services.venue.exchange.account import Account
 from services.venue.exchange.actions import AnyAction, Cancel, PlaceOrders, Withdraw
 from services.venue.exchange.fees import rates
 from services.venue.exchange.listing import MICRO
-from services.venue.exchange.replies import DONE, statuses
+from services.venue.exchange.replies import DONE, err, statuses
 from services.venue.faults.faults import Faults
 from services.venue.faults.kinds import KINDS
 from services.venue.truth import TruthLog
@@ -51,6 +51,8 @@ class Control:
         self.limits = Limits()
         self.faults = Faults(1, lambda kind, detail: None)
         self.acted: list[tuple[Account, AnyAction]] = []
+        self.reply = DONE
+        """To what is no order."""
         self.time_ms = 0.0
         open_account(self.world, 10_000, address=ALICE)
 
@@ -62,7 +64,7 @@ class Control:
 
     async def act(self, account: Account, action: AnyAction) -> dict[str, Any]:
         self.acted.append((account, action))
-        return PLACED if isinstance(action, PlaceOrders) else DONE
+        return PLACED if isinstance(action, PlaceOrders) else self.reply
 
     def block(self) -> dict[str, Any]:
         return {"block_ms": 70}
@@ -153,6 +155,12 @@ async def test_a_scenario_is_played_on_the_venues_clock(call: Call, control: Con
         ("faults", {"fault": "dropp"}, "did you mean drop?"),
         ("faults", {"fault": "drop", "ms": 5}, "drop has no field ms"),
         ("faults", [], "the body is wrong"),
+        ("faults", {"fault": "halt", "coin": "btc"}, "no coin 'btc'; there are BTC"),
+        ("faults", {"fault": "stall", "channel": "l2book"}, "no channel 'l2book' (did you mean l2Book?)"),
+        ("faults", {"fault": "lose_answer", "action": "orders"}, "no action 'orders' (did you mean order?)"),
+        ("faults", {"fault": "stall", "then": "drown"}, "it is deliver or drop"),
+        ("scenario", {"at": [{"s": 1, "fault": "halt", "coin": "btc"}]}, "step 1: no coin 'btc'"),
+        ("orders", {"user": ALICE, "coin": BTC, "side": "long", "sz": "1"}, "it is buy or sell"),
         ("scenario", {"at": [{"s": 1, "fault": "halt"}]}, "step 1: halt: Object missing required field `coin`"),
         ("orders", {"user": ALICE, "coin": BTC, "side": "buy", "sz": "x"}, "external_order sz"),
         ("orders", {"user": ALICE, "coin": "XYZ", "side": "buy", "sz": "1"}, "no coin 'XYZ'"),
@@ -206,7 +214,8 @@ async def test_money_is_paid_in_and_taken_out(call: Call, control: Control) -> N
 
 
 async def test_an_account_nobody_opened(call: Call) -> None:
-    await call("GET", f"accounts/{BOB}", status=404)
+    assert "a deposit opens it" in (await call("GET", f"accounts/{BOB}", status=404))["error"]
+    assert "one is 0x and 40 hex digits" in (await call("GET", "accounts/0x12", status=400))["error"]
     assert "a deposit opens it" in (await call("POST", f"accounts/{BOB}", {"volume": "5"}, status=404))["error"]
 
 
@@ -363,6 +372,19 @@ async def test_cli_accounts_and_orders(mm: Run, control: Control) -> None:
     assert code == 4 and "no such order" in error
     ((_, action),) = control.acted
     assert not isinstance(action, Cancel)
+
+
+async def test_cli_ends_with_1_when_the_venue_refuses(mm: Run, control: Control) -> None:
+    assert (await mm("account", ALICE, "--withdraw", "5"))[0] == 0
+    control.reply = err("Insufficient balance for withdrawal")
+    code, out, _ = await mm("account", ALICE, "--withdraw", "50000")
+    assert code == 1 and "Insufficient balance for withdrawal" in out
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http"])
+async def test_cli_takes_ports_only(mm: Run, port: str) -> None:
+    code, _, error = await mm("coins", "--port", port)
+    assert code == 4 and "--port" in error
 
 
 async def test_cli_coins_and_truth(mm: Run, control: Control) -> None:

@@ -10,7 +10,7 @@ import pytest
 from services.venue.config import VenueConfig
 from services.venue.core import Listening, RecordingOver
 from services.venue.service import SERVICE
-from shared.errors import DataError
+from shared.errors import ConfigError, DataError
 from shared.runtime import Runtime
 from tests.unit.test_venue_replay import OWN_HEADER, T0, own_row, write
 
@@ -61,3 +61,10 @@ async def test_damage_in_the_middle_ends_the_service_with_its_reason(tmp_path: P
     config = VenueConfig(venue_port=0, source=str(tmp_path), speed="10", run_dir=tmp_path / "run", metrics_port=0)
     with pytest.raises(DataError, match="time may not go back"):
         await asyncio.wait_for(Runtime(SERVICE, config, None).run(), 10)
+
+
+def test_a_scenario_about_a_coin_that_is_not_listed_ends_the_start(tmp_path: Path) -> None:
+    script = tmp_path / "halt.toml"
+    script.write_text('[[at]]\ns = 1\nfault = "halt"\ncoin = "btc"\n')
+    with pytest.raises(ConfigError, match=r"halt.toml line 4: step 1: no coin 'btc'; there are BTC"):
+        door(VenueConfig(venue_port=0, fault_script=script))

@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from services.venue.api import admin_accounts as accounts
-from services.venue.api.control import CannotDo, VenueControl, body_of
+from services.venue.api.control import CannotDo, VenueControl, body_of, names
 from services.venue.api.frames import ENCODER
 from services.venue.exchange import budget
 from services.venue.exchange.account import Account
@@ -127,7 +127,7 @@ async def list_faults(control: VenueControl, request: web.Request) -> Any:
 
 
 async def start_fault(control: VenueControl, request: web.Request) -> Any:
-    fault = fault_of(await body_of(request, dict[str, Any]))
+    fault = fault_of(await body_of(request, dict[str, Any]), names(control.world))
     return {"number": control.faults.start(control.fault_ms(), fault), "fault": fault}
 
 
@@ -143,7 +143,7 @@ async def end_fault(control: VenueControl, request: web.Request) -> Any:
 
 
 async def play_scenario(control: VenueControl, request: web.Request) -> Any:
-    steps = steps_of(await body_of(request, dict[str, Any]))
+    steps = steps_of(await body_of(request, dict[str, Any]), names(control.world))
     control.faults.play(control.fault_ms(), steps)
     return {"steps": len(steps), "last_s": steps[-1].s if steps else 0.0}
 

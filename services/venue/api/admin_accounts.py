@@ -7,7 +7,7 @@ from typing import Any, cast
 import msgspec
 from aiohttp import web
 
-from services.venue.api.control import CannotDo, VenueControl, body_of
+from services.venue.api.control import CannotDo, VenueControl, body_of, names
 from services.venue.exchange.account import Account, DayVolume
 from services.venue.exchange.actions import Address, Withdraw
 from services.venue.exchange.admission import meet
@@ -62,9 +62,10 @@ async def list_accounts(control: VenueControl, request: web.Request) -> Any:
 
 
 async def show_account(control: VenueControl, request: web.Request) -> Any:
-    account = control.world.accounts.get(request.match_info["address"])
+    address = _address(request.match_info["address"])
+    account = control.world.accounts.get(address)
     if account is None:
-        raise CannotDo("no account has this address", 404)
+        raise CannotDo(f"no account has the address {address}; a deposit opens it", 404)
     return _account(control.world, account) | {"orders": [_order(order) for order in account.orders.values()]}
 
 
@@ -97,16 +98,12 @@ async def _act(control: VenueControl, request: web.Request, kind: str) -> dict[s
     of_faults = fields.keys() & set(OnAccount.__struct_fields__) - {"user"}
     if of_faults:
         raise CannotDo(f"{', '.join(sorted(of_faults))} belong to faults: this happens once and now")
-    external = cast(External, fault_of({**fields, "fault": kind}))
+    external = cast(External, fault_of({**fields, "fault": kind}, names(control.world)))
     return await control.act(_opened(control.world, external.user), action_of(control.world, external))
 
 
 def _opened(world: World, address: str, *, by_deposit: bool = False) -> Account:
-    try:
-        msgspec.convert(address, Address)
-    except msgspec.ValidationError as error:
-        raise CannotDo(f"{address!r} is no address; one is 0x and 40 hex digits") from error
-    account = meet(world, address)
+    account = meet(world, _address(address))
     if account is None and world.accounts.was_agent(address):
         raise CannotDo(f"{address} is a key that signs for an account")
     if account is None and by_deposit:
@@ -114,6 +111,13 @@ def _opened(world: World, address: str, *, by_deposit: bool = False) -> Account:
     if account is None:
         raise CannotDo(f"no account has the address {address}; a deposit opens it", 404)
     return account
+
+
+def _address(text: str) -> str:
+    try:
+        return msgspec.convert(text, Address)
+    except msgspec.ValidationError as error:
+        raise CannotDo(f"{text!r} is no address; one is 0x and 40 hex digits") from error
 
 
 def _withdrawal(world: World, account: Account, amount: Decimal) -> Withdraw:

@@ -1,20 +1,38 @@
 """What the operator's door needs of the venue, and how its handlers read and refuse."""
 
-from collections.abc import Iterable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol, TypeVar, get_args
 
 import msgspec
 from aiohttp import web
 
+from services.venue.api import subscriptions as subs
 from services.venue.api.limits import Limits
 from services.venue.exchange.account import Account
 from services.venue.exchange.actions import AnyAction
 from services.venue.exchange.world import World
 from services.venue.faults.faults import Faults
 from services.venue.faults.running import Connection
+from services.venue.faults.scenario import Names
 from services.venue.truth import TruthLog
 
 T = TypeVar("T")
+
+
+def _tags(union: Any) -> Iterator[str]:
+    return (str(each.__struct_config__.tag) for each in get_args(union))
+
+
+CHANNELS = (
+    *("user" if tag == "userEvents" else tag for tag in _tags(subs.AnySubscription)),
+    "subscriptionResponse", "post", "pong", "error",
+)  # fmt: skip
+ACTIONS = tuple(_tags(AnyAction))
+
+
+def names(world: World) -> Names:
+    """What a fault may name."""
+    return {"coin": world.listings, "channel": CHANNELS, "action": ACTIONS}
 
 
 class VenueControl(Protocol):

@@ -14,9 +14,11 @@ import tomllib
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
+import msgspec.inspect
 
 from services.venue.faults.faults import Step
 from services.venue.faults.kinds import KINDS, AnyFault
@@ -34,7 +36,11 @@ class BadFault(ValueError):
         self.field = field
 
 
-def fault_of(fields: Mapping[str, Any]) -> AnyFault:
+Names = Mapping[str, Collection[str]]
+"""What the fields `coin`, `channel` and `action` may name; what is not in here is not looked at."""
+
+
+def fault_of(fields: Mapping[str, Any], names: Names = MappingProxyType({})) -> AnyFault:
     """
     Raises:
         BadFault: saying what would be right.
@@ -52,11 +58,27 @@ def fault_of(fields: Mapping[str, Any]) -> AnyFault:
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$.")
         field = path.rstrip("`") or None
-        raise BadFault(f"{kind}{f' {field}' if field else ''}: {reason}", field) from error
+        raise BadFault(f"{kind}{f' {field}' if field else ''}: {reason}{_choices(kind, field)}", field) from error
+    for name, there in names.items():
+        given = getattr(fault, name, None)
+        if given is not None and given not in there:
+            raise BadFault(f"no {name} {given!r}{_meant(given, there)}; there are {', '.join(there)}", name)
     return fault
 
 
-def steps_of(tables: Any) -> tuple[Step, ...]:
+def _choices(kind: str, name: str | None) -> str:
+    """The values of a field that has only some."""
+    fields = msgspec.inspect.type_info(KINDS[kind])
+    assert isinstance(fields, msgspec.inspect.StructType)
+    for field in fields.fields:
+        if field.encode_name == name:
+            types = field.type.types if isinstance(field.type, msgspec.inspect.UnionType) else (field.type,)
+            literal = next((each for each in types if isinstance(each, msgspec.inspect.LiteralType)), None)
+            return f"; it is {' or '.join(map(str, literal.values))}" if literal else ""
+    return ""
+
+
+def steps_of(tables: Any, names: Names = MappingProxyType({})) -> tuple[Step, ...]:
     """The steps of a parsed scenario, earliest first.
 
     Raises:
@@ -64,7 +86,7 @@ def steps_of(tables: Any) -> tuple[Step, ...]:
     """
     if not isinstance(tables, dict) or set(tables) != {"at"} or not isinstance(tables["at"], list):
         raise BadStep("a scenario is a list of steps [[at]] and nothing else", None)
-    steps = [_step(position, table) for position, table in enumerate(tables["at"], 1)]
+    steps = [_step(position, table, names) for position, table in enumerate(tables["at"], 1)]
     return tuple(sorted(steps, key=lambda step: step.s))
 
 
@@ -76,7 +98,7 @@ class BadStep(ValueError):
         self.position, self.field = position, field
 
 
-def _step(position: int, table: Any) -> Step:
+def _step(position: int, table: Any, names: Names) -> Step:
     if not isinstance(table, dict):
         raise BadStep("a step is a table of fields", position)
     s = table.get("s")
@@ -84,19 +106,19 @@ def _step(position: int, table: Any) -> Step:
         given = "is missing" if s is None else f"is {s!r}"
         raise BadStep(f"s {given}; it is the time in seconds after the start, 0 to {LONGEST_S}", position, "s")
     try:
-        return Step(float(s), fault_of({name: value for name, value in table.items() if name != "s"}))
+        return Step(float(s), fault_of({name: value for name, value in table.items() if name != "s"}, names))
     except BadFault as error:
         raise BadStep(str(error), position, error.field) from error
 
 
-def load(path: Path) -> tuple[Step, ...]:
+def load(path: Path, names: Names = MappingProxyType({})) -> tuple[Step, ...]:
     """
     Raises:
         ConfigError: naming the file, the line and what would be right.
     """
     try:
         text = path.read_text()
-        return steps_of(tomllib.loads(text))
+        return steps_of(tomllib.loads(text), names)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"scenario {path}: cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
