@@ -72,7 +72,7 @@ def connect(
     yield one
     for reader in readers:
         reader.close()
-    assert [record for record in caplog.records if "callback" in record.getMessage()] == []
+    assert [record for record in caplog.get_records("call") if "callback" in record.getMessage()] == []
     assert "unexpected subscription" not in capsys.readouterr().out
 
 
