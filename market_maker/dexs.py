@@ -4,7 +4,9 @@ import json
 import urllib.request
 from typing import Any
 
-from shared.config import EngineConfig, load
+from market_maker.options import venue_url
+from services.venue.config import VenueConfig
+from shared.config import load
 from shared.errors import VenueError
 
 TIMEOUT_S = 10.0
@@ -28,7 +30,7 @@ def ask(url: str) -> list[dict[str, Any]]:
 
 def show(as_json: bool) -> int:
     """Print them; 0 also when there are none."""
-    dexs = ask(load(EngineConfig).url)
+    dexs = ask(venue_url(load(VenueConfig)))
     if as_json:
         print(json.dumps(dexs, indent=1))
         return 0

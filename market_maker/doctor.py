@@ -108,16 +108,20 @@ def _disk(config: LauncherConfig) -> Finding:
 
 def _venue(config: LauncherConfig) -> Finding:
     try:
-        answer = preflight.ask_venue(config.url)
+        from market_maker.options import venue_url
+        from services.venue.config import VenueConfig
+    except ImportError as error:  # the finding about packages says what to do
+        return Finding("warning", "venue", f"not asked: {error}")
+    url = venue_url(load(VenueConfig))
+    try:
+        answer = preflight.ask_venue(url)
     except VenueError as error:
         verdict: Verdict = "warning" if config.venue in ("sim", "replay") else "FAIL"
         return Finding(verdict, "venue", f"{error}; --demo works without it")
     ahead_s = answer.clock_ahead_s
     clock = "no clock in its answer" if ahead_s is None else f"its clock is {ahead_s:+.1f} s from ours (±0.5 s)"
     skewed = ahead_s is not None and abs(ahead_s) > LARGEST_CLOCK_ERROR_S
-    return Finding(
-        "warning" if skewed else "ok", "venue", f"{config.url} in {answer.round_trip_ms:.0f} ms; {clock}"
-    )
+    return Finding("warning" if skewed else "ok", "venue", f"{url} in {answer.round_trip_ms:.0f} ms; {clock}")
 
 
 def _ports(config: LauncherConfig) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ import msgspec
 
 from market_maker import access, data_folder, logfiles, redis_server
 from market_maker.deployment import read_supervisor, supervisor_pid, with_user
-from market_maker.options import Checked
+from market_maker.options import Checked, venue_url
 from market_maker.plan import Plan, Process, Ready
 from market_maker.preflight import require_free_port
 from market_maker.supervisor import CONFIGURATION_ERROR
@@ -93,7 +93,7 @@ def build_plan(checked: Checked, run_id: str, server: redis_server.Server, foreg
 def _process(checked: Checked, name: str, run_id: str) -> Process:
     env = {"MM_RUN_ID": run_id, "MM_METRICS_PORT": str(metrics_port(checked, name)), **LEAN}
     if checked.bundled_venue and not checked.launcher.venue_url:
-        env["MM_VENUE_URL"] = f"http://127.0.0.1:{checked.venue.venue_port}"
+        env["MM_VENUE_URL"] = venue_url(checked.venue)
     return Process(
         name=name,
         command=[sys.executable, "-m", "services", name],

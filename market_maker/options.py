@@ -64,6 +64,13 @@ class Options:
         return {name: str(value) for name, value in given.items() if value is not None}
 
 
+def venue_url(config: VenueConfig) -> str:
+    """Base URL of the venue; the bundled one listens on a port of its own (MM_VENUE_PORT)."""
+    if config.venue in BUNDLED and not config.venue_url:
+        return f"http://127.0.0.1:{config.venue_port}"
+    return config.url
+
+
 @dataclass(frozen=True)
 class Checked:
     """Everything that a start needs to know, after every setting of every service has been looked at."""

@@ -1,10 +1,12 @@
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from market_maker import options
-from market_maker.options import Options, check
+from market_maker.options import Options, check, venue_url
+from services.venue.config import VenueConfig
 from shared.errors import ConfigError
 
 
@@ -93,3 +95,16 @@ def test_live_is_refused_not_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MM_SHADOW_MODE", "false")
     with pytest.raises(ConfigError, match="live trading is not part of this version"):
         check(Options(venue="sim"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ({"venue": "sim", "venue_port": 4001}, "http://127.0.0.1:4001"),
+        ({"venue": "replay", "venue_port": 4001}, "http://127.0.0.1:4001"),
+        ({"venue": "sim", "venue_port": 4001, "venue_url": "http://venue:3001/"}, "http://venue:3001"),
+        ({"venue": "testnet", "venue_port": 4001}, "https://api.hyperliquid-testnet.xyz"),
+    ],
+)
+def test_the_bundled_venue_is_looked_for_on_its_own_port(settings: dict[str, Any], url: str) -> None:
+    assert venue_url(VenueConfig(**settings)) == url
