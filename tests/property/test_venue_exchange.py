@@ -30,7 +30,6 @@ from services.venue.exchange.actions import (
     UpdateLeverage,
 )
 from services.venue.exchange.facts import BalanceChanged, Filled, OrderChanged, QueueMoved
-from services.venue.exchange.liquidating import BACKSTOP_ADDRESS
 from services.venue.market.book import FIRST_ACCOUNT, Order, Sign, Taker, grid_step
 from tests.fixtures.venue_exchange import Stage, stage
 from tests.fixtures.venue_world import BTC, GOLD, KPEPE, facts_of, total_money
@@ -333,8 +332,7 @@ class Exchanges(RuleBasedStateMachine):
             assert all(self.status[oid] in LIVING for oid in account.orders)
             for listing in world.listings.values():
                 position = account.position(listing.dex.name, listing.coin)
-                if account.address != BACKSTOP_ADDRESS:
-                    assert self.held[account.address, listing.coin] == (position.lots if position else 0)
+                assert self.held[account.address, listing.coin] == (position.lots if position else 0)
 
     def follow_order(self, fact: OrderChanged) -> None:
         before = self.status.get(fact.oid)

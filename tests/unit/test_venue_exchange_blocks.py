@@ -106,12 +106,71 @@ def test_the_backstop_takes_what_is_nearly_lost():
     assert s.position(account, BTC) == 0 and account.pool().raw_usd == 0 and not account.orders
     vault = s.world.accounts.get(BACKSTOP_ADDRESS)
     assert vault is not None and s.position(vault, BTC) == Decimal("0.3")
-    *_, fill = [fact for fact in s.facts if isinstance(fact, Filled)]
-    assert (fill.user, fill.liquidation_method, fill.px) == (account.address, "backstop", 97_000)
+    *_, given, got = [fact for fact in s.facts if isinstance(fact, Filled)]
+    assert [(fill.user, fill.side, fill.crossed) for fill in (given, got)] == [
+        (account.address, "A", True),
+        (vault.address, "B", False),
+    ]
+    for fill in (given, got):
+        assert (fill.px, fill.fee, fill.tid, fill.hash) == (97_000, 0, given.tid, given.hash)
+        assert (fill.liquidation_method, fill.liquidated_user) == ("backstop", account.address)
+    assert (given.dir, got.dir, got.start_position) == ("Close Long", "Open Long", 0)
     assert total_money(s.world) == s.world.deposited
     s.mark(BTC, "50000")
     s.block()
     assert s.position(vault, BTC) == Decimal("0.3")
+
+
+def two_longs(s):
+    """With the mark of BTC at 92,100 about 50 is left, and maintenance is 11.5 for BTC and 50.5 for kPEPE."""
+    account = s.account(130)
+    account.leverage[BTC] = Leverage(40)
+    for asset, coin, px, sz in ((0, BTC, "100000", "0.01"), (1, KPEPE, "0.01", "101000")):
+        s.quote(coin, -1, px, sz)
+        (status,) = s.place(account, order(True, px, sz, "Ioc", asset=asset))
+        assert "filled" in status
+    return account
+
+
+def test_sales_end_when_the_pool_is_safe_again():
+    s = stage()
+    account = two_longs(s)
+    s.mark(BTC, "92100")
+    s.quote(BTC, 1, "92100", "1")
+    s.quote(KPEPE, 1, "0.01", "200000")
+    s.block()
+    assert s.position(account, KPEPE) == 0 and s.position(account, BTC) == Decimal("0.01")
+    s.block()
+    assert s.position(account, BTC) == Decimal("0.01")
+    assert sum(isinstance(fact, Liquidated) for fact in s.facts) == 1
+
+
+def test_a_second_sale_knows_what_the_first_one_lost():
+    """The first sale takes most of the pool, and the second must not lose it once more."""
+    s = stage()
+    account = two_longs(s)
+    s.mark(BTC, "92100")
+    s.quote(KPEPE, 1, "0.0096", "200000")
+    s.quote(BTC, 1, "90000", "1")
+    s.block()
+    assert s.position(account, KPEPE) == 0 and s.position(account, BTC) == Decimal("0.01")
+    assert account.pool().raw_usd + 921_000 * 1_000 > 0, "at 90,000 more than the rest would have been lost"
+    assert total_money(s.world) == s.world.deposited
+
+
+def test_what_a_pool_owes_in_the_end_the_backstop_pays():
+    """Prices jump past ruin within a block, in which the account closes by itself."""
+    s = stage()
+    account = long_btc(s, 1_000, "0.3")
+    s.mark(BTC, "90000")
+    s.quote(BTC, 1, "90000", "1")
+    s.place(account, order(False, "90000", "0.3", "Ioc", reduce_only=True))
+    owed = -account.pool().raw_usd
+    assert owed > 0 and not account.pool().positions
+    s.block()
+    vault = s.world.accounts.get(BACKSTOP_ADDRESS)
+    assert vault is not None and (account.pool().raw_usd, vault.pool().raw_usd) == (0, -owed)
+    assert total_money(s.world) == s.world.deposited
 
 
 def test_an_isolated_position_falls_alone():

@@ -8,7 +8,10 @@ from services.venue.exchange.liquidation import (
     Sale,
     Taken,
     Verdict,
+    debt,
     isolated_verdict,
+    judged_again,
+    pay_debt,
     sales,
     take_over,
     verdict,
@@ -25,13 +28,16 @@ BACKSTOP_ADDRESS = "0x" + "b5" * 20
 
 
 def run(desk: Desk, trading: Trading) -> None:
-    """Judge every pool that holds a position, and act."""
-    for account in tuple(desk.world.accounts):
+    """Judge every pool that holds a position, and act; then nobody is left in debt."""
+    world = desk.world
+    for account in tuple(world.accounts):
         if account.address != BACKSTOP_ADDRESS:
             for dex, pool in account.pools.items():
                 if pool.positions:
-                    for found in _verdicts(desk.world, account, dex):
+                    for found in _verdicts(world, account, dex):
                         _act(desk, trading, account, found)
+                if pool.raw_usd < 0 and debt(account, dex):
+                    pay_debt(world, account, _backstop(world), dex)
 
 
 def _verdicts(world: World, account: Account, dex: str) -> list[Verdict]:
@@ -44,20 +50,29 @@ def _verdicts(world: World, account: Account, dex: str) -> list[Verdict]:
 
 
 def _act(desk: Desk, trading: Trading, account: Account, found: Verdict) -> None:
-    """Orders of the account go first. Nothing more happens while the book has no price worth taking."""
-    desk.end_all(account, "liquidatedCanceled", _coins(desk.world, account, found))
+    """Orders of the account go first. Sales end as soon as the pool is safe again, or is the backstop's (in the
+    next block); nothing is sold where the book has no price worth taking."""
+    world = desk.world
+    desk.end_all(account, "liquidatedCanceled", _coins(world, found))
     if found.kind == "backstop":
-        _note(desk.world, account, found)
-        _hand_over(desk.world, account, found)
+        _note(world, account, found)
+        for taken in take_over(world, account, _backstop(world), found):
+            _note_taken(world, account, taken)
         return
-    due = [sale for sale in sales(desk.world, account, found) if _has_liquidity(desk, found, sale)]
-    if due:
-        _note(desk.world, account, found)
-    for sale in due:
-        _sell(desk, trading, account, found, sale)
+    noted = False
+    for sale in sales(world, account, found):
+        now = judged_again(world, account, found)
+        if now.kind != "market":
+            return
+        limit_px = _limit_px(world, now, sale)
+        if _has_liquidity(desk, sale, limit_px):
+            if not noted:
+                _note(world, account, found)
+                noted = True
+            _sell(desk, trading, account, sale, limit_px)
 
 
-def _sell(desk: Desk, trading: Trading, account: Account, found: Verdict, sale: Sale) -> None:
+def _sell(desk: Desk, trading: Trading, account: Account, sale: Sale, limit_px: int) -> None:
     if sale.partial:
         account.liquidate_whole_until_ms = desk.world.now_ms + WHOLE_MS
     order = AccountOrder(
@@ -65,7 +80,7 @@ def _sell(desk: Desk, trading: Trading, account: Account, found: Verdict, sale: 
         account,
         desk.world.listings[sale.coin],
         sale.sign,
-        _limit_px(desk.world, found, sale),
+        limit_px,
         sale.lots,
         tif="LiquidationMarket",
         placed_ms=desk.world.now_ms,
@@ -79,12 +94,9 @@ def _sell(desk: Desk, trading: Trading, account: Account, found: Verdict, sale: 
     trading.keep_reduce_only(account, order.listing)
 
 
-def _coins(world: World, account: Account, found: Verdict) -> tuple[str, ...]:
+def _coins(world: World, found: Verdict) -> tuple[str, ...]:
     """Whose orders go: all of the dex for a cross pool, one coin for an isolated position."""
-    position = account.position(found.dex, found.coins[0])
-    if position is not None and position.isolated_usd is not None:
-        return found.coins
-    return tuple(listing.coin for listing in world.listings_of(found.dex))
+    return found.coins if found.isolated else tuple(listing.coin for listing in world.listings_of(found.dex))
 
 
 def _limit_px(world: World, found: Verdict, sale: Sale) -> int:
@@ -96,11 +108,15 @@ def _limit_px(world: World, found: Verdict, sale: Sale) -> int:
     return sale.sign * min(sale.sign * bankrupt_px, sale.sign * furthest_px)
 
 
-def _has_liquidity(desk: Desk, found: Verdict, sale: Sale) -> bool:
+def _has_liquidity(desk: Desk, sale: Sale, limit_px: int) -> bool:
     best_px = desk.books[sale.coin].best_px(-1 if sale.sign == 1 else 1)
     if best_px is None or desk.world.listings[sale.coin].halted:
         return False
-    return sale.sign * _limit_px(desk.world, found, sale) >= sale.sign * best_px
+    return sale.sign * limit_px >= sale.sign * best_px
+
+
+def _backstop(world: World) -> Account:
+    return world.accounts.get(BACKSTOP_ADDRESS) or world.accounts.open(BACKSTOP_ADDRESS, world.now_ms, "vault")
 
 
 def _note(world: World, account: Account, found: Verdict) -> None:
@@ -116,18 +132,12 @@ def _note(world: World, account: Account, found: Verdict) -> None:
     )
 
 
-def _hand_over(world: World, account: Account, found: Verdict) -> None:
-    """Positions and what is left of their margin change hands at the mark, without fees."""
-    vault = world.accounts.get(BACKSTOP_ADDRESS) or world.accounts.open(BACKSTOP_ADDRESS, world.now_ms, "vault")
-    for taken in take_over(world, account, vault, found):
-        _note_taken(world, account, taken)
-
-
 def _note_taken(world: World, account: Account, taken: Taken) -> None:
+    """Both sides of the hand-over; there are no fees."""
     listing = world.listings[taken.coin]
     oid, vault_oid = world.next_oid(), world.next_oid()
     px, sz, tid, tx_hash = listing.px(taken.px), listing.sz(taken.lots), trade_id(oid, vault_oid), trade_hash(oid)
-    side: Side = "B" if taken.sign == 1 else "A"
+    sides: tuple[Side, Side] = ("B", "A") if taken.sign == 1 else ("A", "B")
     world.note(
         Matched(
             time_ms=world.now_ms,
@@ -136,31 +146,33 @@ def _note_taken(world: World, account: Account, taken: Taken) -> None:
             sz=sz,
             tid=tid,
             hash=tx_hash,
-            taker_side=side,
+            taker_side=sides[0],
             taker=account.address,
             maker=BACKSTOP_ADDRESS,
             taker_oid=oid,
             maker_oid=vault_oid,
         )
     )
-    world.note(
-        Filled(
-            time_ms=world.now_ms,
-            user=account.address,
-            coin=taken.coin,
-            px=px,
-            sz=sz,
-            side=side,
-            start_position=listing.sz(taken.change.start_lots),
-            dir=taken.change.dir,
-            closed_pnl=usd(taken.change.closed_pnl),
-            hash=tx_hash,
-            oid=oid,
-            crossed=True,
-            fee=usd(0),
-            tid=tid,
-            liquidated_user=account.address,
-            liquidation_mark_px=px,
-            liquidation_method="backstop",
+    parties = (account.address, oid, taken.change), (BACKSTOP_ADDRESS, vault_oid, taken.backstop_change)
+    for side, (user, own_oid, change) in zip(sides, parties, strict=True):
+        world.note(
+            Filled(
+                time_ms=world.now_ms,
+                user=user,
+                coin=taken.coin,
+                px=px,
+                sz=sz,
+                side=side,
+                start_position=listing.sz(change.start_lots),
+                dir=change.dir,
+                closed_pnl=usd(change.closed_pnl),
+                hash=tx_hash,
+                oid=own_oid,
+                crossed=own_oid == oid,
+                fee=usd(0),
+                tid=tid,
+                liquidated_user=account.address,
+                liquidation_mark_px=px,
+                liquidation_method="backstop",
+            )
         )
-    )

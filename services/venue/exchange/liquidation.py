@@ -1,4 +1,8 @@
-"""Who is liquidated, and what of theirs (reference page §9). Sending the orders is the exchange's."""
+"""Who is liquidated, and what of theirs (reference page §9). Sending the orders is the exchange's.
+
+What a pool owes in the end, since prices jumped past the point where it was worth nothing or fees took the rest,
+the backstop pays: nobody is in debt, and no money comes or goes by it.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -26,6 +30,7 @@ class Verdict:
     dex: str
     coins: tuple[str, ...]
     """The positions at stake."""
+    isolated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,34 +45,41 @@ class Sale:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A position that went to the backstop at the mark price; `sign` of the liquidated user's trade."""
+    """A position that went to the backstop at the mark price; `sign` and `change` are the liquidated user's."""
 
     coin: str
     sign: Sign
     px: int
     lots: int
     change: Change
-    """Of the liquidated user."""
+    backstop_change: Change
 
 
 def verdict(world: World, account: Account, dex: str) -> Verdict:
     """The cross pool: under maintenance it is sold on the book, under two thirds of it the backstop takes it."""
     positions = account.pool(dex).positions
     coins = tuple(coin for coin, position in positions.items() if position.isolated_usd is None)
-    return _judge(cross_state(world, account, dex), dex, coins)
+    return _judge(cross_state(world, account, dex), dex, coins, isolated=False)
 
 
 def isolated_verdict(world: World, account: Account, listing: Listing) -> Verdict:
     """The same for one isolated position, which the account must have."""
     position = account.pool(listing.dex.name).positions[listing.coin]
-    return _judge(isolated_state(listing, position), listing.dex.name, (listing.coin,))
+    return _judge(isolated_state(listing, position), listing.dex.name, (listing.coin,), isolated=True)
 
 
-def _judge(state: PoolState, dex: str, coins: tuple[str, ...]) -> Verdict:
+def judged_again(world: World, account: Account, found: Verdict) -> Verdict:
+    """How the pool of an earlier verdict stands now; all its positions may have changed since, but none is new."""
+    if not found.isolated:
+        return verdict(world, account, found.dex)
+    return isolated_verdict(world, account, world.listings[found.coins[0]])
+
+
+def _judge(state: PoolState, dex: str, coins: tuple[str, ...], *, isolated: bool) -> Verdict:
     kind: Literal["none", "market", "backstop"] = "none"
     if coins and state.value < state.maintenance:
         kind = "backstop" if 3 * state.value < 2 * state.maintenance else "market"
-    return Verdict(kind, state.value, state.maintenance, dex, coins)
+    return Verdict(kind, state.value, state.maintenance, dex, coins, isolated)
 
 
 def sales(world: World, account: Account, found: Verdict) -> tuple[Sale, ...]:
@@ -98,11 +110,27 @@ def take_over(world: World, account: Account, backstop: Account, found: Verdict)
         held = account.pool(found.dex).positions[coin].lots
         sign, px, lots = _against(held), listing.mark_px, abs(held)
         change = book_trade(world, account, listing, sign, px, lots)
-        book_trade(world, backstop, listing, _against(-held), px, lots)
-        taken.append(Taken(coin, sign, px, lots, change))
-    world.move(account, found.dex, -found.account_value, "backstop")
-    world.move(backstop, found.dex, found.account_value, "backstop")
+        taken.append(
+            Taken(coin, sign, px, lots, change, book_trade(world, backstop, listing, _against(-held), px, lots))
+        )
+    _hand(world, account, backstop, found.dex, found.account_value)
     return tuple(taken)
+
+
+def debt(account: Account, dex: str) -> int:
+    """What a pool that holds no cross position owes."""
+    pool = account.pool(dex)
+    holds = any(position.isolated_usd is None for position in pool.positions.values())
+    return 0 if holds else max(-pool.raw_usd, 0)
+
+
+def pay_debt(world: World, account: Account, backstop: Account, dex: str) -> None:
+    _hand(world, account, backstop, dex, -debt(account, dex))
+
+
+def _hand(world: World, account: Account, backstop: Account, dex: str, amount: int) -> None:
+    world.move(account, dex, -amount, "backstop")
+    world.move(backstop, dex, amount, "backstop")
 
 
 def _against(held: int) -> Sign:
