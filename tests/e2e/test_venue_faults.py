@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 import websockets
 
+from services.venue.exchange.facts import Disturbed, OrderChanged
+from services.venue.truth import read
 from tests.fixtures.venue_live import (
     LiveVenue,
     Stream,
@@ -316,3 +319,28 @@ async def test_somebody_else_trades_on_the_account(venue: LiveVenue, traders: Tr
     assert await trader.info("openOrders") == []
     state = await trader.info("clearinghouseState")
     assert state["assetPositions"][0]["position"]["szi"] == "0.5"
+
+
+# ---- scenarios -----------------------------------------------------------------------------------------------
+
+
+async def test_a_scenario_file_plays_by_itself_and_the_truth_log_says_so(
+    venue: LiveVenue, traders: Traders, tmp_path: Path
+) -> None:
+    trader, file = traders(venue), tmp_path / "scenario.toml"
+    order = f'fault = "external_order"\nuser = "{trader.address}"\ncoin = "BTC"\nside = "buy"\nsz = 1\npx = 97'
+    gone = f'fault = "external_cancel"\nuser = "{trader.address}"'
+    file.write_text(f"[[at]]\ns = 0.2\n{gone}\n[[at]]\ns = 0\n{order}\n")
+    async with stream(venue) as socket:
+        await socket.follow(trader)
+        assert (await venue.cli("scenario", str(file)))["steps"] == 2
+        await socket.until(lambda _: [update["status"] for update in socket.updates()] == ["open", "canceled"])
+    facts = [entry.fact for entry in read(venue.truth)]
+    told = [
+        fact.fault if isinstance(fact, Disturbed) else fact.status
+        for fact in facts
+        if (isinstance(fact, Disturbed) and trader.address in fact.detail)
+        or (isinstance(fact, OrderChanged) and fact.user == trader.address)
+    ]
+    started_and_struck = ["external_order"] * 2, ["external_cancel"] * 2
+    assert told == [*started_and_struck[0], "open", *started_and_struck[1], "canceled"]
