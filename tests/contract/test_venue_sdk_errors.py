@@ -3,12 +3,14 @@
 Those about who signs, nonces, expiry, agents' rights and sub-accounts are in `test_venue_sdk_accounts`.
 """
 
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hyperliquid.exchange import Exchange
 from hyperliquid.utils.error import ClientError, ServerError
 from hyperliquid.utils.types import Cloid
 
@@ -507,23 +509,64 @@ def test_with_a_thousand_orders_no_reduce_only_and_no_triggers(trader: Trader) -
 
 # ---- what the venue does not understand ----------------------------------------------------------------------
 
-NOT_OFFERED: dict[str, Ask] = {
-    "token_delegate": lambda t: t.exchange.token_delegate(NOBODY, 10**9, False),
-    "convert_to_multi_sig_user": lambda t: t.exchange.convert_to_multi_sig_user([NOBODY], 1),
-    "use_big_blocks": lambda t: t.exchange.use_big_blocks(True),
-    "agent_enable_dex_abstraction": lambda t: t.exchange.agent_enable_dex_abstraction(),
-    "user_dex_abstraction": lambda t: t.exchange.user_dex_abstraction(t.address, True),
-    "spot_deploy_register_spot": lambda t: t.exchange.spot_deploy_register_spot(1, 0),
-    "unknown tif": lambda t: t.exchange.order("ETH", True, 0.1, 1500, {"limit": {"tif": "Fok"}}),
+MALFORMED = "Failed to deserialize the JSON body into the target type"
+PERP: Any = ("xyz", None, "A", 2, "1.5", 10, True, None)
+NOT_OFFERED: dict[str, tuple[Any, ...]] = {
+    "token_delegate": (NOBODY, 10**9, False),
+    "convert_to_multi_sig_user": ([NOBODY], 1),
+    "multi_sig": (NOBODY, {"type": "noop"}, [], 1),
+    "use_big_blocks": (True,),
+    "agent_enable_dex_abstraction": (),
+    "user_dex_abstraction": (NOBODY, True),
+    "gossip_priority_bid": (1, "192.0.2.1", 100),
+    "c_signer_inner": ("jailSelf",),
+    "c_signer_jail_self": (),
+    "c_signer_unjail_self": (),
+    "c_validator_register": ("192.0.2.1", "n", "d", False, 5, NOBODY, True, 1),
+    "c_validator_change_profile": (None, None, None, True, None, None, None),
+    "c_validator_unregister": (),
+    "perp_deploy_register_asset": PERP,
+    "perp_deploy_set_oracle": ("xyz", {"b": "2"}, [{"a": "1"}], {}),
+    "spot_deploy_register_token": ("A", 2, 8, 1, "A"),
+    "spot_deploy_user_genesis": (1, [(NOBODY, "1")], []),
+    "spot_deploy_enable_freeze_privilege": (1,),
+    "spot_deploy_freeze_user": (1, NOBODY, True),
+    "spot_deploy_revoke_freeze_privilege": (1,),
+    "spot_deploy_enable_quote_token": (1,),
+    "spot_deploy_token_action_inner": ("enableQuoteToken", 1),
+    "spot_deploy_genesis": (1, "100", True),
+    "spot_deploy_register_spot": (1, 0),
+    "spot_deploy_register_hyperliquidity": (1, 1.0, 1.0, 1, None),
+    "spot_deploy_set_deployer_trading_fee_share": (1, "100%"),
 }
+"""What no perp account does: deploying, validating, staking, multi-sig."""
+OFFERED = {
+    "order", "bulk_orders", "modify_order", "bulk_modify_orders_new", "market_open", "market_close", "cancel",
+    "cancel_by_cloid", "bulk_cancel", "bulk_cancel_by_cloid", "schedule_cancel", "update_leverage",
+    "update_isolated_margin", "set_referrer", "create_sub_account", "usd_class_transfer", "send_asset",
+    "sub_account_transfer", "sub_account_spot_transfer", "vault_usd_transfer", "usd_transfer", "spot_transfer",
+    "withdraw_from_bridge", "approve_agent", "approve_builder_fee", "agent_set_abstraction",
+    "user_set_abstraction", "noop",
+}  # fmt: skip
+"""Each of them has tests here and in its neighbours."""
 
 
-@pytest.mark.parametrize("case", NOT_OFFERED)
-def test_what_is_no_request_is_422_in_plain_text(trader: Trader, case: str) -> None:
+@pytest.mark.parametrize("method", NOT_OFFERED)
+def test_an_unknown_action_is_422_in_plain_text(trader: Trader, method: str) -> None:
     with pytest.raises(ClientError) as raised:
-        NOT_OFFERED[case](trader)
-    assert raised.value.status_code == 422
-    assert raised.value.error_message == "Failed to deserialize the JSON body into the target type"
+        getattr(trader.exchange, method)(*NOT_OFFERED[method])
+    assert (raised.value.status_code, raised.value.error_message) == (422, MALFORMED)
+
+
+def test_an_unknown_tif_is_422_in_plain_text(trader: Trader) -> None:
+    with pytest.raises(ClientError) as raised:
+        trader.exchange.order("ETH", True, 0.1, 1500, {"limit": {"tif": "Fok"}})
+    assert (raised.value.status_code, raised.value.error_message) == (422, MALFORMED)
+
+
+def test_no_method_of_the_class_is_forgotten() -> None:
+    methods = {name for name, _ in inspect.getmembers(Exchange, inspect.isfunction) if not name.startswith("_")}
+    assert methods == OFFERED | set(NOT_OFFERED) | {"post", "set_expires_after"}
 
 
 def test_a_signature_that_cannot_be_one(trader: Trader, monkeypatch: pytest.MonkeyPatch) -> None:
