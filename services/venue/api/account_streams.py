@@ -88,7 +88,8 @@ def _liquidation(fact: Liquidated, facts: Facts) -> dict[str, Any]:
 def _fills(subscription: subs.UserFillsSub, facts: Facts) -> Iterator[Any]:
     filled = [fact for fact in facts if isinstance(fact, Filled)]
     if filled:
-        yield {"user": subscription.user, "fills": shapes.fills(filled, subscription.aggregate_by_time)}
+        shown = shapes.aggregated(filled) if subscription.aggregate_by_time else filled
+        yield {"user": subscription.user, "fills": [shapes.fill(item) for item in shown]}
 
 
 def _fundings(subscription: subs.UserFundingsSub, facts: Facts) -> Iterator[Any]:

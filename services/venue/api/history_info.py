@@ -20,14 +20,16 @@ def user_fills(view: View, request: info.UserFills) -> Any:
 
 def newest_fills(items: Iterable[Filled], aggregate_by_time: bool | None, limit: int) -> list[dict[str, Any]]:
     """Newest first."""
-    return shapes.fills(items, aggregate_by_time)[::-1][:limit]
+    chosen = shapes.aggregated(items) if aggregate_by_time else list(items)
+    return [shapes.fill(item) for item in chosen[::-1][:limit]]
 
 
 def fills_by_time(view: View, request: info.UserFillsByTime) -> Any:
     """Oldest first, so that the next page starts at the last time."""
     account = view.account(request.user)
     items = _between(view, account.fills, request.start_time, request.end_time)
-    return shapes.fills(items, request.aggregate_by_time)[:FILLS_SHOWN]
+    chosen = shapes.aggregated(items) if request.aggregate_by_time else items
+    return [shapes.fill(item) for item in chosen[:FILLS_SHOWN]]
 
 
 def user_funding(view: View, request: info.UserFunding) -> Any:

@@ -126,31 +126,27 @@ def fill(item: Filled) -> dict[str, Any]:
     return shown
 
 
-def fills(items: Iterable[Filled], aggregate_by_time: bool | None) -> list[dict[str, Any]]:
-    """Fills, oldest first. Aggregated, those of one order in one block are one."""
-    if not aggregate_by_time:
-        return [fill(item) for item in items]
+def aggregated(items: Iterable[Filled]) -> list[Filled]:
+    """Fills of one order in one block as one, oldest first."""
     groups: dict[tuple[int, str, int], list[Filled]] = {}
     for item in items:
         groups.setdefault((item.time_ms, item.coin, item.oid), []).append(item)
-    return [_aggregated(group) for group in groups.values()]
+    return [group[0] if len(group) == 1 else _joined(group) for group in groups.values()]
 
 
-def _aggregated(group: list[Filled]) -> dict[str, Any]:
+def _joined(group: list[Filled]) -> Filled:
     """One fill at the average price, with the ids and the start position of the earliest part."""
     sz = _total(item.sz for item in group)
     ntl = _total(item.px * item.sz for item in group)
-    return fill(
-        msgspec.structs.replace(
-            group[0],
-            px=round(ntl / sz, MAX_DECIMALS),
-            sz=sz,
-            closed_pnl=_total(item.closed_pnl for item in group),
-            fee=_total(item.fee for item in group),
-            builder_fee=None
-            if group[0].builder_fee is None
-            else _total(item.builder_fee or Decimal(0) for item in group),
-        )
+    return msgspec.structs.replace(
+        group[0],
+        px=round(ntl / sz, MAX_DECIMALS),
+        sz=sz,
+        closed_pnl=_total(item.closed_pnl for item in group),
+        fee=_total(item.fee for item in group),
+        builder_fee=None
+        if group[0].builder_fee is None
+        else _total(item.builder_fee or Decimal(0) for item in group),
     )
 
 
