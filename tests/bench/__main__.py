@@ -1,10 +1,11 @@
 """`make bench`: how fast, next to a named baseline measured in the same run. Nothing here passes or fails.
 
-    python -m tests.bench                  everything (about three minutes)
+    python -m tests.bench                  everything (about five minutes)
     python -m tests.bench codec bus        only these
+    python -m tests.bench venue --full-day no extrapolation from ten minutes of the modelled market
 
-Sections: codec, bus, pipeline, stack, parquet. `stack` starts the real services with 30 coins on the bundled
-venue at 1x and 10x the recorded message rate and reads their own latency histograms.
+Sections: codec, bus, pipeline, stack, parquet, venue. `stack` starts the real services with 30 coins on the
+bundled venue at 1x and 10x the recorded message rate and reads their own latency histograms.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 
@@ -29,25 +30,18 @@ from shared.bus import RedisBus
 from shared.clock import monotonic_s
 from shared.messages import Book, Level
 from shared.streams import BOOK
+from tests.bench import venue as bundled_venue
+from tests.bench.timing import timed
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDING = ROOT.parent / "shared" / "market-data" / "hl-20250904-4coins-a"
 PORTS = {"MM_REDIS_PORT": "16380", "MM_VENUE_PORT": "13001"}
 STACK_S = 45
+FULL_DAY = "--full-day"
 
 
 def row(what: str, value: str, baseline: str, ratio: float | None) -> None:
     print(f"  {what:<44} {value:>16}   baseline {baseline:<44} {'' if ratio is None else f'ratio {ratio:.2f}'}")
-
-
-def timed(action: Callable[[], object], seconds: float = 1.0) -> float:
-    """Seconds per call, repeated for about `seconds`."""
-    action()
-    begun, calls = monotonic_s(), 0
-    while (spent := monotonic_s() - begun) < seconds:
-        action()
-        calls += 1
-    return spent / calls
 
 
 def example_book() -> Book:
@@ -274,7 +268,14 @@ def parquet() -> None:
     row("size ratio CSV : Parquet", f"{ratio:.2f}", f"pandas, zstd: {naive_ratio:.2f}", ratio / naive_ratio)
 
 
-SECTIONS = {"codec": codec, "bus": bus, "pipeline": pipeline, "stack": stack, "parquet": parquet}
+# ---- the bundled venue ---------------------------------------------------------------------------------------
+
+
+def venue() -> None:
+    bundled_venue.report(row, full_day=FULL_DAY in sys.argv)
+
+
+SECTIONS = {"codec": codec, "bus": bus, "pipeline": pipeline, "stack": stack, "parquet": parquet, "venue": venue}
 
 
 def main(names: list[str]) -> None:
@@ -287,4 +288,4 @@ def main(names: list[str]) -> None:
         SECTIONS[name]()
 
 
-main(sys.argv[1:])
+main([name for name in sys.argv[1:] if name != FULL_DAY])

@@ -94,7 +94,7 @@ class Exchange:
 
     def open_lots(self, coin: str) -> int:
         """Open interest that accounts are part of."""
-        return accounts_lots(self.world, self.world.listings[coin])
+        return accounts_lots(self.world.listings[coin])
 
     def _handle(self, account: Account, action: AnyAction) -> Reply:
         handler = self._handlers.get(type(action))

@@ -84,6 +84,9 @@ class Listing:
     """Funding rate that the next hour will pay, as a fraction."""
     open_lots: int = 0
     """Open interest of the modelled or recorded market, without that of accounts."""
+    long_lots: int = 0
+    short_lots: int = 0
+    """What accounts hold together, on either side."""
 
     @property
     def max_leverage(self) -> int:

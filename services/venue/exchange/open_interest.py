@@ -6,15 +6,9 @@ from services.venue.exchange.refusals import CAP_AGGRESSIVE, CAP_FLIP, CAP_INCRE
 from services.venue.exchange.world import World
 
 
-def accounts_lots(world: World, listing: Listing) -> int:
+def accounts_lots(listing: Listing) -> int:
     """What accounts have open, against each other and against the market."""
-    longs = shorts = 0
-    for account in world.accounts:
-        position = account.position(listing.dex.name, listing.coin)
-        if position is not None:
-            longs += max(position.lots, 0)
-            shorts += max(-position.lots, 0)
-    return max(longs, shorts)
+    return max(listing.long_lots, listing.short_lots)
 
 
 def at_cap(world: World, listing: Listing) -> bool:
@@ -22,16 +16,13 @@ def at_cap(world: World, listing: Listing) -> bool:
     dex = listing.dex
     if listing.oi_cap_ntl is None and dex.oi_cap_ntl is None and dex.oi_sz_cap is None:
         return False
-    lots = listing.open_lots + accounts_lots(world, listing)
+    lots = listing.open_lots + accounts_lots(listing)
     return (
         _reached(lots * listing.mark_px, listing.oi_cap_ntl)
         or _reached(lots, dex.oi_sz_cap)
         or (
             dex.oi_cap_ntl is not None
-            and sum(
-                (each.open_lots + accounts_lots(world, each)) * each.mark_px
-                for each in world.listings_of(dex.name)
-            )
+            and sum((each.open_lots + accounts_lots(each)) * each.mark_px for each in world.listings_of(dex.name))
             >= dex.oi_cap_ntl
         )
     )

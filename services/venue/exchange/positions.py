@@ -39,6 +39,10 @@ def book_trade(world: World, account: Account, listing: Listing, sign: Sign, px:
         closed_pnl = _close(world, account, listing, position, px, closed)
     if lots > closed:
         _open(world, account, listing, sign, px, lots - closed)
+    if account is not world.accounts.market:
+        end = start + sign * lots
+        listing.long_lots += max(end, 0) - max(start, 0)
+        listing.short_lots += max(-end, 0) - max(-start, 0)
     return Change(start, closed_pnl, _direction(start, sign, lots))
 
 
