@@ -11,6 +11,7 @@ import pytest
 from services.venue.exchange.admission import meet
 from services.venue.exchange.facts import Matched
 from services.venue.exchange.listing import MICRO
+from services.venue.exchange.world import World
 from services.venue.faults import kinds
 from tests.conftest import wait_until
 from tests.fixtures.venue_server import RunningVenue
@@ -196,6 +197,26 @@ def test_two_clients_trade_with_each_other_at_the_makers_price(venue: RunningVen
     assert (match.maker, match.taker) == (maker.address, taker.address)
     maker.ccxt.close()
     taker.ccxt.close()
+
+
+def test_a_builder_deployed_perp_trades_isolated_with_its_own_money(venue: RunningVenue, trader: Trader) -> None:
+    trader.ccxt.load_markets()
+    assert trader.ccxt.market(GOLD)["info"]["marginMode"] == "strictIsolated"
+    with pytest.raises(ccxt.InsufficientFunds):
+        trader.buy(0.01, GOLD)
+    assert trader.ccxt.fetch_balance({"dex": "xyz"})["USDC"]["total"] == 0
+    with pytest.raises(ccxt.ExchangeError, match="Cross margin is not allowed for this asset."):
+        trader.ccxt.set_leverage(5, GOLD)
+    trader.ccxt.set_leverage(5, GOLD, {"marginMode": "isolated"})
+    venue.do(lambda server: _give(server.world, trader.address, "xyz", 100))
+    trader.buy(0.01, GOLD)
+    position = trader.ccxt.fetch_position(GOLD)
+    assert (position["contracts"], position["marginMode"], position["leverage"]) == (0.01, "isolated", 5)
+    assert trader.ccxt.fetch_positions() == [], "each dex has positions of its own"
+    (trade,) = trader.ccxt.fetch_my_trades(GOLD)
+    assert trade["symbol"] == GOLD
+    trader.sell(0.01, GOLD, reduceOnly=True)
+    assert trader.ccxt.fetch_positions([GOLD]) == []
 
 
 def test_stop_loss_and_take_profit_wait_for_their_triggers(trader: Trader) -> None:
@@ -396,6 +417,13 @@ def test_an_hour_of_funding_is_paid_on_the_position() -> None:
 def cut(usd: Decimal) -> Decimal:
     """Money has six decimals; what is more is cut off."""
     return usd.quantize(Decimal("0.000001"), "ROUND_DOWN")
+
+
+def _give(world: World, address: str, dex: str, usd: int) -> None:
+    account = world.accounts.get(address)
+    assert account is not None
+    world.move(account, dex, usd * MICRO, "deposit")
+    world.deposited += usd * MICRO
 
 
 def _traded(venue: RunningVenue, address: str, usd: int) -> None:

@@ -176,6 +176,23 @@ async def test_a_noop_with_its_nonce_stops_a_taker_on_the_way(
     assert await taker.info("userFills") == []
 
 
+# ---- what it is started with ---------------------------------------------------------------------------------
+
+
+async def test_a_scenario_given_at_the_start_and_no_money_for_strangers(tmp_path: Path, traders: Traders) -> None:
+    script = tmp_path / "script.toml"
+    script.write_text('[[at]]\ns = 0\nfault = "halt"\ncoin = "BTC"\n')
+    source = quiet_recording(tmp_path / "recording")
+    with running(tmp_path, source=source, fund=0, fault_script=script) as venue:
+        trader = traders(venue)
+        unknown = {"status": "err", "response": f"User or API Wallet {trader.address} does not exist."}
+        assert await trader.act(place(wire(BTC, "buy", "99", "1"))) == unknown
+        await venue.cli("account", trader.address, "--deposit", "500")
+        assert (await trader.info("clearinghouseState"))["withdrawable"] == "500.0"
+        (status,) = await trader.statuses(place(wire(BTC, "buy", "99", "1")))
+        assert status["error"].startswith("Trading is halted.")
+
+
 # ---- belief and truth ----------------------------------------------------------------------------------------
 
 
