@@ -11,7 +11,7 @@ from hyperliquid.utils.constants import MAINNET_API_URL
 from hyperliquid.utils.types import Cloid
 
 from services.venue.exchange.actions import UserSigned
-from services.venue.exchange.admission import admit
+from services.venue.exchange.admission import admit, identify
 from services.venue.exchange.requests import Malformed, read
 from services.venue.exchange.world import Refused
 from shared.hyperliquid.signing import (
@@ -251,7 +251,8 @@ def refusal(body: Any, **config: Any) -> str:
     open_account(made, address=ADDRESS)
     made.now_ms = body["nonce"]
     with pytest.raises(Refused) as refused:
-        admit(made, read(json.dumps(body).encode(), is_mainnet=made.config.chain == "Mainnet"))
+        signed = read(json.dumps(body).encode(), is_mainnet=made.config.chain == "Mainnet")
+        admit(made, identify(made, signed), signed)
     return str(refused.value)
 
 

@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from services.venue.exchange import actions, budget
+from services.venue.exchange import actions, admission, budget
 from services.venue.exchange.account import Account, Agent
 from services.venue.exchange.actions import Signed
-from services.venue.exchange.admission import admit, executed, meet
-from services.venue.exchange.facts import BalanceChanged, LedgerUpdated
+from services.venue.exchange.admission import executed, identify, meet
+from services.venue.exchange.facts import ActionTaken, BalanceChanged, LedgerUpdated
 from services.venue.exchange.listing import MICRO
 from services.venue.exchange.world import Refused, World
+from tests.fixtures.venue_exchange import stage
 from tests.fixtures.venue_world import START_MS, facts_of, open_account, total_money, world
 
 DAY_MS = 86_400_000
@@ -31,6 +32,12 @@ def posts(count: int) -> actions.PlaceOrders:
 def with_master(**config: Any) -> tuple[World, Account]:
     made = world(**{"fund": 0, **config})
     return made, open_account(made, address=MASTER)
+
+
+def admit(made: World, signed: Signed) -> Account:
+    account = identify(made, signed)
+    admission.admit(made, account, signed)
+    return account
 
 
 def refused(made: World, signed: Signed) -> str:
@@ -222,3 +229,25 @@ def test_the_budget_can_be_lifted(lifted: str) -> None:
     master.requests_used, master.over_budget_ms = 99_999, START_MS
     admit(made, Signed(NOOP, MASTER, START_MS))
     assert master.requests_used == 100_000
+
+
+@pytest.mark.parametrize(
+    ("signed", "cost"),
+    [
+        (Signed(NOOP, MASTER, START_MS), 1),
+        (Signed(posts(3), MASTER, START_MS), 3),
+        (Signed(posts(3), MASTER, START_MS, None, START_MS - 1), 5),
+        (Signed(posts(201), MASTER, START_MS), 0),
+        (Signed(NOOP, MASTER, START_MS - 3 * DAY_MS), 0),
+    ],
+)
+def test_the_record_says_for_whom_and_at_what_cost_even_of_what_was_refused(signed: Signed, cost: int) -> None:
+    s = stage(fund=0)
+    master = open_account(s.world, address=MASTER)
+    s.exchange.execute(signed)
+    taken = s.facts[-1]
+    assert (
+        isinstance(taken, ActionTaken)
+        and (taken.user, taken.weight) == (MASTER, cost)
+        and master.requests_used == cost
+    )

@@ -29,11 +29,11 @@ def meet(world: World, address: str) -> Account | None:
     return account
 
 
-def admit(world: World, signed: Signed) -> Account:
-    """The account that a request acts for. It is counted and its nonce used up (see `executed`).
+def identify(world: World, signed: Signed) -> Account:
+    """The account that a request acts for.
 
     Raises:
-        Refused: with the venue's text.
+        Refused: nobody can be found who may do this.
     """
     signer, action = signed.signer, signed.action
     if signer is None:
@@ -43,7 +43,16 @@ def admit(world: World, signed: Signed) -> Account:
             raise Refused("Mainnet and testnet require different signature.")
         if actions.inner_nonce(action) != signed.nonce:
             raise Refused("Nonce mismatch.")
-    account = _acting(world, signed, signer)
+    return _acting(world, signed, signer)
+
+
+def admit(world: World, account: Account, signed: Signed) -> None:
+    """Count a request of an account, and use its nonce up (see `executed`).
+
+    Raises:
+        Refused: too late, a nonce that cannot be used, over the budget.
+    """
+    signer = signed.signer or ""
     if signed.expires_after is not None and signed.expires_after < world.now_ms:
         account.requests_used += budget.EXPIRED_WEIGHT
         raise Refused("Action already expired")
@@ -52,8 +61,7 @@ def admit(world: World, signed: Signed) -> Account:
         raise Refused(refusal)
     if world.config.refused_burns_nonce:
         world.nonces.use(signer, signed.nonce)
-    budget.charge(world, account, action)
-    return account
+    budget.charge(world, account, signed.action)
 
 
 def executed(world: World, signed: Signed) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from services.venue.exchange import actions, admission, budget, funding, liquidating, modify, schedule, triggers
+from services.venue.exchange import actions, admission, funding, liquidating, modify, schedule, triggers
 from services.venue.exchange.account import Account
 from services.venue.exchange.account_actions import ACCOUNT_ACTIONS
 from services.venue.exchange.actions import Action, AnyAction, Signed
@@ -51,10 +51,11 @@ class Exchange:
 
     def execute(self, signed: Signed) -> Reply:
         """The answer to a request, whatever it is."""
-        user, weight = "", 0
+        account, used = None, 0
         try:
-            account = admission.admit(self.world, signed)
-            user, weight = account.address, budget.weight(signed.action)
+            account = admission.identify(self.world, signed)
+            used = account.requests_used
+            admission.admit(self.world, account, signed)
             reply = self._handle(account, signed.action)
             admission.executed(self.world, signed)
         except Refused as refused:
@@ -62,11 +63,11 @@ class Exchange:
         self.world.note(
             ActionTaken(
                 time_ms=self.world.now_ms,
-                user=user,
+                user=account.address if account else "",
                 signer=signed.signer or "",
                 nonce=signed.nonce,
                 action=_tag(signed.action),
-                weight=weight,
+                weight=account.requests_used - used if account else 0,
                 reply=reply,
             )
         )
