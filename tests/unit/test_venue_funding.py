@@ -9,6 +9,7 @@ from services.venue.exchange.account import Leverage
 from services.venue.exchange.facts import FundingPaid
 from services.venue.exchange.listing import MICRO
 from services.venue.exchange.summary import summary
+from services.venue.market.reference import premium_of
 from tests.fixtures.venue_world import BTC, GOLD, facts_of, open_account, total_money, trade, world
 
 HOUR_MS = 3_600_000
@@ -94,3 +95,16 @@ def test_cumulative_funding_starts_again_with_a_change_of_size(positive, sign):
     trade(made, account, market, BTC, 1_000_000, 1_000)
     position = summary(made, account, "").positions[0]
     assert (position.funding_all, position.funding_open) == (first + second, 0)
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "first_dex", "builder_dex"),
+    [
+        (100.2, 100.4, 0.002, 0.003),
+        (99.6, 99.8, -0.002, -0.003),
+        (99.9, 100.3, 0.0, 0.001),
+    ],
+)
+def test_the_premium_of_a_builder_deployed_coin_is_that_of_its_mean_impact_price(bid, ask, first_dex, builder_dex):
+    assert premium_of(bid, ask, 100.0, builder_dex=False) == pytest.approx(first_dex)
+    assert premium_of(bid, ask, 100.0, builder_dex=True) == pytest.approx(builder_dex)

@@ -4,7 +4,7 @@
     mark      median of oracle + 150 s EMA of (mid - oracle); median of best bid, best ask, last trade; the fair
               value (which stands for the mids of other exchanges)
     premium   (max(impact bid - oracle, 0) - max(oracle - impact ask, 0)) / oracle, impact prices for $20,000
-              (BTC, ETH) or $6,000
+              (BTC, ETH) or $6,000; on a builder-deployed dex mean(impact bid, impact ask) / oracle - 1
     funding   F / 8 an hour, F = P + clamp(0.0001 - P, +-0.0005), P the mean premium of the running hour
 
 The basis is centred so that the coin's recorded funding rate comes out on average.
@@ -34,6 +34,7 @@ BASIS_SPREAD = 0.0002
 IMPACT_USD = {"BTC": 20_000.0, "ETH": 20_000.0}
 IMPACT_USD_OTHERS = 6_000.0
 RATE_STEP = Decimal("1e-10")
+NTL_STEP = Decimal("1e-6")
 
 
 def premium_for(rate_1h: float) -> float:
@@ -42,6 +43,13 @@ def premium_for(rate_1h: float) -> float:
     if abs(eight_hours - INTEREST_8H_FRAC) < 1e-9:
         return 0.0
     return eight_hours + (CLAMP_8H_FRAC if eight_hours > INTEREST_8H_FRAC else -CLAMP_8H_FRAC)
+
+
+def premium_of(impact_bid: float, impact_ask: float, oracle: float, *, builder_dex: bool) -> float:
+    """How far a market trades from its oracle, as a fraction of it."""
+    if builder_dex:
+        return (impact_bid + impact_ask) / 2 / oracle - 1
+    return (max(impact_bid - oracle, 0.0) - max(oracle - impact_ask, 0.0)) / oracle
 
 
 class ReferencePrices:
@@ -69,7 +77,7 @@ class ReferencePrices:
         self._last_px = float(px)
         fade = Decimal(repr(exp(-(now_ms - self._day_ms) / DAY_MS)))
         self._day_ms = now_ms
-        self._volume_usd = (self._volume_usd * fade + px * sz).quantize(RATE_STEP)
+        self._volume_usd = (self._volume_usd * fade + px * sz).quantize(NTL_STEP)
         self._volume_sz = (self._volume_sz * fade + sz).quantize(Decimal(1).scaleb(-self._model.coin.sz_decimals))
 
     def context(self, flow: CoinFlow, now_ms: int) -> Ctx:
@@ -88,7 +96,7 @@ class ReferencePrices:
         book_price = median((bid, ask, self._last_px if self._last_px is not None else mid))
         mark = median((self._oracle + self._ema, book_price, fair))
         impact = self._impact(flow.book.bids), self._impact(flow.book.asks)
-        premium = (max(impact[0] - self._oracle, 0.0) - max(self._oracle - impact[1], 0.0)) / self._oracle
+        premium = premium_of(*impact, self._oracle, builder_dex=":" in self._model.coin.name)
         self._sample(premium, now_ms)
         step = Decimal(1).scaleb(sz_decimals - 6)
         return msgspec.structs.replace(
