@@ -262,7 +262,9 @@ def test_aggregated_fills_of_an_order_are_one(venue: RunningVenue) -> None:
     assert len(parts) > 1
     assert float(whole["sz"]) == pytest.approx(sum(float(part["sz"]) for part in parts))
     assert float(whole["sz"]) == float(filled["totalSz"])
-    assert len({part["oid"] for part in parts} | {whole["oid"]}) == 1
+    for shared in ("oid", "hash", "time"):
+        assert len({part[shared] for part in parts} | {whole[shared]}) == 1
+    assert len({part["tid"] for part in parts}) == len(parts)
     assert float(whole["fee"]) == pytest.approx(sum(float(part["fee"]) for part in parts))
 
 
