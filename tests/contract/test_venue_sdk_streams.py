@@ -8,6 +8,7 @@ import pytest
 from hyperliquid.info import Info
 from hyperliquid.utils.types import Cloid
 
+from services.venue.api.server import VenueServer
 from services.venue.exchange import funding
 from services.venue.faults.kinds import DarkFill, Drop
 from tests.conftest import wait_until
@@ -278,6 +279,29 @@ def test_user_fundings(reader: Reader, trader: Trader, venue: RunningVenue) -> N
     assert next_data(events) == {"funding": paid}
     (entry,) = trader.info.user_funding_history(trader.address, 0)
     assert entry["delta"]["usdc"] == paid["usdc"]
+
+
+def test_a_liquidation(reader: Reader, trader: Trader, venue: RunningVenue) -> None:
+    """A fall that leaves the account between two thirds of its maintenance margin and all of it."""
+    assert trader.exchange.update_leverage(40, "BTC") == DONE
+    trader.take("BTC", 300_000)
+    bid = trader.rest("SOL")
+    events, updates = (reader.follow(kind, user=trader.address) for kind in ("userEvents", "orderUpdates"))
+
+    def falls(server: VenueServer) -> None:
+        listing = server.world.listings["BTC"]
+        listing.mark_px = listing.mark_px * 978 // 1000
+
+    venue.do(falls)
+    told = next_where(events, lambda event: "liquidation" in event)["liquidation"]
+    assert told["liquidated_user"] == trader.address
+    assert float(told["liquidated_ntl_pos"]) > 0
+    assert (bid, "liquidatedCanceled") in changes(next_data(updates))
+    fill, *_ = trader.info.user_fills(trader.address)
+    assert fill["liquidation"]["liquidatedUser"] == trader.address
+    assert fill["liquidation"]["method"] == "market"
+    assert (fill["crossed"], fill["side"]) == (True, "A")
+    assert "cloid" not in fill
 
 
 def test_ledger_updates(reader: Reader, trader: Trader) -> None:
