@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.venue.market.calibration import models
+from services.venue.market.calibration import model_of
 from services.venue.market.reference import premium_for
 from services.venue.market.universe import MARKET, PARAMETERS
 from shared.funding import hl_rate
@@ -28,7 +28,7 @@ def test_thirty_coins_by_volume_each_with_its_model() -> None:
     volumes = [coin.day_ntl_usd for coin in MARKET.coins]
     assert len(volumes) == 30
     assert volumes == sorted(volumes, reverse=True)
-    built = {model.coin.name: model for model in models(MARKET)}
+    built = {coin.name: model_of(coin, MARKET) for coin in MARKET.coins}
     assert built["BTC"].takers_per_s == next(flow for flow in MARKET.flows if flow.coin == "BTC").takers_per_s
     for model in built.values():
         assert 1 <= model.spread_ticks < 200

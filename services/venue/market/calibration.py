@@ -34,7 +34,6 @@ class CoinModel:
     """What drives one modelled coin. Rates a second, sizes in dollars, distances in ticks."""
 
     coin: ListedCoin
-    tick_px: float
     vol_frac: float
     """Standard deviation of the fair value's log return over a second."""
     spread_ticks: float
@@ -49,10 +48,6 @@ class CoinModel:
     hawkes_decay_per_s: float
     sign_persistence: float
     impact_ticks: float
-
-
-def models(market: MarketParameters) -> tuple[CoinModel, ...]:
-    return tuple(model_of(coin, market) for coin in market.coins)
 
 
 def model_of(coin: ListedCoin, market: MarketParameters) -> CoinModel:
@@ -76,7 +71,6 @@ def model_of(coin: ListedCoin, market: MarketParameters) -> CoinModel:
     changes = own.touch_changes_per_s if own else _between(flows, "touch_changes_per_s", volume, 0.2)
     return CoinModel(
         coin=coin,
-        tick_px=tick,
         vol_frac=(own or settled).minute_atr_frac / RANGE_OF_MINUTE,
         spread_ticks=spread_ticks,
         touch_usd=own.touch_usd if own else max(_between(flows, "touch_usd", volume, 0.5), MIN_TOUCH_USD),
