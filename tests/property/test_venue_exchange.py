@@ -325,7 +325,7 @@ class Exchanges(RuleBasedStateMachine):
                 assert fact.after_usd == before + fact.usd
                 self.balances[fact.user, fact.pool] = fact.after_usd
             elif isinstance(fact, QueueMoved):
-                assert fact.ahead_sz >= 0 and self.status[fact.oid] == "open"
+                assert (fact.ahead_sz is None or fact.ahead_sz >= 0) and self.status[fact.oid] == "open"
         self.checked = len(facts)
         world = self.session.s.world
         for account in world.accounts:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.venue.market.book import Sign
+from services.venue.market.book import FIRST_ACCOUNT, Sign
 from services.venue.market.feed import Hole, Raw
 from services.venue.market.replay_market import ReplayMarket
 from shared.hyperliquid.wire import Bbo, L2Book, WireTrade
@@ -59,9 +60,18 @@ class Script:
                 bid, bid_lots, gap, ask_lots = step
                 yield time_ms, touch((bid, bid_lots), (bid + gap, ask_lots), time_ms)
             elif kind == "print":
-                yield time_ms, tuple(trade(*one, tid=next(tids), time_ms=time_ms) for one in step[0])
+                yield time_ms, tuple(printed(*one, next(tids), time_ms) for one in step[0])
             elif kind == "hole":
                 yield time_ms, Hole(COIN, time_ms, time_ms)
+
+
+def printed(side: str, px: int, size: int, tid: int, time_ms: int) -> WireTrade:
+    return msgspec.structs.replace(trade(side, px, size, tid, time_ms), hash=hash_of(tid))
+
+
+def hash_of(tid: int) -> str:
+    """Two prints a transaction."""
+    return f"0x{tid // 2:064x}"
 
 
 def outwards(bid: int, direction: int, side: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -123,9 +133,11 @@ def check(market: ReplayMarket, run: Run) -> None:
     assert bid is None or ask is None or bid < ask
     assert all(size > 0 and n > 0 for sign in (1, -1) for _, size, n in book.levels(sign))  # type: ignore[arg-type]
     assert [next(iter(book.depth(sign)), (None,))[0] for sign in (1, -1)] == [bid, ask]  # type: ignore[arg-type]
+    for fill in run.desk.fills:
+        assert fill.taker.owner >= FIRST_ACCOUNT or fill.taker.hash == hash_of(fill.tid)
     for order in run.desk.live.values():
         assert order.lots > 0
-        assert book.ahead(order) >= 0
+        assert (book.ahead(order) or 0) >= 0
 
 
 def prints(run: Run) -> list[tuple[int, WireTrade]]:

@@ -17,6 +17,7 @@ from tests.fixtures.venue_world import (
     START_MS,
     facts_of,
     open_account,
+    rest,
     total_money,
     trade,
     world,
@@ -83,6 +84,19 @@ def test_leverage_lies_between_one_and_the_highest_of_the_coin(value: int) -> No
     assert refused(made, open_account(made), action) == "Invalid leverage value"
 
 
+@pytest.mark.parametrize("rests", [False, True])
+def test_leverage_lies_within_the_tier_of_what_is_held_and_may_be(rests: bool) -> None:
+    """From 150 million on a position in BTC has 20x at most; the first tier has 40x."""
+    made, account = holding(1_501 * ONE_BTC // 2, usd=20_000_000)
+    if rests:
+        rest(made, account, BTC, 1, 900_000, 1_501 * ONE_BTC // 2)
+    else:
+        trade(made, account, open_account(made, 10_000_000), BTC, 1_000_000, 1_501 * ONE_BTC // 2)
+    do(made, account, actions.UpdateLeverage(BTC_ASSET, True, 10))
+    assert refused(made, account, actions.UpdateLeverage(BTC_ASSET, True, 21)) == "Invalid leverage value"
+    assert do(made, account, actions.UpdateLeverage(BTC_ASSET, True, 20)) == DONE
+
+
 def test_cross_margin_where_a_coin_has_none() -> None:
     made = world()
     account = open_account(made, dex="xyz")
@@ -94,8 +108,8 @@ def test_cross_margin_where_a_coin_has_none() -> None:
 def test_a_coin_that_is_not_listed() -> None:
     made = world()
     account = open_account(made)
-    assert refused(made, account, actions.UpdateLeverage(77, True, 5)) == "Invalid asset"
-    assert refused(made, account, actions.UpdateIsolatedMargin(77, True, 5)) == "Invalid asset"
+    assert refused(made, account, actions.UpdateLeverage(77, True, 5)) == "Order has invalid asset."
+    assert refused(made, account, actions.UpdateIsolatedMargin(77, True, 5)) == "Order has invalid asset."
 
 
 def test_the_margin_mode_stays_while_there_is_a_position() -> None:

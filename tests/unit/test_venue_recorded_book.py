@@ -116,7 +116,7 @@ def test_out_of_sight_only_prints_through_fill_until_the_price_comes_into_view(o
     book, desk = opened
     order = desk.rest(book, 1, 9_960, 50)
     book.printed(trade("A", 9_960, 400), FLOW)
-    assert filled(desk) == []
+    assert filled(desk) == [] and book.ahead(order) is None
     book.printed(trade("A", 9_950, 10), FLOW)
     assert filled(desk) == [(order.oid, 9_960, 10)]
     book.quoted(snapshot([(9_970, 20), (9_960, 80), (9_950, 10)], ASKS))
@@ -140,6 +140,7 @@ def test_after_a_hole_an_order_stands_at_the_back(opened: Opened) -> None:
     book.printed(trade("A", 9_990, 90), FLOW)
     book.quoted(Hole(COIN, 0, 60_000))
     assert book.best_px(-1) is None, "nothing recorded is known"
+    assert (book.ahead(first), book.ahead(second)) == (None, None)
     book.printed(trade("A", 9_990, 500), FLOW)
     assert filled(desk) == []
     book.quoted(snapshot([(9_990, 250)], ASKS))

@@ -32,7 +32,7 @@ def meta(view: View, request: info.Meta) -> Any:
 
 
 def universe(world: World, dex: PerpDex) -> dict[str, Any]:
-    listings = tuple(world.listings_of(dex.name))
+    listings = world.listings_of(dex.name)
     tables = {listing.margin_table_id: listing for listing in listings}
     return {
         "universe": [_entry(listing) for listing in listings],
@@ -99,7 +99,7 @@ def perp_dexs(view: View, request: info.PerpDexs) -> Any:
 
 
 def _dex(world: World, dex: PerpDex) -> dict[str, Any]:
-    listings = tuple(world.listings_of(dex.name))
+    listings = world.listings_of(dex.name)
     return {
         "name": dex.name,
         "fullName": dex.full_name,
@@ -127,7 +127,7 @@ def dex_limits(view: View, request: info.PerpDexLimits) -> Any:
         "totalOiCap": _money(dex.oi_cap_ntl),
         "oiSzCapPerPerp": None if dex.oi_sz_cap is None else wire(Decimal(dex.oi_sz_cap)),
         "maxTransferNtl": _money(dex.max_transfer_ntl),
-        "coinToOiCap": _oi_caps(tuple(view.world.listings_of(dex.name))),
+        "coinToOiCap": _oi_caps(view.world.listings_of(dex.name)),
     }
 
 

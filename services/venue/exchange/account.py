@@ -84,7 +84,9 @@ class Account:
     orders: LiveOrders = field(default_factory=LiveOrders)
     """Live ones, resting or waiting for their trigger, by oid in the order of placement."""
     known: dict[int, OrderChanged] = field(default_factory=dict)
-    """The last state of the newest `ORDERS_KEPT` orders, ended or not, in the order of placement."""
+    """The last state of all live orders and of the `ORDERS_KEPT` that ended last, in the order of placement."""
+    ended: deque[int] = field(default_factory=deque)
+    """Those of them that have ended, in that order."""
     by_cloid: dict[str, int] = field(default_factory=dict)
     """oid of the newest order with a client id, for orders in `known`."""
     fills: deque[Filled] = field(default_factory=lambda: deque(maxlen=FILLS_KEPT))
@@ -102,6 +104,8 @@ class Account:
     """Traded since the account was opened, micro-dollars."""
     funding_ever: dict[str, int] = field(default_factory=dict)
     """By coin, as `Position.funding_open`, over all positions there have been."""
+    stirred: bool = True
+    """Its money or positions may have changed since it was last judged (see `liquidating`)."""
     liquidate_whole_until_ms: int = 0
     """Until then its liquidation orders are for whole positions (see `liquidation`)."""
     requests_used: int = 0

@@ -7,6 +7,7 @@ from typing import Any
 from services.venue.exchange import actions, margin, permissions, transfers
 from services.venue.exchange.account import Account, Leverage, Position
 from services.venue.exchange.listing import Listing
+from services.venue.exchange.refusals import INVALID_ASSET
 from services.venue.exchange.replies import DONE
 from services.venue.exchange.world import ISOLATED, Refused, World
 
@@ -28,6 +29,8 @@ def update_leverage(world: World, account: Account, action: actions.UpdateLevera
     listing = _listing(world, action.asset)
     old, new = margin.leverage_of(world, account, listing), Leverage(action.leverage, action.is_cross)
     if not 1 <= new.value <= listing.max_leverage:
+        raise Refused(INVALID_LEVERAGE)
+    if new.value > old.value and not margin.tier_allows(account, listing, new.value):
         raise Refused(INVALID_LEVERAGE)
     if new.is_cross and listing.margin_mode != "normal":
         raise Refused("Cross margin is not allowed for this asset.")
@@ -76,7 +79,7 @@ def _isolated(account: Account, listing: Listing) -> Position:
 def _listing(world: World, asset: int) -> Listing:
     listing = world.by_asset.get(asset)
     if listing is None:
-        raise Refused("Invalid asset")
+        raise Refused(INVALID_ASSET)
     return listing
 
 

@@ -50,6 +50,8 @@ class Desk:
         self.resting: dict[int, AccountOrder] = {}
         self.asleep: dict[str, dict[int, AccountOrder]] = {coin: {} for coin in world.listings}
         """Triggers by coin and oid."""
+        self.judged_at: dict[str, int] = {}
+        """The mark prices of the last judgement, by coin (see `liquidating`)."""
 
     def book(self, listing: Listing) -> Book:
         return self.books[listing.coin]
@@ -135,6 +137,6 @@ class Desk:
                         user=order.account.address,
                         coin=order.listing.coin,
                         oid=order.oid,
-                        ahead_sz=order.listing.sz(ahead),
+                        ahead_sz=None if ahead is None else order.listing.sz(ahead),
                     )
                 )

@@ -61,16 +61,16 @@ class OrderChanged(Fact, frozen=True, tag="order"):
     resized: bool = False
     """Reduce-only: it is as large as its position now. Clients see that in their open orders only."""
     queue_ahead_sz: Decimal | None = None
-    """Size ahead of it at its price when it came to rest."""
+    """Size ahead of it at its price when it came to rest; absent where nobody knows."""
 
 
 class QueueMoved(Fact, frozen=True, tag="queue"):
-    """The size ahead of a resting order changed (written once a block at most)."""
+    """The size ahead of a resting order changed, or became unknown: then it is absent (once a block at most)."""
 
     user: str
     coin: str
     oid: int
-    ahead_sz: Decimal
+    ahead_sz: Decimal | None = None
 
 
 class Matched(Fact, frozen=True, tag="match"):

@@ -207,6 +207,13 @@ def within_tier(world: World, account: Account, listing: Listing, sign: Sign, lo
     return reach <= abs(held) or leverage <= max_leverage_at(listing, reach * listing.mark_px)
 
 
+def tier_allows(account: Account, listing: Listing, leverage: int) -> bool:
+    """The position held, and what its resting orders can make of it, have a tier with this leverage."""
+    held, orders = lots_of(account.position(listing.dex.name, listing.coin)), account.orders.of(listing.coin)
+    reach = max(held + orders.bids.lots, orders.asks.lots - held)
+    return leverage <= max_leverage_at(listing, reach * listing.mark_px)
+
+
 def may_set_leverage(world: World, account: Account, listing: Listing, leverage: int) -> bool:
     """The margin suffices for another leverage of the same mode: of the isolated position, else of the pool."""
     position = account.position(listing.dex.name, listing.coin)

@@ -77,7 +77,7 @@ class AccountOrder(Order):
         """Live TP/SL orders that may fire once this one has filled."""
         self.parent: AccountOrder | None = None
         self.ahead_lots: int | None = None
-        """Size ahead of it in its queue, as last noted."""
+        """Size ahead of it in its queue, as last noted; None: unknown."""
 
     @property
     def ntl(self) -> int:

@@ -7,6 +7,7 @@ from services.venue.exchange.orders import Status
 NEVER_PLACED = "Order was never placed, already canceled, or filled."
 CANNOT_MODIFY = "Cannot modify canceled or filled order"
 INVALID_MODIFY = "Attempted to modify to invalid new order"
+INVALID_ASSET = "Order has invalid asset."
 BUILDER_NOT_APPROVED = "Builder fee has not been approved."
 
 

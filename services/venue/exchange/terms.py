@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from services.venue.exchange.actions import OrderWire, PriorityFee, TriggerType
 from services.venue.exchange.listing import MICRO, Listing
 from services.venue.exchange.orders import Tif, Trigger
-from services.venue.exchange.refusals import Invalid
+from services.venue.exchange.refusals import INVALID_ASSET, Invalid
 from services.venue.exchange.world import World
 from services.venue.market.book import MAX_DECIMALS, Sign, grid_step
 
@@ -40,7 +40,7 @@ def terms_of(world: World, wire: OrderWire) -> Terms:
     """
     listing = world.by_asset.get(wire.a)
     if listing is None:
-        raise Invalid("Order has invalid asset.")
+        raise Invalid(INVALID_ASSET)
     limit, asked = wire.t.limit, wire.t.trigger
     if (limit is None) == (asked is None):
         raise Invalid("Invalid TIF")

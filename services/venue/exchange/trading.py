@@ -9,7 +9,7 @@ from services.venue.exchange.listing import Listing, usd
 from services.venue.exchange.open_interest import at_cap, opens
 from services.venue.exchange.orders import AccountOrder, Status
 from services.venue.exchange.positions import book_trade
-from services.venue.market.book import FIRST_ACCOUNT, Fill, Order, Sign, Taker, trade_hash
+from services.venue.market.book import FIRST_ACCOUNT, Fill, Order, Sign, Taker
 
 
 class AccountTaker(Taker):
@@ -122,7 +122,7 @@ class Trading:
                 start_position=listing.sz(change.start_lots),
                 dir=change.dir,
                 closed_pnl=usd(change.closed_pnl),
-                hash=trade_hash(fill.taker.oid),
+                hash=fill.taker.hash,
                 oid=order.oid,
                 crossed=crossed,
                 fee=usd(fee.total),
@@ -148,7 +148,7 @@ class Trading:
                 px=listing.px(fill.px),
                 sz=listing.sz(fill.lots),
                 tid=fill.tid,
-                hash=trade_hash(fill.taker.oid),
+                hash=fill.taker.hash,
                 taker_side="A" if fill.maker.sign == 1 else "B",
                 taker=accounts.of_owner(fill.taker.owner).address,
                 maker=accounts.of_owner(fill.maker.owner).address,

@@ -1,7 +1,7 @@
 """What all parts of the exchange share: its coins, its accounts, its clock, and the two doors through which
 anything changes on the record: `note` for what happened and `move` for money."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -55,6 +55,7 @@ class World:
     now_ms: int = 0
     """Time of the block, as clients see it; never goes back."""
     by_asset: dict[int, Listing] = field(init=False)
+    _by_dex: dict[str, tuple[Listing, ...]] = field(init=False)
     last_oid: int = 0
     last_transaction: int = 0
     deposited: int = 0
@@ -65,13 +66,17 @@ class World:
     """What rounding left over when funding was paid from one side to the other."""
 
     def __post_init__(self) -> None:
-        self.by_asset = {listing.asset: listing for listing in self.listings.values()}
+        listed = self.listings.values()
+        self.by_asset = {listing.asset: listing for listing in listed}
+        self._by_dex = {
+            dex.name: tuple(listing for listing in listed if listing.dex.name == dex.name) for dex in self.dexs
+        }
 
     def dex(self, name: str) -> PerpDex | None:
         return next((dex for dex in self.dexs if dex.name == name), None)
 
-    def listings_of(self, dex: str) -> Iterable[Listing]:
-        return (listing for listing in self.listings.values() if listing.dex.name == dex)
+    def listings_of(self, dex: str) -> tuple[Listing, ...]:
+        return self._by_dex.get(dex, ())
 
     def next_oid(self) -> int:
         self.last_oid += 1
@@ -104,6 +109,7 @@ class World:
 
         `pool`: name of a dex, `SPOT`, or `ISOLATED` + coin.
         """
+        account.stirred = True
         if pool == SPOT:
             account.spot_usd += amount
             after = account.spot_usd
@@ -135,10 +141,9 @@ class World:
         known[fact.oid] = fact
         if fact.cloid is not None:
             account.by_cloid[fact.cloid] = fact.oid
-        while len(known) > ORDERS_KEPT + len(account.orders):
-            old = next((oid for oid in known if oid not in account.orders), None)
-            if old is None:
-                return
-            gone = known.pop(old)
-            if gone.cloid is not None and account.by_cloid.get(gone.cloid) == old:
+        if fact.oid not in account.orders:
+            account.ended.append(fact.oid)
+        if len(account.ended) > ORDERS_KEPT:
+            gone = known.pop(account.ended.popleft())
+            if gone.cloid is not None and account.by_cloid.get(gone.cloid) == gone.oid:
                 del account.by_cloid[gone.cloid]

@@ -86,10 +86,15 @@ class Ladder:
 class Taker:
     """Who takes. `oid` names the taking order in trade ids; `owner` is `Order.owner` of its orders."""
 
-    __slots__ = ("oid", "owner")
+    __slots__ = ("_hash", "oid", "owner")
 
-    def __init__(self, oid: int, owner: int) -> None:
-        self.oid, self.owner = oid, owner
+    def __init__(self, oid: int, owner: int, tx_hash: str | None = None) -> None:
+        self.oid, self.owner, self._hash = oid, owner, tx_hash
+
+    @property
+    def hash(self) -> str:
+        """The transaction of its trades: the recorded one, or one made from `oid`."""
+        return self._hash or trade_hash(self.oid)
 
 
 class Fill:
@@ -171,8 +176,8 @@ class Book(Protocol):
         """Match a taker against the other side, best price first, oldest first, up to its limit price."""
         ...
 
-    def ahead(self, order: Order) -> int:
-        """Lots that stand before a resting order at its price."""
+    def ahead(self, order: Order) -> int | None:
+        """Lots that stand before a resting order at its price; None where nobody knows."""
         ...
 
 

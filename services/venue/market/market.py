@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from services.venue.market.book import Book, Fill, Sign, trade_hash
+from services.venue.market.book import Book, Fill, Sign
 from services.venue.market.feed import Raw
 from services.venue.market.scale import Scale
 from shared.hyperliquid.wire import L2Book, WireTrade
@@ -78,6 +78,6 @@ def public_trade(coin: str, scale: Scale, fill: Fill, now_ms: int, address: Call
         scale.sz(fill.lots),
         now_ms,
         fill.tid,
-        trade_hash(fill.taker.oid),
+        fill.taker.hash,
         (taker, maker) if bought else (maker, taker),
     )

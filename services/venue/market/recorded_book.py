@@ -275,12 +275,12 @@ class RecordedBook:
         self.host.filled(fill)
         return fill
 
-    def ahead(self, order: Order) -> int:
-        """Of an unknown queue only the orders of accounts count."""
+    def ahead(self, order: Order) -> int | None:
+        """Recorded lots and earlier orders of accounts."""
         self._read()
-        total = 0
+        earlier = 0
         for place in self._side(order.sign).queues[order.px]:
             if place.order is order:
-                return total + (place.ahead or 0)
-            total += place.order.lots
+                return None if place.ahead is None else place.ahead + earlier
+            earlier += place.order.lots
         raise KeyError(order.oid)

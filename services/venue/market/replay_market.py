@@ -137,9 +137,12 @@ class ReplayMarket:
     def _apply(self, raw: Raw) -> None:
         if isinstance(raw, tuple):
             book = self._coins[raw[0].coin].book
-            takers = {side: Taker(next(self._oids), 0) for side in ("B", "A")}
+            takers: dict[tuple[str, str], Taker] = {}
             for trade in raw:
-                book.printed(trade, takers[trade.side])
+                key = trade.side, trade.hash
+                if key not in takers:
+                    takers[key] = Taker(next(self._oids), 0, trade.hash)
+                book.printed(trade, takers[key])
         elif isinstance(raw, (Bbo, L2Book, Hole)):
             self._coins[raw.coin].book.quoted(raw)
 
