@@ -13,6 +13,8 @@ from shared.errors import ConfigError, VenueError
 
 TIMEOUT_S = 30.0
 NOT_FOUND, NOT_RUNNING = 2, 3
+IN_DOCKER = "docker exec mm_venue python -m market_maker.cli venue COMMAND"
+"""Seen from the container, whoever asks through its published port is another machine."""
 
 
 def ask(port: int | None, method: str, path: str, body: Any = None) -> Any:
@@ -47,6 +49,8 @@ def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
     if error.code == 404:
         print(f"error: {text}", file=sys.stderr)
         return typer.Exit(NOT_FOUND)
+    if error.code == 403:
+        return VenueError(f"{text}; in Docker: {IN_DOCKER}")
     return ConfigError(text) if error.code == 400 else VenueError(text)
 
 

@@ -341,6 +341,12 @@ async def test_cli_without_a_venue(mm: Run) -> None:
     assert code == 3 and not out and f"no venue answers on http://127.0.0.1:{unused_tcp_port}" in error
 
 
+async def test_cli_at_a_door_that_takes_it_for_another_machine(mm: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web.Request, "remote", "172.18.0.1")
+    code, _, error = await mm("faults")
+    assert code == 1 and "the venue's own machine only; in Docker: docker exec mm_venue" in error
+
+
 async def test_cli_scenario(mm: Run, control: Control, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(
