@@ -28,16 +28,28 @@ BACKSTOP_ADDRESS = "0x" + "b5" * 20
 
 
 def run(desk: Desk, trading: Trading) -> None:
-    """Judge every pool that holds a position, and act; then nobody is left in debt."""
+    """Judge every pool that holds a position, and act; then nobody is left in debt. Who was safe still is while
+    his money, his positions and their marks are the same."""
     world = desk.world
+    moved = _moved(desk)
     for account in tuple(world.accounts):
-        if account.address != BACKSTOP_ADDRESS:
+        concerned = account.stirred or any(not moved.isdisjoint(pool.positions) for pool in account.pools.values())
+        if concerned and account.address != BACKSTOP_ADDRESS:
+            account.stirred = False
             for dex, pool in account.pools.items():
                 if pool.positions:
                     for found in _verdicts(world, account, dex):
+                        account.stirred = True
                         _act(desk, trading, account, found)
                 if pool.raw_usd < 0 and debt(account, dex):
                     pay_debt(world, account, _backstop(world), dex)
+
+
+def _moved(desk: Desk) -> set[str]:
+    """Coins whose mark is another than at the last judgement."""
+    marks = {coin: listing.mark_px for coin, listing in desk.world.listings.items()}
+    before, desk.judged_at = desk.judged_at, marks
+    return {coin for coin, px in marks.items() if before.get(coin) != px}
 
 
 def _verdicts(world: World, account: Account, dex: str) -> list[Verdict]:
