@@ -1,5 +1,5 @@
 # Shortcuts for developers; operators need only ./start_mm_bot.sh and ./run_tests.sh.
-.PHONY: install format lint types test e2e bench lock
+.PHONY: install format lint types test e2e bench soak lock
 
 install:
 	scripts/setup_venv.sh dev
@@ -21,6 +21,10 @@ e2e:
 
 bench:
 	.venv/bin/python -m tests.bench
+
+# Random sessions on the bundled venue, audited after every block; tests/bench/soak.py has options.
+soak:
+	.venv/bin/python -m tests.bench.soak
 
 # The lock files: every package by version and hash, no addresses. Dev holds the runtime pins and more.
 lock:

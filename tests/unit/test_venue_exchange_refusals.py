@@ -173,6 +173,17 @@ def test_leverage_bounds_the_position_by_tier():
     )
 
 
+def test_a_coin_does_not_trade_before_it_has_a_mark_price():
+    """A position in it would be worth nothing, and its owner ruined at once."""
+    s = stage()
+    account = s.account()
+    s.quote(BTC, -1, "100010", "1")
+    s.world.listings[BTC].mark_px = s.world.listings[BTC].oracle_px = 0
+    assert s.place(account, order(True, "100010", "0.1", "Ioc")) == [{"error": "Trading is halted. asset=0"}]
+    s.mark(BTC, "100000")
+    assert "filled" in s.place(account, order(True, "100010", "0.1", "Ioc"))[0]
+
+
 def test_halted_coins_and_the_window_after_an_upgrade():
     s = stage()
     account = s.account()
