@@ -1,6 +1,7 @@
 """Every error text of the venue that a client can provoke, through the official SDK: one case, one way.
 
-Those about who signs, nonces, expiry, agents' rights and sub-accounts are in `test_venue_sdk_accounts`.
+Those about keys, nonces and expiry are in `test_venue_sdk_signers`, those about agents' rights and sub-accounts in
+`test_venue_sdk_accounts`.
 """
 
 import inspect
