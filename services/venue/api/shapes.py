@@ -25,9 +25,8 @@ def money(micro: int) -> str:
 # ---- orders --------------------------------------------------------------------------------------------------
 
 
-def basic_order(order: OrderChanged) -> dict[str, Any]:
-    """As `openOrders` and `orderUpdates` show it; triggers look like plain limit orders there."""
-    shown: dict[str, Any] = {
+def _limit_order(order: OrderChanged) -> dict[str, Any]:
+    return {
         "coin": order.coin,
         "side": order.side,
         "limitPx": number(order.limit_px),
@@ -36,6 +35,11 @@ def basic_order(order: OrderChanged) -> dict[str, Any]:
         "timestamp": order.placed_ms,
         "origSz": number(order.orig_sz),
     }
+
+
+def basic_order(order: OrderChanged) -> dict[str, Any]:
+    """As `openOrders` and `orderUpdates` show it; triggers look like plain limit orders there."""
+    shown = _limit_order(order)
     if order.cloid is not None:
         shown["cloid"] = order.cloid
     if order.reduce_only:
@@ -45,22 +49,14 @@ def basic_order(order: OrderChanged) -> dict[str, Any]:
 
 def frontend_order(order: OrderChanged) -> dict[str, Any]:
     """As `frontendOpenOrders`, `orderStatus` and `historicalOrders` show it."""
-    is_trigger = order.trigger_px is not None
-    return {
-        "coin": order.coin,
-        "side": order.side,
-        "limitPx": number(order.limit_px),
-        "sz": number(order.sz),
-        "oid": order.oid,
-        "timestamp": order.placed_ms,
+    return _limit_order(order) | {
         "triggerCondition": _trigger_condition(order),
-        "isTrigger": is_trigger,
+        "isTrigger": order.trigger_px is not None,
         "triggerPx": number(order.trigger_px or Decimal(0)),
         "children": [frontend_order(child) for child in order.children],
         "isPositionTpsl": order.is_position_tpsl,
         "reduceOnly": order.reduce_only,
         "orderType": _order_type(order),
-        "origSz": number(order.orig_sz),
         "tif": order.tif,
         "cloid": order.cloid,
     }
