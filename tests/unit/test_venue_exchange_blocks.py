@@ -311,6 +311,13 @@ def test_the_order_inside_a_block():
     assert not pool
 
 
+def test_who_pays_to_be_due_earlier_goes_first_though_later_sent():
+    pool = mempool()
+    pool.add(Signed(batch("Ioc"), KEY, 1), 0, "unpaid")
+    pool.add(Signed(batch("Ioc", PriorityFee(80_000)), KEY, 1), 50, "paid")
+    assert tags(pool, 500)[2] == ["paid", "unpaid"]
+
+
 def test_a_cancel_sent_later_still_beats_a_taker():
     pool = mempool()
     pool.add(Signed(batch("Ioc"), KEY, 1), 0, "taker")

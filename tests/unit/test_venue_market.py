@@ -9,9 +9,10 @@ import pytest
 from services.venue.config import VenueConfig
 from services.venue.exchange.listing import MICRO
 from services.venue.exchange.listings import dexs, listings
-from services.venue.market.book import Book, Sign, trade_hash, trade_id
+from services.venue.market.book import FIRST_ACCOUNT, Book, Sign, trade_hash, trade_id
 from services.venue.market.feed import Hole, Raw
 from services.venue.market.market import blocks
+from services.venue.market.modelled import ModelledMarket
 from services.venue.market.replay import open_recording
 from services.venue.market.timeline import Timeline
 from services.venue.market.universe import BUILDER_COINS, MARKET
@@ -259,3 +260,25 @@ def test_the_builder_deployed_dex_has_every_margin_mode_and_growth_mode() -> Non
 def test_a_coin_of_a_dex_that_there_is_not_is_named() -> None:
     with pytest.raises(DataError, match="flx:GOLD.*builder_dex"):
         listings([CoinMeta("flx:GOLD", 2, 5)], VenueConfig())
+
+
+def test_the_flow_does_not_feel_orders_of_accounts_that_it_does_not_reach() -> None:
+    coin = MARKET.coins[0].name
+    alone, shared = (ModelledMarket(MARKET.coins[:1], seed=3) for _ in range(2))
+    book, desk = shared.book(coin), Desk()
+    book.host = desk
+    for side in (book.bids, book.asks):
+        for px, level in list(side.top(20))[12:]:
+            desk.rest(book, side.sign, px, 100 * level.lots)
+    for market in (alone, shared):
+        market.advance(2_000)
+    assert not desk.fills and desk.live
+    flows = [
+        [
+            (order.oid, order.px, order.lots)
+            for order in market.book(coin).orders.values()
+            if order.owner < FIRST_ACCOUNT
+        ]
+        for market in (alone, shared)
+    ]
+    assert flows[0] == flows[1]

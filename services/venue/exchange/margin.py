@@ -113,7 +113,7 @@ def withdrawable(world: World, account: Account, dex: str) -> int:
     """What may leave the cross pool: its value less the larger of the initial margin (resting orders included) and
     a tenth of its notional; never negative."""
     state = cross_state(world, account, dex)
-    return max(0, min(_free(world, account, dex), state.value - state.ntl // 10))
+    return max(0, state.value - max(initial_margin_used(world, account, dex), state.ntl // 10))
 
 
 def available(world: World, account: Account, dex: str) -> int:

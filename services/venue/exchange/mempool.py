@@ -50,8 +50,9 @@ class Mempool(Generic[Tag]):
 
     def due(self, block_ms: int) -> tuple[Batch[Tag], Batch[Tag], Batch[Tag]]:
         """What the block at `block_ms` executes: requests that send nothing that takes (noops before all others),
-        then cancels, then those with an order that may take. In each group in the order of arrival."""
-        due = [item for item in self._waiting if item.due_ms <= block_ms]
+        then cancels, then those with an order that may take. In each group by the time they were due, then by
+        arrival."""
+        due = sorted((item for item in self._waiting if item.due_ms <= block_ms), key=lambda item: item.due_ms)
         self._waiting = [item for item in self._waiting if item.due_ms > block_ms]
 
         def batch(*groups: int) -> Batch[Tag]:

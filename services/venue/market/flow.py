@@ -21,7 +21,7 @@ from itertools import islice
 from math import exp, sqrt
 from random import Random
 
-from services.venue.market.book import FIRST_ACCOUNT, Fill, Ladder, Order, OrderBook, Sign, Taker, grid_step
+from services.venue.market.book import FIRST_ACCOUNT, Fill, Ladder, Level, Order, OrderBook, Sign, Taker, grid_step
 from services.venue.market.calibration import CoinModel
 
 REQUOTE_SHARE = 0.6
@@ -220,7 +220,7 @@ class CoinFlow:
         depth = self._depth(ladder)
         px = _flow_px(ladder, depth)
         wanted = self._touch_lots if depth == 0 else self._level_lots
-        if ladder.levels[px].lots < 2 * wanted:
+        if _flow_lots(ladder.levels[px]) < 2 * wanted:
             self._place(sign, px, wanted / ORDERS_A_LEVEL)
 
     def _cancel(self) -> None:
@@ -265,6 +265,13 @@ def _flow_px(ladder: Ladder, depth: int) -> int:
         return ladder.px_at(depth)
     own = (px for px, level in ladder.top(len(ladder)) if level.flow)
     return next(islice(own, depth, None))
+
+
+def _flow_lots(level: Level) -> int:
+    """Without those of accounts."""
+    if level.flow == len(level.orders):
+        return level.lots
+    return sum(order.lots for order in level.orders if order.owner < FIRST_ACCOUNT)
 
 
 def _on_grid(px: float, sz_decimals: int, *, up: bool) -> int:
