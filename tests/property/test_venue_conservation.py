@@ -67,7 +67,7 @@ class Replayed(Sessions):
 
 
 sessions = settings(
-    max_examples=20, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=12, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestModelled: Any = Modelled.TestCase
 TestReplayed: Any = Replayed.TestCase
