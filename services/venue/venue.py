@@ -15,16 +15,17 @@ from services.venue.api.hub import Hub, Submit
 from services.venue.api.state import MarketState, dated
 from services.venue.config import VenueConfig
 from services.venue.exchange.account import Account
-from services.venue.exchange.actions import AnyAction, Signed
 from services.venue.exchange.exchange import Exchange
 from services.venue.exchange.facts import AnyFact, Disturbed
 from services.venue.exchange.listings import dexs, listings
 from services.venue.exchange.mempool import Mempool
+from services.venue.exchange.requests import Signed
 from services.venue.exchange.world import Refused, World
 from services.venue.faults.external import action_of
 from services.venue.faults.faults import AnswerFate, Faults
 from services.venue.market.feed import Pacer, Raw
 from services.venue.market.market import Market
+from shared.hyperliquid.actions import AnyAction
 from shared.hyperliquid.wire import ActiveAssetCtx, L2Book
 
 Answered = Callable[[dict[str, Any]], None]

@@ -22,13 +22,13 @@ from eth_keys.backends import get_backend
 from eth_keys.datatypes import Signature as EthSignature
 
 from services.venue.config import VenueConfig
-from services.venue.exchange import actions
-from services.venue.exchange.requests import read
+from services.venue.exchange.requests import Signed, read
 from services.venue.market.book import Sign
 from services.venue.market.timeline import Timeline
 from services.venue.market.universe import MARKET, ListedCoin
 from services.venue.venue import Venue
 from shared.clock import monotonic_s, wall_ms
+from shared.hyperliquid import actions
 from shared.hyperliquid.signing import Signature, recover
 from shared.units import exact, lot_size, round_px, wire
 from tests.bench.timing import timed
@@ -172,7 +172,7 @@ def ask(venue: Venue, number: int, base_ms: int) -> None:
         terms = wire(listing.px(px)), wire(listing.sz(20_000_000 // px + 1))
         kind = actions.OrderType(limit=actions.LimitType("Alo"))
         action = actions.PlaceOrders((actions.OrderWire(listing.asset, sign == 1, *terms, False, kind),), "na")
-    venue.submit(actions.Signed(action, user, base_ms + number), lambda reply: None)
+    venue.submit(Signed(action, user, base_ms + number), lambda reply: None)
 
 
 # ---- over sockets --------------------------------------------------------------------------------------------

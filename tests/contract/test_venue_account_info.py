@@ -11,11 +11,11 @@ from services.venue.api import answers
 from services.venue.api.portfolio import DAY_MS, SAMPLE_MS
 from services.venue.exchange import budget
 from services.venue.exchange.account import Account, Agent
-from services.venue.exchange.actions import CreateSubAccount, Noop, SetReferrer, UpdateLeverage
 from services.venue.exchange.facts import Filled, FundingPaid
 from services.venue.exchange.listing import MICRO
 from services.venue.exchange.transfers import deposit
 from services.venue.exchange.world import SPOT, Refused
+from shared.hyperliquid.actions import CreateSubAccount, Noop, SetReferrer, UpdateLeverage
 from tests.fixtures.venue_exchange import oid_of, order, trigger
 from tests.fixtures.venue_shapes import OF_MARKETS_ALONE, SHAPES, check
 from tests.fixtures.venue_talk import VenueTalk

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from services.venue.api.limits import POSTS_IN_FLIGHT, USERS
 from services.venue.api.state_streams import MARKS_MS
 from services.venue.exchange.account import Account
-from services.venue.exchange.actions import UpdateLeverage, UsdClassTransfer
 from services.venue.exchange.facts import Liquidated
+from shared.hyperliquid.actions import UpdateLeverage, UsdClassTransfer
 from tests.fixtures.venue_exchange import oid_of, order
 from tests.fixtures.venue_talk import VenueTalk
 from tests.fixtures.venue_world import BTC, GOLD

@@ -21,13 +21,13 @@ from market_maker.venue_cli import FAULTS
 from services.venue.api.admin import admin_routes
 from services.venue.api.limits import Limits
 from services.venue.exchange.account import Account
-from services.venue.exchange.actions import AnyAction, Cancel, PlaceOrders, Withdraw
 from services.venue.exchange.fees import rates
 from services.venue.exchange.listing import MICRO
 from services.venue.exchange.replies import DONE, err, statuses
 from services.venue.faults.faults import Faults
 from services.venue.faults.kinds import KINDS
 from services.venue.truth import TruthLog
+from shared.hyperliquid.actions import AnyAction, Cancel, PlaceOrders, Withdraw
 from tests.fixtures.venue_world import BTC, open_account, total_money, world
 
 ALICE, BOB = f"0x{1:040x}", "0x" + "b" * 40

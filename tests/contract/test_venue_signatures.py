@@ -10,10 +10,10 @@ from hyperliquid.exchange import Exchange
 from hyperliquid.utils.constants import MAINNET_API_URL
 from hyperliquid.utils.types import Cloid
 
-from services.venue.exchange.actions import UserSigned
 from services.venue.exchange.admission import admit, identify
 from services.venue.exchange.requests import Malformed, read
 from services.venue.exchange.world import Refused
+from shared.hyperliquid.actions import UserSigned
 from shared.hyperliquid.signing import (
     USER_SIGNED,
     Signature,

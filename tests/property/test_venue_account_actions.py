@@ -3,12 +3,12 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.venue.exchange import actions
 from services.venue.exchange.account_actions import ACCOUNT_ACTIONS
 from services.venue.exchange.facts import BalanceChanged
 from services.venue.exchange.listing import MICRO, micro
 from services.venue.exchange.replies import DONE
 from services.venue.exchange.world import Refused
+from shared.hyperliquid import actions
 from tests.fixtures.venue_world import BTC, GOLD, START_MS, facts_of, open_account, total_money, trade, world
 
 ADDRESSES = [f"0x{number:040x}" for number in range(1, 6)]

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from services.venue.exchange.account import Account
-from services.venue.exchange.actions import (
+from services.venue.exchange.facts import BalanceChanged, Filled, OrderChanged, QueueMoved
+from services.venue.market.book import FIRST_ACCOUNT, Order, Sign, Taker, grid_step
+from shared.hyperliquid.actions import (
     BatchModify,
     Cancel,
     CancelByCloid,
@@ -29,8 +31,6 @@ from services.venue.exchange.actions import (
     UpdateIsolatedMargin,
     UpdateLeverage,
 )
-from services.venue.exchange.facts import BalanceChanged, Filled, OrderChanged, QueueMoved
-from services.venue.market.book import FIRST_ACCOUNT, Order, Sign, Taker, grid_step
 from tests.fixtures.venue_exchange import Stage, stage
 from tests.fixtures.venue_world import BTC, GOLD, KPEPE, facts_of, total_money
 

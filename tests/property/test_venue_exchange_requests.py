@@ -6,7 +6,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.venue.exchange.actions import (
+from services.venue.exchange.terms import units
+from shared.hyperliquid.actions import (
     BatchModify,
     BuilderWire,
     LimitType,
@@ -18,7 +19,6 @@ from services.venue.exchange.actions import (
     PriorityFee,
     TriggerType,
 )
-from services.venue.exchange.terms import units
 from tests.fixtures.venue_exchange import stage
 from tests.fixtures.venue_world import BTC, total_money
 

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.venue.exchange.actions import Signed, canonical_number
 from services.venue.exchange.nonces import DAY_MS, KEPT, Nonces
-from services.venue.exchange.requests import Malformed, read
+from services.venue.exchange.requests import Malformed, Signed, read
+from shared.hyperliquid.actions import canonical_number
 
 ONE = "0x" + "a" * 40
 SAMPLES: list[dict[str, Any]] = [

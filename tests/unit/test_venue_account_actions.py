@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from services.venue.exchange import actions, margin
+from services.venue.exchange import margin
 from services.venue.exchange.account import Account, Leverage
 from services.venue.exchange.account_actions import ACCOUNT_ACTIONS
 from services.venue.exchange.facts import LedgerUpdated
 from services.venue.exchange.listing import MICRO
 from services.venue.exchange.replies import DONE
 from services.venue.exchange.world import Refused, World
+from shared.hyperliquid import actions
 from tests.fixtures.venue_world import (
     BTC,
     GOLD,

@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from services.venue.exchange import actions, admission, budget
+from services.venue.exchange import admission, budget
 from services.venue.exchange.account import Account, Agent
-from services.venue.exchange.actions import Signed
 from services.venue.exchange.admission import executed, identify, meet
 from services.venue.exchange.facts import ActionTaken, BalanceChanged, LedgerUpdated
 from services.venue.exchange.listing import MICRO
+from services.venue.exchange.requests import Signed
 from services.venue.exchange.world import Refused, World
+from shared.hyperliquid import actions
 from tests.fixtures.venue_exchange import stage
 from tests.fixtures.venue_world import START_MS, facts_of, open_account, total_money, world
 

@@ -4,7 +4,11 @@ from decimal import Decimal
 
 from services.venue.config import VenueConfig
 from services.venue.exchange.account import Leverage
-from services.venue.exchange.actions import (
+from services.venue.exchange.facts import ActionTaken, Filled, FundingPaid, Liquidated, OrderChanged
+from services.venue.exchange.liquidating import BACKSTOP_ADDRESS
+from services.venue.exchange.mempool import Mempool
+from services.venue.exchange.requests import Signed
+from shared.hyperliquid.actions import (
     BatchModify,
     Cancel,
     CancelWire,
@@ -16,12 +20,8 @@ from services.venue.exchange.actions import (
     PlaceOrders,
     PriorityFee,
     ScheduleCancel,
-    Signed,
     UpdateLeverage,
 )
-from services.venue.exchange.facts import ActionTaken, Filled, FundingPaid, Liquidated, OrderChanged
-from services.venue.exchange.liquidating import BACKSTOP_ADDRESS
-from services.venue.exchange.mempool import Mempool
 from shared.hyperliquid.wire import Ctx
 from tests.fixtures.venue_exchange import order, stage, statuses, trigger
 from tests.fixtures.venue_world import BTC, GOLD, KPEPE, total_money

@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 
 from services.venue.exchange.account import Leverage
-from services.venue.exchange.actions import BuilderWire, PriorityFee
 from services.venue.exchange.listing import MICRO
+from shared.hyperliquid.actions import BuilderWire, PriorityFee
 from tests.fixtures.venue_exchange import oid_of, order, stage, trigger
 from tests.fixtures.venue_world import BTC, GOLD
 

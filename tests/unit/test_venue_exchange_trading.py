@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from services.venue.exchange.actions import BuilderWire
 from services.venue.exchange.facts import BalanceChanged, Filled, Matched, OrderChanged, QueueMoved
 from services.venue.market.book import trade_hash, trade_id
+from shared.hyperliquid.actions import BuilderWire
 from tests.fixtures.venue_exchange import oid_of, order, stage
 from tests.fixtures.venue_world import BTC, total_money
 

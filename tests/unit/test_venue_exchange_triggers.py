@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from services.venue.exchange.actions import LimitType, Modify, OrderType, OrderWire, ScheduleCancel
 from services.venue.exchange.facts import OrderChanged
 from services.venue.exchange.listing import MICRO
+from shared.hyperliquid.actions import LimitType, Modify, OrderType, OrderWire, ScheduleCancel
 from tests.fixtures.venue_exchange import oid_of, order, stage, trigger
 from tests.fixtures.venue_world import BTC
 

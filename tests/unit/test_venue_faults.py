@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.venue.exchange.actions import PlaceOrders
 from services.venue.exchange.facts import Filled, OrderChanged
 from services.venue.exchange.world import Refused
 from services.venue.faults.external import action_of
@@ -18,6 +17,7 @@ from services.venue.faults.faults import AnswerFate, Faults, Step
 from services.venue.faults.frames import crossed
 from services.venue.faults.kinds import KINDS
 from services.venue.faults.scenario import fault_of
+from shared.hyperliquid.actions import PlaceOrders
 from tests.fixtures.venue_world import BTC, KPEPE, open_account, world
 
 ALICE, BOB = "0x" + "a" * 40, "0x" + "b" * 40

@@ -9,7 +9,6 @@ from aiohttp import web
 
 from services.venue.api.control import CannotDo, VenueControl, body_of, names
 from services.venue.exchange.account import Account, DayVolume
-from services.venue.exchange.actions import Address, Withdraw
 from services.venue.exchange.admission import meet
 from services.venue.exchange.listing import Listing, micro, usd
 from services.venue.exchange.orders import AccountOrder
@@ -20,6 +19,7 @@ from services.venue.faults.external import action_of
 from services.venue.faults.kinds import External, Halt, OnAccount
 from services.venue.faults.scenario import fault_of
 from shared.clock import utc_day
+from shared.hyperliquid.actions import Address, Withdraw
 from shared.units import wire
 
 MOST_USD = Decimal(10**12)

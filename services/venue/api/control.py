@@ -9,12 +9,12 @@ from aiohttp import web
 from services.venue.api import subscriptions as subs
 from services.venue.api.limits import Limits
 from services.venue.exchange.account import Account
-from services.venue.exchange.actions import AnyAction
 from services.venue.exchange.world import World
 from services.venue.faults.faults import Faults
 from services.venue.faults.running import Connection
 from services.venue.faults.scenario import Names
 from services.venue.truth import TruthLog
+from shared.hyperliquid.actions import AnyAction
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ import msgspec
 
 from services.venue.api.aggregate import valid
 from services.venue.api.state import HOUR_MS, MINUTE_MS
-from services.venue.exchange.actions import Address, Cloid
 from services.venue.exchange.requests import Malformed
+from shared.hyperliquid.actions import Address, Cloid
 
 INTERVALS_MS = {
     "1m": MINUTE_MS, "3m": 3 * MINUTE_MS, "5m": 5 * MINUTE_MS, "15m": 15 * MINUTE_MS, "30m": 30 * MINUTE_MS,

@@ -18,7 +18,7 @@ from services.venue.api.state import MarketState
 from services.venue.config import VenueConfig
 from services.venue.exchange import budget, requests
 from services.venue.exchange.account import Account
-from services.venue.exchange.actions import AnyAction, Signed
+from services.venue.exchange.requests import Signed
 from services.venue.exchange.world import World
 from services.venue.faults.faults import Faults, HttpAnswer
 from services.venue.market.timeline import Timeline
@@ -27,6 +27,7 @@ from services.venue.truth import TruthLog
 from services.venue.venue import Venue
 from shared.clock import monotonic_s, wall_ms
 from shared.errors import ConfigError
+from shared.hyperliquid.actions import AnyAction
 
 MAX_BODY = 1 << 20
 SWEEP_S = 1.0

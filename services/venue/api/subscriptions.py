@@ -6,8 +6,8 @@ import msgspec
 
 from services.venue.api.aggregate import valid
 from services.venue.api.info import Interval
-from services.venue.exchange.actions import Address
 from services.venue.exchange.world import World
+from shared.hyperliquid.actions import Address
 
 
 class Subscription(msgspec.Struct, frozen=True, tag_field="type", rename="camel"):

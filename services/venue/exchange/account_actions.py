@@ -4,12 +4,13 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from services.venue.exchange import actions, margin, permissions, transfers
+from services.venue.exchange import margin, permissions, transfers
 from services.venue.exchange.account import Account, Leverage, Position
 from services.venue.exchange.listing import Listing
 from services.venue.exchange.refusals import INVALID_ASSET
 from services.venue.exchange.replies import DONE
 from services.venue.exchange.world import ISOLATED, Refused, World
+from shared.hyperliquid import actions
 
 REQUEST_PRICE = 500
 """Micro-dollars for one request more."""

@@ -4,12 +4,13 @@ The order of the checks is an assumption: signer, chain and inner nonce, account
 What fails before the nonce leaves it unused.
 """
 
-from services.venue.exchange import actions, budget
+from services.venue.exchange import budget
 from services.venue.exchange.account import Account
-from services.venue.exchange.actions import Signed
 from services.venue.exchange.listing import micro
+from services.venue.exchange.requests import Signed
 from services.venue.exchange.transfers import deposit
 from services.venue.exchange.world import Refused, World
+from shared.hyperliquid import actions
 
 OF_ACCOUNT_ONLY = (
     actions.ReserveRequestWeight, actions.SetReferrer, actions.CreateSubAccount, actions.SubAccountTransfer,

@@ -5,10 +5,10 @@ A batch is let through whole, whatever is left of the budget.
 """
 
 from services.venue.exchange.account import Account
-from services.venue.exchange.actions import AnyAction, BatchModify, Cancel, CancelByCloid, PlaceOrders
 from services.venue.exchange.listing import MICRO
 from services.venue.exchange.replies import dollars
 from services.venue.exchange.world import Refused, World
+from shared.hyperliquid.actions import AnyAction, BatchModify, Cancel, CancelByCloid, PlaceOrders
 
 FREE_REQUESTS = 10_000
 MORE_CANCELS = 100_000

@@ -3,18 +3,20 @@
 from collections.abc import Callable
 from typing import Any
 
-from services.venue.exchange import actions, admission, funding, liquidating, modify, schedule, triggers
+from services.venue.exchange import admission, funding, liquidating, modify, schedule, triggers
 from services.venue.exchange.account import Account
 from services.venue.exchange.account_actions import ACCOUNT_ACTIONS
-from services.venue.exchange.actions import Action, AnyAction, Signed
 from services.venue.exchange.desk import Desk
 from services.venue.exchange.facts import ActionTaken
 from services.venue.exchange.open_interest import accounts_lots
 from services.venue.exchange.placing import Placing
 from services.venue.exchange.replies import Reply, err
+from services.venue.exchange.requests import Signed
 from services.venue.exchange.trading import Trading
 from services.venue.exchange.world import Refused, World
 from services.venue.market.market import Market
+from shared.hyperliquid import actions
+from shared.hyperliquid.actions import Action, AnyAction
 from shared.hyperliquid.wire import Ctx
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from services.venue.config import VenueConfig
-from services.venue.exchange.actions import (
+from services.venue.exchange.requests import Signed
+from shared.hyperliquid.actions import (
     AnyAction,
     BatchModify,
     Cancel,
@@ -14,7 +15,6 @@ from services.venue.exchange.actions import (
     OrderWire,
     PlaceOrders,
     PriorityFee,
-    Signed,
 )
 
 Tag = TypeVar("Tag")

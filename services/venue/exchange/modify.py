@@ -2,12 +2,12 @@
 
 from services.venue.exchange import refusals as why
 from services.venue.exchange.account import Account
-from services.venue.exchange.actions import BatchModify, Cancel, CancelByCloid, Modify, ModifyWire
 from services.venue.exchange.desk import Desk
 from services.venue.exchange.placing import Placing
 from services.venue.exchange.refusals import Invalid
 from services.venue.exchange.replies import DONE, OrderStatus, Reply, err, order_error, statuses
 from services.venue.exchange.terms import Terms, terms_of
+from shared.hyperliquid.actions import BatchModify, Cancel, CancelByCloid, Modify, ModifyWire
 
 
 def cancel(desk: Desk, account: Account, action: Cancel) -> Reply:

@@ -6,11 +6,11 @@ from typing import Any
 
 from eth_hash.auto import keccak
 
-from services.venue.exchange import actions
 from services.venue.exchange.account import Account, Agent
 from services.venue.exchange.listing import micro
 from services.venue.exchange.replies import DONE, dollars
 from services.venue.exchange.world import Refused, World
+from shared.hyperliquid import actions
 
 DAY_MS = 86_400_000
 AGENT_DAYS = 90

@@ -1,7 +1,6 @@
 """New orders: alone, in brackets, and what the venue answers to them."""
 
 from services.venue.exchange.account import Account
-from services.venue.exchange.actions import BuilderWire, PlaceOrders
 from services.venue.exchange.checks import open_order_limit, refusal
 from services.venue.exchange.desk import Desk
 from services.venue.exchange.orders import AccountOrder, Builder
@@ -19,6 +18,7 @@ from services.venue.exchange.terms import Terms, check_grouping, terms_of
 from services.venue.exchange.trading import Trading
 from services.venue.exchange.world import Refused
 from services.venue.market.book import Book, Sign
+from shared.hyperliquid.actions import BuilderWire, PlaceOrders
 from shared.units import wire
 
 MOST_BUILDER_TENTH_BPS = 100

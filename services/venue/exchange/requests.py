@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from services.venue.exchange.actions import AnyAction, ApproveAgent, Index, Signed, UserSigned
+from shared.hyperliquid.actions import AnyAction, ApproveAgent, Index, UserSigned
 from shared.hyperliquid.signing import Signature, action_hash, l1_digest, recover, user_signed_digest
 
 MALFORMED = "Failed to deserialize the JSON body into the target type"
@@ -22,6 +22,18 @@ class Malformed(Exception):
 
     def __init__(self) -> None:
         super().__init__(MALFORMED)
+
+
+class Signed(msgspec.Struct, frozen=True):
+    """A request whose signature has been looked at: what is asked, by which key, for which account."""
+
+    action: AnyAction
+    signer: str | None
+    """Lower-case address of the key; None when no address can be recovered."""
+    nonce: int
+    vault_address: str | None = None
+    """Lower case. This and the next are never set for user-signed actions, whose signatures do not cover them."""
+    expires_after: int | None = None
 
 
 class SignatureWire(msgspec.Struct, frozen=True):

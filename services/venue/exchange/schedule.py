@@ -1,12 +1,12 @@
 """The dead man's switch (reference page §6.4)."""
 
 from services.venue.exchange.account import Account
-from services.venue.exchange.actions import ScheduleCancel
 from services.venue.exchange.desk import Desk
 from services.venue.exchange.listing import micro
 from services.venue.exchange.replies import DONE, Reply, dollars
 from services.venue.exchange.world import Refused, World
 from shared.clock import utc_day
+from shared.hyperliquid.actions import ScheduleCancel
 
 AHEAD_MS = 5_000
 MOST_A_DAY = 10

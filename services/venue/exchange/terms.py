@@ -4,12 +4,12 @@ itself: the venue checks them for a whole batch before any of its orders (refere
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.venue.exchange.actions import OrderWire, PriorityFee, TriggerType
 from services.venue.exchange.listing import MICRO, Listing
 from services.venue.exchange.orders import Tif, Trigger
 from services.venue.exchange.refusals import INVALID_ASSET, Invalid
 from services.venue.exchange.world import World
 from services.venue.market.book import MAX_DECIMALS, Sign, grid_step
+from shared.hyperliquid.actions import OrderWire, PriorityFee, TriggerType
 
 MARKET_ORDER_CAPS = ((25, 30_000_000), (20, 5_000_000), (10, 2_000_000), (1, 500_000))
 """Largest market order in USDC from a coin's maximal leverage on; a limit order may be ten times as large."""

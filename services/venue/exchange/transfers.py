@@ -6,12 +6,13 @@ USDC is the only token; an account that has been sent money exists from then on,
 from decimal import Decimal
 from typing import Any
 
-from services.venue.exchange import actions, margin
+from services.venue.exchange import margin
 from services.venue.exchange.account import Account
 from services.venue.exchange.facts import LedgerUpdated, MoneyReason
 from services.venue.exchange.listing import micro, usd
 from services.venue.exchange.replies import DONE
 from services.venue.exchange.world import SPOT, Refused, World
+from shared.hyperliquid import actions
 from shared.units import wire
 
 FIRST_POOL = ""

@@ -2,12 +2,12 @@
 
 from decimal import Decimal
 
-from services.venue.exchange import actions
 from services.venue.exchange.account import Account
 from services.venue.exchange.listing import Listing
 from services.venue.exchange.world import Refused, World
 from services.venue.faults.kinds import External, ExternalCancel, ExternalOrder
 from services.venue.market.book import Sign, grid_step
+from shared.hyperliquid import actions
 from shared.units import wire as text
 
 MARKET_BPS = 500

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import force_setattr
 
-from services.venue.exchange.actions import Address, Cloid
+from shared.hyperliquid.actions import Address, Cloid
 
 Milliseconds = Annotated[int, Meta(ge=1, le=600_000)]
 DAY_S, DAY_MS = 86_400, 86_400_000

@@ -1,4 +1,4 @@
-"""What may stand in a request to `/exchange`, as structs.
+"""What may stand in a request to `/exchange`, as structs: one definition for the client and the bundled venue.
 
 A signature covers the msgpack of an action in its canonical form (reference page §5.1): keys in the order of the
 fields here, optional ones left out where they say nothing, numbers without padding, hex in lower case. Structs
@@ -288,15 +288,3 @@ AnyAction = (
 def inner_nonce(action: AnyUserSigned) -> int:
     """The nonce that the signature of a user-signed action covers."""
     return action.time if isinstance(action, TimedAction) else action.nonce
-
-
-class Signed(msgspec.Struct, frozen=True):
-    """A request whose signature has been looked at: what is asked, by which key, for which account."""
-
-    action: AnyAction
-    signer: str | None
-    """Lower-case address of the key; None when no address can be recovered."""
-    nonce: int
-    vault_address: str | None = None
-    """Lower case. This and the next are never set for user-signed actions, whose signatures do not cover them."""
-    expires_after: int | None = None
