@@ -1,7 +1,7 @@
 """What the executor's core tells its door to do at the venue, and what the door tells the core.
 
-Each `Send` ends in exactly one `Outcome`, each `AskOrder` in one `OrderFound` or `OrderUnfound`, each `AskState` in
-one `StateRead` or `StateUnread`. Several of each may be under way; they end in any order. The stream tells of
+Each `Send` ends in exactly one `Outcome`, each `AskOrder` in one `OrderFound` or `OrderUnfound`, each `AskState`
+in one `StateRead` or `StateUnread`. Several of each may be under way; they end in any order. The stream tells of
 orders and fills before, between and after. Connections have numbers: what the stream brings between
 `StreamUp(n)` and `StreamDown(n)` came from connection n. `Reconnect` gives the present one up (if any) and opens
 the next, after a pause if the last ones failed; each ends in `StreamUp` or `StreamDown`.
