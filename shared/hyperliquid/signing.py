@@ -1,16 +1,24 @@
-"""What a signature on Hyperliquid covers, and which address made it (reference page §5).
+"""What a signature on Hyperliquid covers, how it is made, and which address made it (reference page §5).
 
 L1 actions (orders, cancels, leverage …) are hashed as msgpack and signed through a phantom agent; actions about
 money and permissions are signed field by field as EIP-712 structs. An address is lower-case hex with `0x`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import msgspec
 from coincurve import PublicKey
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
 from eth_hash.auto import keccak
+from eth_keys.backends import get_backend
+from eth_keys.backends.coincurve import CoinCurveECCBackend
+from eth_typing import Hash32
+
+from shared.errors import ConfigError
 
 Encoder = Callable[[Any], bytes]
 
@@ -85,6 +93,11 @@ def _domain(name: str, chain_id: int) -> bytes:
     return DOMAIN.hash({"name": name, "version": "1", "chainId": chain_id, "verifyingContract": zero})
 
 
+@lru_cache(maxsize=64)
+def _struct_type(name: str, fields: str) -> StructType:
+    return StructType(name, fields)
+
+
 def _digest(domain: bytes, struct_hash: bytes) -> bytes:
     return keccak(b"\x19\x01" + domain + struct_hash)
 
@@ -94,7 +107,7 @@ def action_hash(
 ) -> bytes:
     """The `connectionId` of an L1 action in canonical form (a struct or a dict, its keys in the venue's order)."""
     parts = [msgspec.msgpack.encode(action), nonce.to_bytes(8, "big")]
-    parts.append(b"\x00" if vault_address is None else b"\x01" + bytes.fromhex(vault_address[2:]))
+    parts.append(b"\x00" if vault_address is None else b"\x01" + bytes.fromhex(vault_address.removeprefix("0x")))
     if expires_after is not None:
         parts.append(b"\x00" + expires_after.to_bytes(8, "big"))
     return keccak(b"".join(parts))
@@ -106,10 +119,87 @@ def l1_digest(connection_id: bytes, *, is_mainnet: bool) -> bytes:
     return _digest(_domain("Exchange", L1_CHAIN_ID), agent)
 
 
-def user_signed_digest(action: Mapping[str, Any]) -> bytes:
-    """What is signed for an action of `USER_SIGNED`, given with its keys as on the wire."""
+def user_signed_digest(action: Mapping[str, Any], struct: StructType | None = None) -> bytes:
+    """What is signed for an action given with its keys as on the wire, by default as `USER_SIGNED` says."""
     chain_id = int(action["signatureChainId"], 16)
-    return _digest(_domain("HyperliquidSignTransaction", chain_id), USER_SIGNED[action["type"]].hash(action))
+    struct = struct or USER_SIGNED[action["type"]]
+    return _digest(_domain("HyperliquidSignTransaction", chain_id), struct.hash(action))
+
+
+# ---- signing -------------------------------------------------------------------------------------------------
+
+
+class WireSignature(TypedDict):
+    """As in a request: `r` and `s` hex numbers without leading zeros, `v` 27 or 28."""
+
+    r: str
+    s: str
+    v: int
+
+
+USER_SIGNATURE_CHAIN = "0x66eee"
+
+
+def load_account(key: str) -> LocalAccount:
+    """The signer with this private key, 64 hex digits with or without `0x`.
+
+    Raises:
+        ConfigError: not a key. Its text never shows what was given.
+    """
+    account: LocalAccount | None = None
+    with suppress(ValueError):
+        account = Account.from_key(key.strip())
+    if account is None:
+        raise ConfigError("not a private key: 64 hex digits are expected, with or without 0x")
+    return account
+
+
+def require_fast_signing() -> None:
+    """
+    Raises:
+        ConfigError: eth-account signs in pure Python, which takes milliseconds an order.
+    """
+    backend = get_backend()
+    if not isinstance(backend, CoinCurveECCBackend):
+        name = type(backend).__name__
+        remedy = "install `coincurve` and unset ECC_BACKEND_CLASS"
+        raise ConfigError(f"signing is slow: eth-account uses {name} instead of coincurve; {remedy}")
+
+
+def sign_l1_action(
+    account: LocalAccount,
+    action: Any,
+    vault_address: str | None,
+    nonce: int,
+    expires_after: int | None,
+    is_mainnet: bool,
+) -> WireSignature:
+    """The signature of an L1 action in canonical form, a struct of `actions` or a dict with its keys in order."""
+    connection_id = action_hash(action, nonce, vault_address, expires_after)
+    return _sign(account, l1_digest(connection_id, is_mainnet=is_mainnet))
+
+
+def sign_user_signed_action(
+    account: LocalAccount,
+    action: dict[str, Any],
+    payload_types: Sequence[Mapping[str, str]],
+    primary_type: str,
+    is_mainnet: bool,
+) -> WireSignature:
+    """The signature of an action about money or permissions. `payload_types` names each field and its type in the
+    order of signing. `action` gets the two fields that say for which chain it is signed."""
+    action["signatureChainId"] = USER_SIGNATURE_CHAIN
+    action["hyperliquidChain"] = "Mainnet" if is_mainnet else "Testnet"
+    fields = ",".join(f"{field['type']} {field['name']}" for field in payload_types)
+    return _sign(account, user_signed_digest(action, _struct_type(primary_type, fields)))
+
+
+def _sign(account: LocalAccount, digest: bytes) -> WireSignature:
+    signed = account.unsafe_sign_hash(Hash32(digest))
+    return {"r": hex(signed.r), "s": hex(signed.s), "v": signed.v}
+
+
+# ---- checking ------------------------------------------------------------------------------------------------
 
 
 class Signature(NamedTuple):

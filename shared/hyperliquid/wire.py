@@ -101,6 +101,7 @@ CHANNEL_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
     "trades": msgspec.json.Decoder(tuple[WireTrade, ...]),
     "activeAssetCtx": msgspec.json.Decoder(ActiveAssetCtx),
 }
+_SHOWN_CHARS = 120
 FRAME_DECODER = msgspec.json.Decoder(Frame)
 
 
@@ -113,3 +114,9 @@ def decode_frame(raw: bytes | str) -> tuple[str, MarketEvent | None]:
     frame = FRAME_DECODER.decode(raw)
     decoder = CHANNEL_DECODERS.get(frame.channel)
     return frame.channel, decoder.decode(frame.data) if decoder else None
+
+
+def shown(body: bytes) -> str:
+    """The beginning of a text from outside, on one line."""
+    text = " ".join(body.decode(errors="replace").split())
+    return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "…"

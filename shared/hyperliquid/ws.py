@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.protocol import State
 
 from shared.errors import VenueError
 
@@ -39,6 +40,11 @@ class VenueSocket:
 
     def __init__(self, connection: ClientConnection, ping_after_s: float) -> None:
         self._connection, self._ping_after_s = connection, ping_after_s
+
+    @property
+    def is_open(self) -> bool:
+        """False: whatever is sent now does not leave."""
+        return self._connection.state is State.OPEN
 
     async def send(self, frame: bytes) -> None:
         """Send one text frame.
