@@ -36,3 +36,24 @@ class ExecutorConfig(EngineConfig):
     sim_cancel_latency_ms: int = Field(
         400, ge=0, le=60_000, description="From deciding on a cancel until it takes effect (ms)."
     )
+    budget_full_requests: int = Field(
+        10_000,
+        ge=1_000,
+        description="Requests left to the address that count as a full budget (headroom 1). With less, spreads and"
+        " the requote threshold widen by 1/√headroom, at most 4 times; below a tenth only reducing orders are sent.",
+    )
+    budget_cancel_reserve: int = Field(
+        500, ge=0, description="Requests of the budget that only cancels may use: one for each order that may rest."
+    )
+    budget_horizon_h: float = Field(
+        24.0, gt=0, le=720, description="Hours that the requests left must last; placing orders is paced to it."
+    )
+    budget_respend_frac: float = Field(
+        0.75,
+        ge=0,
+        le=1,
+        description="Part of the requests earned by trading (one a USD) that is spent again; the rest is saved.",
+    )
+    budget_burst_requests: int = Field(
+        12, ge=2, description="Requests that a coin may save up: all orders of its ladder cancelled and placed."
+    )
