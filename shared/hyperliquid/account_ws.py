@@ -19,7 +19,7 @@ from shared.hyperliquid.account import AccountEvent, SocketError, account_event
 from shared.hyperliquid.limits import IpLimits
 from shared.hyperliquid.replies import NotSent, Unknown
 from shared.hyperliquid.wire import FRAME_DECODER
-from shared.hyperliquid.ws import VenueSocket, open_socket
+from shared.hyperliquid.ws import PING_AFTER_S, VenueSocket, open_socket
 
 EVENTS_WAITING = 4096
 """A listener that is further behind is no listener: the connection is given up."""
@@ -167,8 +167,11 @@ def _answer(response: _Response) -> PostAnswer:
 
 
 @asynccontextmanager
-async def open_account_socket(base_url: str, timeout_s: float, limits: IpLimits) -> AsyncIterator[AccountSocket]:
-    """Connect to the venue at `base_url`; closed on leaving.
+async def open_account_socket(
+    base_url: str, timeout_s: float, limits: IpLimits, ping_after_s: float = PING_AFTER_S
+) -> AsyncIterator[AccountSocket]:
+    """Connect to the venue at `base_url`; closed on leaving. Accounts are often quiet: a shorter `ping_after_s`
+    finds out sooner that the network is cut.
 
     Raises:
         VenueError: no connection, or too many of them.
@@ -176,7 +179,7 @@ async def open_account_socket(base_url: str, timeout_s: float, limits: IpLimits)
     if not limits.may_connect(monotonic_s()):
         raise VenueError(f"{base_url}: too many websocket connections")
     try:
-        async with open_socket(base_url, timeout_s) as socket:
+        async with open_socket(base_url, timeout_s, ping_after_s) as socket:
             account_socket = AccountSocket(socket, limits)
             reading = asyncio.create_task(account_socket.read())
             reading.add_done_callback(lambda _: account_socket.end(VenueError("the websocket was closed")))

@@ -1,7 +1,8 @@
 """One websocket connection to the venue as an iterator of raw frames.
 
 The venue closes a connection on which it has sent nothing for 60 s; only its own frames count, so after a quiet
-while a ping is sent for the sake of its pong. Reconnecting is the caller's decision.
+while a ping is sent for the sake of its pong. A ping that nothing answers for as long again is the end of the
+connection: a cut network says nothing. Reconnecting is the caller's decision.
 """
 
 import asyncio
@@ -63,15 +64,20 @@ class VenueSocket:
         Raises:
             VenueError: the connection is gone, for whatever reason; this is how the iteration ends.
         """
+        pinged = False
         while True:
             try:
                 async with asyncio.timeout(self._ping_after_s):
                     frame = await self._connection.recv(decode=False)
-            except TimeoutError:
+            except TimeoutError as error:
+                if pinged:
+                    raise VenueError(f"connection lost: silent for {2 * self._ping_after_s:g} s") from error
+                pinged = True
                 await self.send(_PING)
                 continue
             except ConnectionClosed as error:
                 raise _lost(error) from error
+            pinged = False
             yield frame
 
     def abort(self) -> None:
