@@ -7,13 +7,13 @@ A service may write what it declares to write and read what it declares to read,
 The `default` user has no password and may only read: it is for `redis-cli` on the same machine.
 """
 
-import os
 import secrets
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.private_files import write_private
 from shared.streams import ALL, ASSET_CONFIG_LIST, COMMAND, EVENTS, FILLS, HALT, STATUS, UNIVERSE, Stream
 
 if TYPE_CHECKING:  # the command line asks here for a password only, and should start at once
@@ -84,7 +84,7 @@ def prepare(folder: Path, services: "Iterable[Service[Any]]") -> dict[str, str]:
     services = [service for service in services if service.uses_bus]
     passwords = {user: _password(folder / user / "password") for user in users(services)}
     hashes = {user: sha256(password.encode()).hexdigest() for user, password in passwords.items()}
-    _write(folder / ACL_FILE, rules(services, hashes))
+    write_private(folder / ACL_FILE, rules(services, hashes).encode())
     return passwords
 
 
@@ -96,16 +96,5 @@ def password_of(folder: Path, user: str) -> str | None:
 
 def _password(file: Path) -> str:
     if not file.exists():
-        _write(file, secrets.token_urlsafe(24) + "\n")
+        write_private(file, f"{secrets.token_urlsafe(24)}\n".encode())
     return file.read_text().strip()
-
-
-def _write(file: Path, text: str) -> None:
-    """Readable by the owner only from the first moment; replaced in one step."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = file.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w") as target:
-        target.write(text)
-    fresh.replace(file)

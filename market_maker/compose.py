@@ -22,8 +22,8 @@ from shared.errors import MarketMakerError
 OVERRIDE = "compose.launch.json"
 PROFILES = {"sim": ["demo"], "replay": ["demo"]}
 _OF_THE_FILE = {
-    "MM_DATA_DIR", "MM_RUN_DIR", "MM_LOG_DIR", "MM_SECRETS_DIR", "MM_METRICS_HOST", "MM_METRICS_PORT", "MM_CONFIG",
-    "MM_UID", "MM_GID", "MM_REDIS_PORT", "MM_VENUE_PORT",
+    "MM_DATA_DIR", "MM_RUN_DIR", "MM_LOG_DIR", "MM_SECRETS_DIR", "MM_CONFIRMATION_DIR", "MM_METRICS_HOST",
+    "MM_METRICS_PORT", "MM_CONFIG", "MM_UID", "MM_GID", "MM_REDIS_PORT", "MM_VENUE_PORT",
 }  # fmt: skip
 """Paths and addresses inside the containers are the compose file's business."""
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")

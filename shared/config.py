@@ -70,6 +70,9 @@ class EngineConfig(BaseSettings):
     run_id: str = Field("", description="Set by the launcher; a restart inside one run continues its session.")
     data_dir: Path = Field(Path("data"), description="Ticks, trades, depth, parquet and state live here.")
     run_dir: Path = Field(Path("data/state"), description="Health marks and other small state files.")
+    confirmation_dir: Path = Field(
+        Path(".secrets/live"), description="The typed confirmation of live trading and the key of its seal."
+    )
     metrics_host: str = Field("127.0.0.1", description="Address of the metrics endpoint.")
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Its port; empty: the service's own, 0: none."
