@@ -27,10 +27,8 @@ from shared.hyperliquid.account import (
 )
 from shared.hyperliquid.rest import InfoClient
 
-FILLS_A_PAGE = 2000
-FUNDINGS_A_PAGE = 500
-TIMED_A_PAGE = 500
-"""Answers about a stretch of time hold at least so many entries when there are more to come (§3.5)."""
+FULL_PAGE = 500
+"""Answers about a stretch of time with fewer entries are complete (§3.5)."""
 
 A = TypeVar("A")
 Dated = TypeVar("Dated", Fill, FundingEntry)
@@ -70,29 +68,27 @@ class AccountInfo:
 
     async def fills_since(self, start_ms: int) -> tuple[Fill, ...]:
         """Every fill from then on, oldest first, each once; the venue reaches back 10000 fills at most."""
-        pages = self._pages(Fill, "userFillsByTime", start_ms, FILLS_A_PAGE, endTime=None, aggregateByTime=False)
+        pages = self._pages(Fill, "userFillsByTime", start_ms, endTime=None, aggregateByTime=False)
         found = {(fill.time, fill.coin, fill.tid, fill.oid): fill async for fill in pages}
         return tuple(sorted(found.values(), key=lambda fill: fill.time))
 
     async def fundings_since(self, start_ms: int) -> tuple[Funding, ...]:
         """Every payment from then on, oldest first, each once."""
-        pages = self._pages(FundingEntry, "userFunding", start_ms, FUNDINGS_A_PAGE)
+        pages = self._pages(FundingEntry, "userFunding", start_ms)
         found = {(entry.time, entry.delta.coin): entry.funding() async for entry in pages}
         return tuple(sorted(found.values(), key=lambda funding: funding.time))
 
-    async def _pages(
-        self, shape: type[Dated], kind: str, start_ms: int, full: int, **fields: Any
-    ) -> AsyncIterator[Dated]:
+    async def _pages(self, shape: type[Dated], kind: str, start_ms: int, **fields: Any) -> AsyncIterator[Dated]:
         """Entries from `start_ms` on. Each page starts at the last time of the one before, so some come twice."""
         while True:
             page: tuple[Dated, ...] = await self._ask(tuple[shape, ...], kind, startTime=start_ms, **fields)  # type: ignore[valid-type]
             for entry in page:
                 yield entry
-            last_ms = max((entry.time for entry in page), default=start_ms)
-            if last_ms == start_ms and len(page) >= full:
-                raise VenueError(f"{kind}: more than {full} entries at {start_ms} ms cannot be read")
-            if last_ms == start_ms or len(page) < TIMED_A_PAGE:
+            if len(page) < FULL_PAGE:
                 return
+            last_ms = max(entry.time for entry in page)
+            if last_ms == start_ms:
+                raise VenueError(f"{kind}: there may be more than {len(page)} entries at {start_ms} ms")
             start_ms = last_ms
 
     # ---- margin ----------------------------------------------------------------------------------------------
