@@ -188,8 +188,8 @@ def read_file(path: Path | None = None) -> dict[str, dict[str, Any]]:
 
 
 SECTIONS = (
-    "engine", "assets", "ingestor", "harvester", "screener", "quoter", "guard", "executor", "converter", "monitor",
-    "venue", "launcher",
+    "engine", "assets", "ingestor", "harvester", "screener", "quoter", "guard", "executor", "watchdog",
+    "converter", "monitor", "venue", "launcher",
 )  # fmt: skip
 
 

@@ -136,3 +136,16 @@ GRID = (
     _gauge("mm_converter_last_success_timestamp_seconds", "Unix time of the last finished conversion"),
     _gauge("mm_build_info", "1; what is running", "version", "venue"),
 )
+
+WATCHDOG = (
+    _gauge("mm_watchdog_executor_silent", "1 while no live status of the executor comes"),
+    _gauge("mm_watchdog_alarm", "1 while orders of ours rest at the venue without an executor"),
+    _counter("mm_watchdog_alarms_total", "Times that orders of ours were found without an executor"),
+    _counter("mm_watchdog_cancelled_total", "Orders that the watchdog cancelled"),
+    _gauge("mm_watchdog_own_orders", "Orders of ours at the venue at the last look"),
+    _gauge("mm_watchdog_foreign_orders", "Orders of somebody else on the account at the last look"),
+    _gauge("mm_watchdog_look_age_seconds", "Time since the venue last showed the account's orders"),
+    _gauge("mm_watchdog_key_holds", "1 while the watchdog's key is an agent of the account"),
+    _gauge("mm_watchdog_switch_seconds", "Time until the venue's dead man's switch goes off; 0: not armed"),
+)
+"""What the watchdog exposes of itself, in live runs only."""

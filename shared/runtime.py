@@ -154,12 +154,16 @@ class Runtime:
         await self.handle(Started())
 
     async def _load(self, bus: Bus) -> bool:
-        """What the bus holds for us, as soon as it answers; False when we are told to stop before that."""
+        """What the bus holds for us, as soon as it answers; False when we are told to stop before that. A service
+        that starts alone does not wait."""
         while not self._stop.is_set():
             try:
                 await self._load_now(bus)
                 return True
             except BusError as error:
+                if self.service.starts_alone:
+                    self._mark_lost(error)
+                    return True
                 await self._emit(Event(level="warning", tag="BUS", text=f"waiting for Redis: {error}"))
                 await self._pause(_RECONNECT_S)
         return False

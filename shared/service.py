@@ -106,3 +106,5 @@ class Service(Generic[Config]):
     """Nobody waits for it: it reads in batches and at low priority, so that the processor is free for those on
     the way from a book to an order."""
     uses_bus: bool = True
+    starts_alone: bool = False
+    """It begins even while Redis is away, as its work is elsewhere; nobody who decides by what is restored can."""

@@ -1,4 +1,4 @@
-"""Whose order is it? Every client order id of this engine begins with a prefix that belongs to the account and stays
+"""Whose order is it? Every client order id of this engine begins with a prefix that belongs to the account and is
 the same over restarts, so that its orders are found again after a crash, by the executor and by the watchdog."""
 
 import hashlib

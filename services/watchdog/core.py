@@ -1,0 +1,255 @@
+"""The watchdog's decisions: when nobody steers, no order of ours stays at the venue.
+
+It believes the executor alive while the bus brings its live status, and looks at the venue itself to see what
+rests. Redis away is silence like any other: from here the two cannot be told apart. One request at a time is under
+way, always the most urgent; every one is repeated until the venue has shown that nothing of ours rests.
+
+Orders are ours by their client id. Those of others are told of and left alone.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from services.watchdog.config import WatchdogConfig
+from services.watchdog.lines import alarm, foreign, line, told
+from services.watchdog.switch import Switch
+from services.watchdog.wiring import (
+    AssetsLoaded,
+    Cancelled,
+    CancelOrders,
+    CheckKey,
+    Effect,
+    GiveUp,
+    KeyChecked,
+    LoadAssets,
+    Look,
+    Looked,
+    Scheduled,
+    Unanswered,
+)
+from shared.hyperliquid import replies
+from shared.hyperliquid.account import OpenOrder
+from shared.hyperliquid.actions import CancelByCloid, CancelByCloidWire
+from shared.hyperliquid.cloids import is_own, own_prefix
+from shared.messages import AccountStatus, Command, Event, Message
+from shared.service import BusLost, Started, Stopping, Tick
+
+RETRY_MS = 1_000
+SILENT_LOOK_MS = 3_000
+AFTERMATH_MS = 60_000
+"""So long after the executor's last word an order of its may still arrive; then we look as seldom as ever."""
+KEY_CHECK_MS = 3_600_000
+ASSETS_AGAIN_MS = 60_000
+CANCELS_A_REQUEST = 100
+"""The venue takes 200; what is lost with one answer is half of that."""
+
+Output = Message | Effect
+
+
+class Watchdog:
+    """See the module's text. The attributes are read by the metrics."""
+
+    def __init__(self, config: WatchdogConfig, address: str) -> None:
+        self._config, self._address = config, address
+        self._prefix = own_prefix(address)
+        self._switch = Switch(config.watchdog_switch_s)
+        self.silent = False
+        self.alarm_since_ms: int | None = None
+        """Since when orders of ours rest without the executor."""
+        self.own: tuple[OpenOrder, ...] = ()
+        self.foreign: tuple[OpenOrder, ...] = ()
+        self.looked_ms: int | None = None
+        self.started_ms = 0
+        self.key_holds: bool | None = None
+        self.alarms = self.cancelled = 0
+        self._heard_ms = self._since_ms = 0
+        self._bus_lost = self._blind = self._stopping = self._busy = False
+        self._cancel_wanted = False
+        self._failure = ""
+        self._assets: dict[str, int] = {}
+        self._next_look_ms = self._next_assets_ms = self._next_key_ms = 0
+        self._inputs: dict[type, Callable[[int, Any], Iterable[Output]]] = {
+            Started: self._on_started,
+            Tick: self._on_time,
+            BusLost: self._on_time,
+            Stopping: self._on_stopping,
+            AccountStatus: self._on_status,
+            KeyChecked: self._on_key,
+            AssetsLoaded: self._on_assets,
+            Looked: self._on_orders,
+            Cancelled: self._on_cancelled,
+            Scheduled: self._on_scheduled,
+            Unanswered: self._on_unanswered,
+        }
+
+    def step(self, now_ms: int, msg: Any) -> Iterable[Output]:
+        handler = self._inputs.get(type(msg))
+        if handler is None:
+            return
+        yield from handler(now_ms, msg)
+        effect = None if self._busy else self._next(now_ms)
+        if effect is not None:
+            self._busy = True
+            yield effect
+
+    @property
+    def armed_until_ms(self) -> int:
+        return self._switch.armed_until_ms
+
+    # ---- is the executor alive? ------------------------------------------------------------------------------
+
+    def _on_started(self, now_ms: int, msg: Started) -> Iterable[Output]:
+        """Silence counts from here: what was said before could not be heard."""
+        self.started_ms = self._heard_ms = now_ms
+        return ()
+
+    def _on_status(self, now_ms: int, msg: AccountStatus) -> Iterable[Output]:
+        """An executor in shadow mode knows nothing of what rests at the venue."""
+        if msg.mode == "live":
+            self._heard_ms = max(self._heard_ms, min(msg.time_ms, now_ms))
+        return self._judge(now_ms)
+
+    def _on_time(self, now_ms: int, msg: Tick | BusLost) -> Iterable[Output]:
+        self._bus_lost = isinstance(msg, BusLost)
+        return self._judge(now_ms)
+
+    def _judge(self, now_ms: int) -> Iterable[Output]:
+        self._heard_ms = min(self._heard_ms, now_ms)  # the clock was set back
+        silent = now_ms - self._heard_ms > self._config.watchdog_silence_s * 1000
+        if silent == self.silent:
+            return
+        self.silent, self._since_ms, self._next_look_ms = silent, now_ms, now_ms
+        self._switch.wake()
+        if silent:
+            yield line(f"{self._why(now_ms)}: looking at the venue.", "warning")
+        else:
+            self.alarm_since_ms, self._cancel_wanted = None, False
+            yield line("The executor is back.")
+
+    def _why(self, now_ms: int) -> str:
+        lost = " and Redis does not answer" if self._bus_lost else ""
+        return f"No live executor for {(now_ms - self._heard_ms) / 1000:.0f} s{lost}"
+
+    # ---- what rests? -----------------------------------------------------------------------------------------
+
+    def _on_orders(self, now_ms: int, msg: Looked) -> Iterable[Output]:
+        self._busy = False
+        known = {order.oid for order in self.foreign}
+        self.own = tuple(order for order in msg.orders if is_own(order.cloid, self._prefix))
+        self.foreign = tuple(order for order in msg.orders if not is_own(order.cloid, self._prefix))
+        self.looked_ms, self._next_look_ms = now_ms, now_ms + self._look_pause_ms(now_ms)
+        if {order.oid for order in self.foreign} != known:
+            yield foreign(self.foreign)
+        if self._blind:
+            self._blind = False
+            yield line("The venue answers again.")
+        self._cancel_wanted = self.silent and bool(self.own)
+        if self._cancel_wanted and self.alarm_since_ms is None:
+            yield from self._raise_alarm(now_ms)
+        elif self.alarm_since_ms is not None and not self.own:
+            seconds = (now_ms - self.alarm_since_ms) / 1000
+            self.alarm_since_ms = None
+            yield line(f"All cancelled: the venue shows no order of ours {seconds:.1f} s later.", "warning")
+
+    def _look_pause_ms(self, now_ms: int) -> int:
+        if self.silent and now_ms - self._heard_ms < AFTERMATH_MS:
+            return SILENT_LOOK_MS
+        return int(self._config.watchdog_look_s * 1000)
+
+    def _raise_alarm(self, now_ms: int) -> Iterable[Message]:
+        self.alarm_since_ms = now_ms
+        self.alarms += 1
+        reason = self._why(now_ms)
+        yield Command(id=f"watchdog-{now_ms}", action="cancel_all", who="watchdog", reason=reason, time_ms=now_ms)
+        yield alarm(f"{reason}, and {len(self.own)} orders rest: cancelling them at the venue.")
+
+    def _on_unanswered(self, now_ms: int, msg: Unanswered) -> Iterable[Event]:
+        self._busy = False
+        if isinstance(msg.question, Look):
+            self._next_look_ms = now_ms + RETRY_MS
+        elif isinstance(msg.question, LoadAssets):
+            self._next_assets_ms = now_ms + RETRY_MS
+        else:
+            self._next_key_ms = now_ms + RETRY_MS
+        if not self._blind:
+            self._blind = True
+            text = f"The venue does not answer: {msg.reason}"
+            yield alarm(f"{self._why(now_ms)}. {text}") if self.silent else line(text, "warning")
+
+    # ---- cancelling ------------------------------------------------------------------------------------------
+
+    def _cancels(self, orders: Sequence[OpenOrder]) -> CancelOrders:
+        wires = [CancelByCloidWire(self._assets[order.coin], str(order.cloid)) for order in orders]
+        parts = range(0, len(wires), CANCELS_A_REQUEST)
+        return CancelOrders(tuple(CancelByCloid(tuple(wires[at : at + CANCELS_A_REQUEST])) for at in parts))
+
+    def _on_cancelled(self, now_ms: int, msg: Cancelled) -> Iterable[Event]:
+        """Whatever came back, the venue is asked what rests; at once if it was good."""
+        self._busy = self._cancel_wanted = False
+        statuses = [status for o in msg.outcomes if isinstance(o, replies.Answered) for status in o.statuses]
+        done = sum(isinstance(status, replies.Cancelled) for status in statuses)
+        failed = [told(outcome) for outcome in msg.outcomes if not isinstance(outcome, replies.Answered)]
+        self.cancelled += done
+        self._next_look_ms = now_ms if done == len(statuses) and not failed else now_ms + RETRY_MS
+        if failed and failed[0] != self._failure:
+            yield alarm(f"Cancelling failed: {failed[0]}. Trying again until nothing rests.")
+        self._failure = failed[0] if failed else ""
+
+    # ---- the rest --------------------------------------------------------------------------------------------
+
+    def _on_key(self, now_ms: int, msg: KeyChecked) -> Iterable[Output]:
+        """A key that is no agent of the account can cancel nothing, and one day an agent's permission ends."""
+        self._busy, self._next_key_ms = False, now_ms + KEY_CHECK_MS
+        role = msg.role
+        holds = role.role == "agent" and (role.data.user or "").lower() == self._address
+        first, self.key_holds = self.key_holds is None, holds
+        if holds:
+            return
+        is_what = "an agent of another account" if role.role == "agent" else f"of role {role.role}"
+        text = f"the watchdog's key is {is_what} and cannot cancel: HL_ADDRESS has to approve it as an agent"
+        if first:
+            yield GiveUp(text)
+        else:
+            yield alarm(text)
+
+    def _on_assets(self, now_ms: int, msg: AssetsLoaded) -> Iterable[Output]:
+        self._busy, self._assets = False, msg.ids
+        self._next_assets_ms = now_ms + ASSETS_AGAIN_MS
+        return ()
+
+    def _on_scheduled(self, now_ms: int, msg: Scheduled) -> Iterable[Output]:
+        self._busy = False
+        return self._switch.on_answer(now_ms, msg)
+
+    def _on_stopping(self, now_ms: int, msg: Stopping) -> Iterable[Output]:
+        """One more look; what was under way has been given up."""
+        self._stopping, self._busy = True, False
+        self._since_ms = self._next_look_ms = now_ms
+        self._switch.wake()
+        return ()
+
+    # ---- what next? ------------------------------------------------------------------------------------------
+
+    def _next(self, now_ms: int) -> Effect | None:
+        """The most urgent request that is due."""
+        cancel = self._due_cancel(now_ms) if self._cancel_wanted else None
+        if cancel is not None:
+            return cancel
+        if now_ms >= self._next_look_ms:
+            return Look()
+        if not self._stopping:
+            if not self._assets and now_ms >= self._next_assets_ms:
+                return LoadAssets()
+            if now_ms >= self._next_key_ms:
+                return CheckKey()
+            if not self.silent and self._heard_ms > self.started_ms:
+                return self._switch.renewal(now_ms)
+        seen = self.looked_ms is not None and self.looked_ms >= self._since_ms
+        return self._switch.clearance(now_ms) if seen and not self.own else None
+
+    def _due_cancel(self, now_ms: int) -> Effect | None:
+        """A coin that was listed after we asked needs its number first."""
+        known = [order for order in self.own if order.coin in self._assets]
+        if len(known) < len(self.own) and now_ms >= self._next_assets_ms:
+            return LoadAssets()
+        return self._cancels(known) if known else None
