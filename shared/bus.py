@@ -23,7 +23,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from shared.errors import BusError
 from shared.messages import HaltState, Message
-from shared.streams import FIELD, HALT, STREAM_OF, Stream, channel_of
+from shared.streams import FIELD, HALT, STREAM_OF, Stream, channel_of, field_of
 
 BLOCK_MS = 1000
 NOTHING_TO_READ_S = 0.05
@@ -135,7 +135,7 @@ class RedisBus:
         if stream.policy in ("latest", "every"):
             pipeline.xadd(key, {FIELD: body}, maxlen=stream.maxlen, approximate=True)
         elif stream.policy == "hash":
-            pipeline.hset(key, FIELD, body)
+            pipeline.hset(key, field_of(message), body)
         elif isinstance(message, HaltState) and not message.halted:
             pipeline.delete(key)
         elif stream.policy == "key":
@@ -149,7 +149,7 @@ class RedisBus:
         pipeline = self._write.pipeline(transaction=False)
         for key in keys_of([stream], coins):
             if stream.policy == "hash":
-                pipeline.hget(key, FIELD)
+                pipeline.hgetall(key)
             else:
                 pipeline.xrevrange(key, count=last)
         try:
@@ -157,7 +157,7 @@ class RedisBus:
         except (RedisError, OSError) as error:
             raise BusError(f"cannot read from {self.name}: {error}") from error
         if stream.policy == "hash":
-            return [stream.decoder.decode(body) for body in replies if body]
+            return [stream.decoder.decode(body) for fields in replies for body in fields.values()]
         return [stream.decoder.decode(fields[FIELD]) for reply in replies for _, fields in reversed(reply)]
 
     async def halt_state(self) -> HaltState:

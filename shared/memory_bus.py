@@ -9,7 +9,7 @@ import msgspec
 from shared.bus import BLOCK_MS, Delivery, key_of, keys_of
 from shared.clock import wall_ms
 from shared.messages import HaltState, Message
-from shared.streams import HALT, STREAM_OF, Stream, channel_of
+from shared.streams import HALT, STREAM_OF, Stream, channel_of, field_of
 
 _ENCODER = msgspec.json.Encoder()
 Entry = tuple[int, bytes]
@@ -23,6 +23,7 @@ class MemoryBus:
         self._sequence = 0
         self.entries: dict[str, deque[Entry]] = {}
         self.values: dict[str, bytes] = {}
+        self.hashes: dict[str, dict[bytes, bytes]] = {}
         self.published: list[tuple[str, bytes]] = []
         self._cursors: dict[tuple[str, str], int] = {}
         self._unacked: dict[tuple[str, str], dict[int, bytes]] = {}
@@ -42,7 +43,9 @@ class MemoryBus:
                 self.entries.setdefault(key, deque(maxlen=stream.maxlen)).append((self._sequence, body))
             elif isinstance(message, HaltState) and not message.halted:
                 self.values.pop(key, None)
-            elif stream.policy in ("key", "hash"):
+            elif stream.policy == "hash":
+                self.hashes.setdefault(key, {})[field_of(message)] = body
+            elif stream.policy == "key":
                 self.values[key] = body
             channel = channel_of(message)
             if channel:
@@ -52,7 +55,7 @@ class MemoryBus:
     async def stored(self, stream: Stream, coins: Sequence[str], last: int | None = None) -> list[Message]:
         keys = keys_of([stream], coins)
         if stream.policy == "hash":
-            return [stream.decoder.decode(self.values[key]) for key in keys if key in self.values]
+            return [stream.decoder.decode(body) for key in keys for body in self.hashes.get(key, {}).values()]
         return [
             stream.decoder.decode(body)
             for key in keys

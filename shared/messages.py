@@ -19,6 +19,7 @@ from shared.units import Side
 
 Regime = Literal["calm", "uncertain", "halt"]
 Severity = Literal["debug", "info", "warning", "error"]
+Mode = Literal["shadow", "live"]
 ZERO = Decimal(0)
 
 
@@ -54,6 +55,12 @@ class Reason(StrEnum):
     BUS_LOST = "bus_lost"
     NO_TARGET = "no_target"
     UNRECONCILED = "unreconciled"
+    UNKNOWN_ORDER = "unknown_order"
+    NEVER_ARRIVED = "never_arrived"
+    INSUFFICIENT_MARGIN = "insufficient_margin"
+    REQUEST_BUDGET = "request_budget"
+    THROTTLED = "throttled"
+    VENUE_REFUSED = "venue_refused"
 
 
 # ---- market data: written by the ingestor ------------------------------------------------------------------
@@ -301,9 +308,10 @@ class Fill(Message, tag="fill.1", frozen=True, kw_only=True):
     fill_id: str
     seq: int
     cloid: str
-    mode: Literal["shadow", "live"]
+    mode: Mode
     side: Side
     level: int
+    """0: the order was not known when it filled (live)."""
     px: Decimal
     sz: Decimal
     fee_usd: Decimal
@@ -315,6 +323,20 @@ class Fill(Message, tag="fill.1", frozen=True, kw_only=True):
     position_sz: Decimal
     """Signed position after the fill."""
     time_ms: int
+    builder_fee_usd: Decimal = ZERO
+    """Part of `fee_usd`."""
+
+
+class Opening(Message, tag="opening.1", frozen=True, kw_only=True):
+    """A position that was there when the live ledger of a coin began: its entry number 0."""
+
+    coin: str
+    position_sz: Decimal
+    cost_usd: Decimal
+    """Signed, by the venue."""
+    mark_px: Decimal
+    time_ms: int
+    mode: Mode = "live"
 
 
 class Funding(Message, tag="funding.1", frozen=True, kw_only=True):
@@ -325,7 +347,9 @@ class Funding(Message, tag="funding.1", frozen=True, kw_only=True):
     usd: Decimal
     position_sz: Decimal
     oracle_px: Decimal
+    """0 in live: the venue does not say it."""
     rate_frac: Decimal
+    mode: Mode = "shadow"
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
@@ -396,6 +420,7 @@ class PositionState(Message, tag="position.1", frozen=True, kw_only=True):
     """Mid at which the position was last marked."""
     time_ms: int = 0
     session: CoinSession = CoinSession()
+    mode: Mode = "shadow"
 
 
 class CoinStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -442,7 +467,7 @@ class AccountStatus(Message, tag="account.1", frozen=True, kw_only=True):
     """
 
     time_ms: int
-    mode: Literal["shadow", "live"]
+    mode: Mode
     session_start_ms: int
     day_start_ms: int
     """When the daily loss budget began to count: UTC midnight, or the last `resume`."""
@@ -457,6 +482,17 @@ class AccountStatus(Message, tag="account.1", frozen=True, kw_only=True):
     coins: tuple[CoinStatus, ...]
 
 
+class Baseline(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the live ledgers and the account at the venue meet. Times are the venue's."""
+
+    opened_ms: int
+    """What happened up to here is not in the ledgers."""
+    cash_usd: Decimal
+    """The account's cash less what all ledgers have brought: deposits, and what was there before."""
+    proven_ms: int
+    """Up to here positions and cash have been compared and found equal."""
+
+
 class AccountState(Message, tag="account_state.1", frozen=True, kw_only=True):
     """What the executor needs after a restart beyond the positions; one hash."""
 
@@ -468,6 +504,9 @@ class AccountState(Message, tag="account_state.1", frozen=True, kw_only=True):
     """The run this session belongs to; a new run starts a new session on the same positions."""
     coins: tuple[str, ...] = ()
     """Every coin that was ever filled: they count after a restart even if the universe has lost them."""
+    mode: Mode = "shadow"
+    baseline: Baseline | None = None
+    """Live only; None until the account has been seen."""
 
 
 # ---- everyone ------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import msgspec
 
 from shared.bus import Bus, key_of
 from shared.messages import HaltState, Message
-from shared.streams import FEED, STATUS, STREAM_OF
+from shared.streams import FEED, STATUS, STREAM_OF, field_of
 
 REMEMBER_MS = 5_000
 LIMIT = 50_000
@@ -48,12 +48,12 @@ class Outbox:
             BusError: still away; everything is kept for the next try.
         """
         missing = []
-        newest_of_state: dict[str, Message] = {}
+        newest_of_state: dict[tuple[str, bytes], Message] = {}
         present: dict[str, set[bytes]] = {}
         for _, message in self._recent:
             stream, key = STREAM_OF[type(message)], key_of(message)
             if stream.policy in ("hash", "key"):
-                newest_of_state[key] = message
+                newest_of_state[key, field_of(message)] = message
                 continue
             if key not in present:
                 coins = [getattr(message, "coin", "")]

@@ -14,6 +14,9 @@ class Recent:
         self._known: set[Hashable] = set()
         self._order: deque[Hashable] = deque()
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._known
+
     def add(self, key: Hashable) -> bool:
         """Remember a key; False when it was known."""
         if key in self._known:

@@ -17,7 +17,7 @@ from shared import messages as m
 
 Policy = Literal["latest", "every", "key", "hash", "pubsub"]
 FIELD = b"m"
-"""The one field of every entry and hash: the message as JSON."""
+"""The field of every entry, and of every hash but for live states (`field_of`): the message as JSON."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ TARGET = Stream("target", (m.TargetQuotes,), "latest", per_coin=True, maxlen=100
 RISK = Stream("risk", (m.RiskLease,), "latest", per_coin=True, maxlen=50)
 COMMAND = Stream("command", (m.Command,), "every", maxlen=1000)
 ORDERS = Stream("orders", (m.OrderUpdate,), "every", per_coin=True, maxlen=5000)
-FILLS = Stream("fills", (m.Fill, m.Funding), "every", per_coin=True, maxlen=10_000)
+FILLS = Stream("fills", (m.Fill, m.Funding, m.Opening), "every", per_coin=True, maxlen=10_000)
 STATUS = Stream("status", (m.Heartbeat, m.AccountStatus), "every", maxlen=1000)
 EVENTS = Stream("events", (m.Event,), "every", maxlen=5000)
 HALT = Stream("halt", (m.HaltState,), "key")
@@ -77,6 +77,11 @@ ALL = (
 
 STREAM_OF: dict[type[m.Message], Stream] = {kind: stream for stream in ALL for kind in stream.types}
 """Each message type lives on exactly one stream, so a core only says what, never where."""
+
+
+def field_of(message: m.Message) -> bytes:
+    """The field of a hash that a state is kept in: those of live trading stand beside those of shadow."""
+    return b"live" if getattr(message, "mode", "shadow") == "live" else FIELD
 
 
 def channel_of(message: m.Message) -> str | None:

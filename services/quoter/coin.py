@@ -11,6 +11,7 @@ from shared.messages import (
     AssetCtx,
     Book,
     Fill,
+    Opening,
     PositionState,
     Reason,
     RiskLease,
@@ -58,9 +59,16 @@ class Coin:
         self.position_sz, self.fill_seq, self.fill_ms = fill.position_sz, fill.seq, fill.time_ms
         return True
 
+    def take_opening(self, opening: Opening) -> bool:
+        """The ledger begins with a position; fills count from 1."""
+        if self.fill_seq:
+            return False
+        self.position_sz, self.fill_ms = opening.position_sz, opening.time_ms
+        return True
+
     def take_position(self, state: PositionState) -> None:
         """The executor's stored ledger, read once at start."""
-        if state.seq > self.fill_seq:
+        if state.seq >= self.fill_seq:
             self.position_sz, self.fill_seq, self.fill_ms = state.position_sz, state.seq, state.time_ms
 
     def measure(self) -> None:

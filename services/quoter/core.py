@@ -24,6 +24,8 @@ from shared.messages import (
     Event,
     Fill,
     Message,
+    Mode,
+    Opening,
     PositionState,
     Reason,
     RiskLease,
@@ -45,6 +47,7 @@ class Quoter:
 
     def __init__(self, config: QuoterConfig, assets: Mapping[str, AssetConfig]) -> None:
         self._config, self._assets = config, assets
+        self._mode: Mode = "shadow" if config.shadow_mode else "live"
         self._pause_after_ms = config.book_pause_after_s * 1000
         self._coins: dict[str, Coin] = {}
         self._sides: dict[str, tuple[SideNotice, SideNotice]] = {}
@@ -57,9 +60,10 @@ class Quoter:
     def restore(self, now_ms: int, msg: Message) -> None:
         """Inventory known before the first quote after a restart."""
         if isinstance(msg, PositionState):
-            self._coin(now_ms, msg.coin).take_position(msg)
-        elif isinstance(msg, Fill):
-            self._coin(now_ms, msg.coin).take_fill(msg)
+            if msg.mode == self._mode:
+                self._coin(now_ms, msg.coin).take_position(msg)
+        elif isinstance(msg, (Fill, Opening)):
+            self._take_booking(now_ms, msg)
 
     def step(self, now_ms: int, msg: object) -> Iterable[Message]:
         if isinstance(msg, Book):
@@ -68,9 +72,9 @@ class Quoter:
             return self._on_tick(now_ms)
         if isinstance(msg, RiskLease):
             return self._on_lease(now_ms, msg)
-        if isinstance(msg, Fill):
-            coin = self._coin(now_ms, msg.coin)
-            return self._quote(now_ms, coin, "time") if coin.take_fill(msg) else ()
+        if isinstance(msg, (Fill, Opening)):
+            changed = self._take_booking(now_ms, msg)
+            return self._quote(now_ms, self._coin(now_ms, msg.coin), "time") if changed else ()
         if isinstance(msg, AssetCtx):
             coin = self._coin(now_ms, msg.coin)
             coin.ctx = msg
@@ -83,6 +87,14 @@ class Quoter:
         return ()
 
     # ---- inputs ----
+
+    def _take_booking(self, now_ms: int, msg: Fill | Opening) -> bool:
+        """Did it change what we hold? Live orders are not made from the positions of the shadow, nor theirs from
+        the live ones."""
+        if msg.mode != self._mode:
+            return False
+        coin = self._coin(now_ms, msg.coin)
+        return coin.take_fill(msg) if isinstance(msg, Fill) else coin.take_opening(msg)
 
     def _coin(self, now_ms: int, name: str) -> Coin:
         coin = self._coins.get(name)
