@@ -1,8 +1,8 @@
 """Settings of the executor."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from services.executor.queue_models import CancelKind
 from shared.config import EngineConfig
@@ -39,11 +39,13 @@ class ExecutorConfig(EngineConfig):
     budget_full_requests: int = Field(
         10_000,
         ge=1_000,
-        description="Requests left to the address that count as a full budget (headroom 1). With less, spreads and"
-        " the requote threshold widen by 1/√headroom, at most 4 times; below a tenth only reducing orders are sent.",
+        description="Requests left to the address that count as a full budget (headroom 1). With less, spreads"
+        " and the requote threshold widen by 1/√headroom, at most 4 times; below a tenth only reducing orders go.",
     )
     budget_cancel_reserve: int = Field(
-        500, ge=0, description="Requests of the budget that only cancels may use: one for each order that may rest."
+        500,
+        ge=0,
+        description="Requests of the budget that only cancels may use: one for each order that may rest.",
     )
     budget_horizon_h: float = Field(
         24.0, gt=0, le=720, description="Hours that the requests left must last; placing orders is paced to it."
@@ -56,4 +58,30 @@ class ExecutorConfig(EngineConfig):
     )
     budget_burst_requests: int = Field(
         12, ge=2, description="Requests that a coin may save up: all orders of its ladder cancelled and placed."
+    )
+
+    @model_validator(mode="after")
+    def _reserve_leaves_room_to_reduce(self) -> Self:
+        if 10 * self.budget_cancel_reserve >= self.budget_full_requests:
+            raise ValueError(
+                "budget_cancel_reserve must be below a tenth of budget_full_requests: from a tenth down only"
+                " reducing orders are sent, and those need requests too"
+            )
+        return self
+
+    request_timeout_s: float = Field(
+        3.0, gt=0, le=10, description="Longest wait for an answer of the venue to an action or a question (s)."
+    )
+    action_lifetime_ms: int = Field(
+        5_000,
+        ge=1_000,
+        le=60_000,
+        description="An action that has not reached a block so long after it was signed (ms) is dropped by the"
+        " venue. Each such costs five requests of the budget.",
+    )
+    request_weight: int = Field(
+        1_000,
+        ge=100,
+        le=1_200,
+        description="Part of the venue's request weight per IP and minute that the executor may use.",
     )

@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import Any
 
 from services.executor.ledger import Ledger
+from services.executor.live import budget
 from services.executor.queue_models import ProbQueue, v6_is_filled, v6_probability
 from services.guard.checks.drawdown import daily_stop
 from services.guard.checks.ofi import OfiWindow, suppressed
@@ -52,6 +53,10 @@ def _governor(**inputs: Any) -> Answer:
 
 def _staleness(observation_count: int, age_s: float, stale_after_s: float) -> Answer:
     return {"spread_mult": governor.staleness(observation_count, age_s, stale_after_s)}
+
+
+def _headroom(headroom: float) -> Answer:
+    return {"spread_mult": budget.widening(headroom), "inventory_forcing": budget.only_reducing(headroom)}
 
 
 def _grid(
@@ -194,6 +199,7 @@ FUNCTIONS: dict[str, Callable[..., Answer]] = {
     "ladder.caps": _caps,
     "governor.v6": _governor,
     "governor.staleness": _staleness,
+    "governor.headroom": _headroom,
     "queue.v6": _v6_queue,
     "queue.prob": _prob_queue,
     "pnl.attribution": _attribution,
