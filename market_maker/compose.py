@@ -74,7 +74,7 @@ def command(checked: Checked | None, run_dir: Path, *arguments: str) -> list[str
     files = ["-f", str(PROJECT / "docker-compose.yml")]
     if (run_dir / OVERRIDE).exists():
         files += ["-f", str(run_dir / OVERRIDE)]
-    profiles = PROFILES.get(checked.launcher.venue, []) if checked else ["demo", "monitoring"]
+    profiles = _profiles(checked) if checked else ["demo", "live", "monitoring"]
     flags = [flag for profile in profiles for flag in ("--profile", profile)]
     return [
         "docker",
@@ -87,6 +87,11 @@ def command(checked: Checked | None, run_dir: Path, *arguments: str) -> list[str
         *flags,
         *arguments,
     ]
+
+
+def _profiles(checked: Checked) -> list[str]:
+    live = [] if checked.launcher.shadow_mode else ["live"]
+    return PROFILES.get(checked.launcher.venue, []) + live
 
 
 def environment(checked: Checked | None = None) -> dict[str, str]:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -19,6 +20,7 @@ from market_maker.preflight import require_free_port
 from market_maker.supervisor import CONFIGURATION_ERROR
 from shared.clock import monotonic_s
 from shared.errors import ConfigError, MarketMakerError
+from shared.service import Service
 
 STOP_WITHIN_S = 90.0
 """Above the sum of all graces."""
@@ -40,6 +42,11 @@ def metrics_port(checked: Checked, service: str) -> int:
     return own if monitor is None or own == 0 else own + monitor - METRICS_PORT
 
 
+def running(checked: Checked) -> tuple[Service[Any], ...]:
+    """The services of this run: in shadow nothing rests at a venue that the watchdog could watch."""
+    return tuple(s for s in checked.services if s.name != "watchdog" or not checked.launcher.shadow_mode)
+
+
 def require_ports(checked: Checked) -> None:
     """
     Raises:
@@ -48,7 +55,7 @@ def require_ports(checked: Checked) -> None:
     require_free_port(checked.launcher.redis_port, "Redis", "MM_REDIS_PORT")
     if checked.bundled_venue:
         require_free_port(checked.venue.venue_port, "the bundled venue", "MM_VENUE_PORT")
-    for service in checked.services:
+    for service in running(checked):
         port = metrics_port(checked, service.name)
         if port:
             require_free_port(port, f"metrics of the {service.name}", "MM_METRICS_PORT")
@@ -71,8 +78,8 @@ def build_plan(checked: Checked, run_id: str, server: redis_server.Server, foreg
         ready=Ready("redis"),
         stop_order=_STOP_ORDER["redis"],
     )
-    processes = {service.name: _process(checked, service.name, run_id) for service in checked.services}
-    for service in checked.services:
+    processes = {service.name: _process(checked, service.name, run_id) for service in running(checked)}
+    for service in running(checked):
         if service.uses_bus:
             url = with_user(f"unix://{bus_socket}", service.name, passwords[service.name])
             processes[service.name].env["REDIS_URL"] = url

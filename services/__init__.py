@@ -15,6 +15,7 @@ SERVICES = (
     "quoter",
     "guard",
     "executor",
+    "watchdog",
     "converter",
     "monitor",
     "venue",

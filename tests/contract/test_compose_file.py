@@ -14,7 +14,7 @@ from services import SERVICES, load
 ROOT = Path(__file__).resolve().parents[2]
 FILE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 ALL: dict[str, dict[str, Any]] = FILE["services"]
-ON_EGRESS = {"ingestor", "executor"}
+ON_EGRESS = {"ingestor", "executor", "watchdog"}
 
 
 def networks(name: str) -> set[str]:
@@ -73,11 +73,20 @@ def test_only_who_talks_to_the_venue_reaches_the_outside() -> None:
 def test_profiles() -> None:
     by_profile = {name: entry.get("profiles", []) for name, entry in ALL.items()}
     assert [name for name, profiles in by_profile.items() if profiles == ["demo"]] == ["venue"]
+    assert [name for name, profiles in by_profile.items() if profiles == ["live"]] == ["watchdog"]
     assert {name for name, profiles in by_profile.items() if profiles == ["monitoring"]} == {
         "prometheus",
         "grafana",
     }
-    assert all(not by_profile[name] for name in SERVICES if name != "venue")
+    assert all(not by_profile[name] for name in SERVICES if name not in ("venue", "watchdog"))
+
+
+def test_the_key_of_the_watchdog_reaches_its_container_only() -> None:
+    assert set(FILE["secrets"]) >= {"hl_watchdog_key"}
+    assert [name for name, entry in ALL.items() if "hl_watchdog_key" in entry.get("secrets", [])] == ["watchdog"]
+    assert [name for name, entry in ALL.items() if "HL_WATCHDOG_KEY_FILE" in entry.get("environment", {})] == [
+        "watchdog"
+    ]
 
 
 def test_no_key_reaches_any_container() -> None:

@@ -20,7 +20,7 @@ CONTEXT = (
     "Dockerfile", ".dockerignore", "docker-compose.yml", "requirements.lock", "config", "shared", "services",
     "scripts", "market_maker",
 )  # fmt: skip
-RUNNING = {"redis", *SERVICES}
+RUNNING = {"redis", *SERVICES} - {"watchdog"}
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
