@@ -39,7 +39,7 @@ from shared.messages import (
 )
 from shared.metrics import ServiceMetrics
 from shared.outbox import Outbox
-from shared.service import BusBack, BusLost, Door, Restorable, Service, Started, Stopping, Tick
+from shared.service import BusBack, BusLost, Closable, Door, Restorable, Service, Started, Stopping, Tick
 from shared.streams import HALT, UNIVERSE
 
 STUCK_AFTER_S = 30
@@ -49,6 +49,7 @@ RELAXED_PAUSE_S = 0.25
 BACKGROUND_NICE = 10
 _RECONNECT_S = 0.5
 _CANCEL_AGAIN_S = 0.2
+_HANDLED_WITHIN_S = 3.0
 _HALT_POLL_S = 0.25
 _RECLAIM_EVERY_S = 30
 
@@ -143,7 +144,19 @@ class Runtime:
                         self._error = self._error or error
                         self._stop.set()
         finally:
-            await _end_tasks([stopper, *tasks])
+            await self._end_between_inputs([stopper, *tasks])
+
+    async def _end_between_inputs(self, tasks: "Sequence[asyncio.Task[Any]]") -> None:
+        """What a core has decided reaches its door: no input is given up half handled, if it is handled at all."""
+        try:
+            async with asyncio.timeout(_HANDLED_WITHIN_S):
+                await self._lock.acquire()
+        except TimeoutError:
+            return await _end_tasks(tasks)
+        try:
+            await _end_tasks(tasks)
+        finally:
+            self._lock.release()
 
     async def _begin(self) -> None:
         if self.bus is not None and not await self._load(self.bus):
@@ -217,6 +230,8 @@ class Runtime:
             await self.handle(Stopping())
             await self._emit(Event(tag="", text=f"{self.service.name} stopped"))
         finally:
+            if isinstance(self.door, Closable):
+                await self.door.close()
             if self.bus is not None:
                 await self.bus.close()
 

@@ -7,7 +7,7 @@ object runs in shadow, live, replay and tests.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from prometheus_client.registry import Collector
 
@@ -80,6 +80,14 @@ class Door(Protocol):
 
     async def apply(self, effects: Sequence[Any]) -> Sequence[Any]:
         """Carry out what the core decided; the results go back into the core."""
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A door that has work to do for a core that is `Stopping`, after its `run` was cancelled."""
+
+    async def close(self) -> None:
+        """After the last effects."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,9 @@ from typing import Any
 
 from services.guard.config import GuardConfig
 from shared.memory_bus import MemoryBus
+from shared.messages import Event, Message
 from shared.runtime import Runtime
-from shared.service import Port, Service, Stopping
+from shared.service import Port, Service, Stopping, Tick
 
 
 class Recorder:
@@ -52,3 +53,65 @@ async def test_a_lost_cancellation_does_not_keep_a_service_alive() -> None:
         await task
     assert door.lost
     assert core.inputs[-1] == Stopping()
+
+
+class Decider:
+    """A core with one effect for every tick."""
+
+    def __init__(self) -> None:
+        self.decided = 0
+
+    def step(self, now_ms: int, msg: Any) -> list[Any]:
+        if not isinstance(msg, Tick):
+            return []
+        self.decided += 1
+        return [Event(tag="", text="decided"), self.decided]
+
+
+class RememberingDoor:
+    def __init__(self) -> None:
+        self.applied: list[int] = []
+        self.closed_after: int | None = None
+
+    async def run(self, port: Port) -> None:
+        await asyncio.Event().wait()
+
+    async def apply(self, effects: Sequence[Any]) -> Sequence[Any]:
+        self.applied += effects
+        return ()
+
+    async def close(self) -> None:
+        self.closed_after = len(self.applied)
+
+
+class SlowBus(MemoryBus):
+    """Publishing what a core decided takes until `go`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.publishing, self.go = asyncio.Event(), asyncio.Event()
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        if any(isinstance(message, Event) and message.text == "decided" for message in messages):
+            self.publishing.set()
+            await self.go.wait()
+        await super().publish(messages)
+
+
+async def test_what_is_decided_when_the_end_comes_still_reaches_the_door() -> None:
+    core, door, bus = Decider(), RememberingDoor(), SlowBus()
+    service = Service(
+        name="decider", config=GuardConfig, core=lambda config: core, door=lambda config, core: door,
+        metrics_port=0, tick_ms=10,
+    )  # fmt: skip
+    runtime = Runtime(service, GuardConfig(metrics_port=0), bus)
+    task = asyncio.create_task(runtime.run())
+    async with asyncio.timeout(8):
+        await bus.publishing.wait()
+        runtime.stop()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        bus.go.set()
+        await task
+    assert door.applied == list(range(1, core.decided + 1)) and door.applied
+    assert door.closed_after == len(door.applied)
