@@ -7,7 +7,6 @@ found.
 
 import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,10 +19,10 @@ from eth_utils.address import is_checksum_address
 
 from shared.errors import ConfigError
 from shared.hyperliquid.signing import load_account
+from shared.private_files import read_private
 
 ADDRESS = "HL_ADDRESS"
 ENV_FILE = Path(".env")
-_LONGEST_FILE = 4096
 _KEY = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 _CURVE_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 
@@ -167,21 +166,11 @@ def read_key(source: KeySource, environ: Mapping[str, str] | None = None) -> Sec
 
 
 def _read_file(name: str, path: Path) -> str:
-    """The path is shown only once it has proved to be one."""
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            _require_private(mode, f"{name} {path}")
-            return file.read(_LONGEST_FILE).decode("ascii", "replace").strip()
-    except OSError as error:
-        raise ConfigError(f"the file of {name} cannot be read: {error.strerror}") from None
-
-
-def _require_private(mode: int, what: str) -> None:
-    if not stat.S_ISREG(mode):
-        raise ConfigError(f"{what}: not a file")
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ConfigError(f"{what}: others may read it (mode {stat.S_IMODE(mode):o}); chmod 600 it")
+    """The path is shown only where something has that name: it might be a key with a typing error."""
+    content = read_private(path)
+    if content is None:
+        raise ConfigError(f"the file of {name} does not exist")
+    return content.decode("ascii", "replace").strip()
 
 
 def _environment() -> dict[str, str]:
@@ -193,9 +182,8 @@ def _environment() -> dict[str, str]:
     """
     names = {ADDRESS, *SECRET_VARIABLES, *ADDRESS_ALIASES}
     found = {name: value for name, value in dotenv_values(ENV_FILE).items() if name in names and value}
-    holding = sorted(name for name in found if name in SECRET_VARIABLES and not name.endswith("_FILE"))
-    if holding:
-        _require_private(ENV_FILE.stat().st_mode, f"{ENV_FILE} with {holding[0]}")
+    if any(name in SECRET_VARIABLES and not name.endswith("_FILE") for name in found):
+        read_private(ENV_FILE)
     return found | {name: value for name, value in os.environ.items() if name in names and value}
 
 
