@@ -16,7 +16,7 @@ from eth_account.signers.local import LocalAccount
 from eth_hash.auto import keccak
 from eth_keys.backends import get_backend
 from eth_keys.backends.coincurve import CoinCurveECCBackend
-from eth_typing import Hash32
+from eth_keys.datatypes import PrivateKey
 
 from shared.errors import ConfigError
 
@@ -195,8 +195,9 @@ def sign_user_signed_action(
 
 
 def _sign(account: LocalAccount, digest: bytes) -> WireSignature:
-    signed = account.unsafe_sign_hash(Hash32(digest))
-    return {"r": hex(signed.r), "s": hex(signed.s), "v": signed.v}
+    """What eth-account does in `unsafe_sign_hash`, without the detours that take a quarter of its time."""
+    v, r, s = PrivateKey(bytes(account.key)).sign_msg_hash(digest).vrs
+    return {"r": hex(r), "s": hex(s), "v": v + 27}
 
 
 # ---- checking ------------------------------------------------------------------------------------------------

@@ -4,8 +4,8 @@
     python -m tests.bench codec bus        only these
     python -m tests.bench venue --full-day no extrapolation from ten minutes of the modelled market
 
-Sections: codec, bus, pipeline, stack, parquet, venue. `stack` starts the real services with 30 coins on the
-bundled venue at 1x and 10x the recorded message rate and reads their own latency histograms.
+Sections: codec, bus, pipeline, stack, parquet, venue, signing. `stack` starts the real services with 30 coins on
+the bundled venue at 1x and 10x the recorded message rate and reads their own latency histograms.
 """
 
 import asyncio
@@ -30,6 +30,7 @@ from shared.bus import RedisBus
 from shared.clock import monotonic_s
 from shared.messages import Book, Level
 from shared.streams import BOOK
+from tests.bench import signing as trading_client
 from tests.bench import venue as bundled_venue
 from tests.bench.timing import timed
 
@@ -275,7 +276,14 @@ def venue() -> None:
     bundled_venue.report(row, full_day=FULL_DAY in sys.argv)
 
 
-SECTIONS = {"codec": codec, "bus": bus, "pipeline": pipeline, "stack": stack, "parquet": parquet, "venue": venue}
+def signing() -> None:
+    trading_client.report(row)
+
+
+SECTIONS = {
+    "codec": codec, "bus": bus, "pipeline": pipeline, "stack": stack, "parquet": parquet, "venue": venue,
+    "signing": signing,
+}  # fmt: skip
 
 
 def main(names: list[str]) -> None:
