@@ -1,30 +1,35 @@
 """Small files that only their owner may read: keys, passwords, confirmations."""
 
 import os
+import stat
 from pathlib import Path
 
 from shared.errors import ConfigError
 
-_OTHERS = 0o077
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def read_private(file: Path) -> bytes | None:
     """What the file holds; None when there is none.
 
     Raises:
-        ConfigError: others than the owner may read or change it, or it cannot be read; with the repairing command.
+        ConfigError: others than the owner may read or change it, with the repairing command; or no readable file.
     """
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as source:
+            mode = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(mode):
+                raise ConfigError(f"{file} is not a file")
+            if mode & _OTHERS:
+                raise ConfigError(f"{file} is open to others (mode {stat.S_IMODE(mode):o}): chmod 600 {file}")
+            return source.read()
     except FileNotFoundError:
         return None
+    except IsADirectoryError as error:
+        raise ConfigError(f"{file} is not a file") from error
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
-    with open(descriptor, "rb") as source:
-        mode = os.fstat(descriptor).st_mode
-        if mode & _OTHERS:
-            raise ConfigError(f"{file} is open to others (mode {mode & 0o777:o}): chmod 600 {file}")
-        return source.read()
 
 
 def write_private(file: Path, content: bytes) -> None:
