@@ -5,7 +5,7 @@ from decimal import Decimal
 from random import Random
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from services.executor.config import ExecutorConfig
@@ -90,6 +90,27 @@ def test_the_venue_never_refuses_what_was_allowed_and_places_leave_the_reserve(
             assert Budget.told(address.rate_limit()).left >= RESERVE
 
 
+@given(st.integers(20_001, 60_000), st.lists(st.integers(1, 4_000), min_size=20, max_size=60))
+def test_beyond_every_cap_cancels_get_through_again_and_again_and_are_never_refused(
+    used: int, waits_ms: list[int]
+) -> None:
+    address, planner = Address(used, 0), Planner(CONFIG)
+    planner.learn(address.world.now_ms, address.rate_limit())
+    last_ms = address.world.now_ms
+    for wait_ms in waits_ms:
+        now_ms = address.world.now_ms = address.world.now_ms + wait_ms
+        together = 0
+        for coin in COINS:
+            cancels = planner.allow(now_ms, coin, 6, 6).cancels
+            planner.note_sent(now_ms, coin, 0, cancels)
+            together += cancels
+        assert together in (0, 6 * len(COINS))
+        if together:
+            address.send(0, together)
+            last_ms = now_ms
+        assert now_ms - last_ms <= 11_500
+
+
 @given(st.integers(0, 30_000), st.integers(0, 30_000), st.integers(0, 50), st.integers(0, 50))
 def test_more_left_never_allows_less_nor_widens_more(one: int, other: int, n_places: int, n_cancels: int) -> None:
     poor, rich = Planner(CONFIG), Planner(CONFIG)
@@ -130,6 +151,7 @@ expectations = st.builds(
 
 
 @given(expectations, st.integers(0, 8_000), st.integers(0, 100_000))
+@example(Expected(60, 8, 0.6, 0), 0, 0)
 def test_every_remedy_heals(expected: Expected, used: int, volume: int) -> None:
     rate_limit = RateLimit(cum_vlm=Decimal(volume), n_requests_used=used, n_requests_cap=10_000 + volume)
     verdict = check_lasts(CONFIG, rate_limit, expected)
