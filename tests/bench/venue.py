@@ -29,7 +29,7 @@ from services.venue.market.universe import MARKET, ListedCoin
 from services.venue.venue import Venue
 from shared.clock import monotonic_s, wall_ms
 from shared.hyperliquid import actions
-from shared.hyperliquid.signing import Signature, recover
+from shared.hyperliquid.digests import Signature, recover
 from shared.units import exact, lot_size, round_px, wire
 from tests.bench.timing import timed
 from tests.fixtures.venue_signer import Signer, envelope

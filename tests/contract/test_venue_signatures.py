@@ -14,7 +14,7 @@ from services.venue.exchange.admission import admit, identify
 from services.venue.exchange.requests import Malformed, read
 from services.venue.exchange.world import Refused
 from shared.hyperliquid.actions import UserSigned
-from shared.hyperliquid.signing import (
+from shared.hyperliquid.digests import (
     USER_SIGNED,
     Signature,
     action_hash,

@@ -12,9 +12,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import ConfigError
-from shared.hyperliquid import actions, signing
+from shared.hyperliquid import actions
+from shared.hyperliquid.digests import USER_SIGNED, Signature, recover, user_signed_digest
 from shared.hyperliquid.signing import (
-    USER_SIGNED,
     load_account,
     require_fast_signing,
     sign_l1_action,
@@ -118,9 +118,9 @@ def test_user_signatures_are_those_of_the_sdk(kind: str, data: st.DataObject, ac
     signature = sign_user_signed_action(account, ours, *asked)
     assert signature == sdk.sign_user_signed_action(account, theirs, *asked)
     assert ours == theirs
-    digest = signing.user_signed_digest(ours)
-    numbers = signing.Signature(int(signature["r"], 16), int(signature["s"], 16), signature["v"])
-    assert signing.recover(digest, numbers) == account.address.lower()
+    digest = user_signed_digest(ours)
+    numbers = Signature(int(signature["r"], 16), int(signature["s"], 16), signature["v"])
+    assert recover(digest, numbers) == account.address.lower()
 
 
 @given(flags, indices, addresses, addresses)

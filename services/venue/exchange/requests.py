@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from shared.hyperliquid.actions import AnyAction, ApproveAgent, Index, UserSigned
-from shared.hyperliquid.signing import Signature, action_hash, l1_digest, recover, user_signed_digest
+from shared.hyperliquid.digests import Signature, action_hash, l1_digest, recover, user_signed_digest
 
 MALFORMED = "Failed to deserialize the JSON body into the target type"
 VaultAddress = Annotated[str, msgspec.Meta(pattern=r"^(0x)?[0-9a-fA-F]{40}\Z")]
