@@ -295,7 +295,9 @@ class OrderUpdate(Message, tag="order.1", frozen=True, kw_only=True):
     px: Decimal
     sz: Decimal
     filled_sz: Decimal
-    status: Literal["pending", "open", "cancelling", "filled", "canceled", "rejected"]
+    status: Literal[
+        "pending", "sent", "unknown", "open", "cancelling", "replacing", "filled", "canceled", "rejected"
+    ]
     reason: str = ""
     time_ms: int
     source_ms: float = 0.0

@@ -7,6 +7,7 @@ from services.executor.approve import Surroundings, book_fault, lease_fault
 from services.executor.ledger import Ledger
 from services.executor.orders import LiveOrder, NewOrder
 from services.executor.reconcile import FillChain
+from services.executor.repricing import Repricing
 from shared.messages import (
     ZERO,
     AssetCtx,
@@ -23,6 +24,7 @@ from shared.units import Side, exact, reducible_sz
 
 SIDES: tuple[Side, Side] = ("bid", "ask")
 _REMEMBERED_MIDS = 64
+_MOST_REPRICINGS = 2
 
 
 class Desk:
@@ -40,6 +42,7 @@ class Desk:
         self.chain = FillChain()
         self.unproven = ""
         """Difference between ledger and fills; while there is one, nothing is quoted."""
+        self.repricing = Repricing(_MOST_REPRICINGS)
         self.outdated = False
         """The target was computed before the last fill: it may keep orders, but not place new ones. Otherwise a
         silent quoter would let the same level fill again and again, past every position limit."""
@@ -55,6 +58,7 @@ class Desk:
 
     def take_target(self, target: TargetQuotes) -> None:
         self.target = target
+        self.repricing.new_target()
         if target.computed_ms >= self._filled_ms:
             self.outdated = False
 
@@ -123,9 +127,18 @@ class Desk:
         """The target of a side, or the quoter's reason for having none."""
         if self.target is None:
             return (), Reason.NO_TARGET
-        if side == "bid":
-            return self.target.bids, self.target.bid_reason
-        return self.target.asks, self.target.ask_reason
+        bid = side == "bid"
+        quotes = self.target.bids if bid else self.target.asks
+        reason = self.target.bid_reason if bid else self.target.ask_reason
+        shown = self.repricing.apply(side, quotes)
+        return shown, reason or (Reason.WOULD_CROSS if len(shown) < len(quotes) else None)
+
+    def opposite_px(self, side: Side, told_px: Decimal | None) -> Decimal | None:
+        """The best price that a side must stay behind: our book's or the one the venue named, if that is closer."""
+        book = self.book
+        levels = () if book is None else book.asks if side == "bid" else book.bids
+        known = [px for px in (told_px, levels[0].px if levels else None) if px is not None]
+        return (min if side == "bid" else max)(known, default=None)
 
     def reduce_only(self, side: Side) -> bool:
         """Does the lease allow the side only towards flat?"""

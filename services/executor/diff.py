@@ -56,7 +56,7 @@ def plan_side(
     cancels = []
     kept_sz = ZERO
     for order in sorted(live, key=lambda order: order.new.level):
-        if order.state == "cancelling":
+        if order.leaving:
             continue
         quote = wanted_at.get(order.new.level)
         fits = not reduce_only or kept_sz + order.remaining_sz <= room_sz
@@ -65,7 +65,7 @@ def plan_side(
             del wanted_at[order.new.level]
         else:
             cancels.append(order)
-    leaving = Counter(order.new.level for order in live if order in cancels or order.state == "cancelling")
+    leaving = Counter(order.new.level for order in live if order in cancels or order.leaving)
     room_sz -= sum((order.remaining_sz for order in live), ZERO)
     places = []
     for quote in wanted_at.values():

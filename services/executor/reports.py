@@ -6,22 +6,32 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from services.executor.approve import Approved
+from shared.hyperliquid import account
 from shared.messages import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The order rests."""
+    """The order rests; also when that was unknown for a while."""
+
+    cloid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Nobody knows at present whether the order rests. It is being asked for."""
 
     cloid: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The exchange refused the order."""
+    """The exchange refused the order, or it never got there."""
 
     cloid: str
     reason: Reason
+    opposite_px: Decimal | None = None
+    """Best price of the other side that a post-only order met, where the venue names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +45,29 @@ class Filled:
     fee_usd: Decimal
     time_ms: int
     """Venue time of what filled us."""
+    record: account.Fill | None = None
+    """The venue's own, live."""
+    dark: bool = False
+    """The venue did not tell; it was found by asking."""
 
 
 @dataclass(frozen=True, slots=True)
 class Canceled:
-    """The rest of the order is gone."""
+    """The rest of the order is gone. `reason` is the venue's, where it was not our wish."""
 
     cloid: str
+    reason: str = ""
 
 
-Report = Accepted | Rejected | Filled | Canceled
+@dataclass(frozen=True, slots=True)
+class Unclaimed:
+    """A fill on the account that belongs to no live order of this process: of an earlier one, of another hand, or
+    told again after its order was over. Whoever keeps the books knows which."""
+
+    fill: account.Fill
+
+
+Report = Accepted | Lost | Rejected | Filled | Canceled | Unclaimed
 
 
 class Exchange(Protocol):

@@ -10,8 +10,10 @@ from services.executor.config import ExecutorConfig
 from services.executor.desk import SIDES, Desk, update_of
 from services.executor.diff import Tolerance, plan_side
 from services.executor.orders import LiveOrder, NewOrder, cloid
-from services.executor.reports import Accepted, Exchange, Filled, Rejected, Report
+from services.executor.reports import Accepted, Exchange, Filled, Lost, Rejected, Report, Unclaimed
 from shared.errors import InvariantError
+from shared.hyperliquid.account import Fill
+from shared.hyperliquid.cloids import own_prefix
 from shared.messages import QuoteLevel, Reason
 from shared.units import Side, lot_size
 
@@ -21,7 +23,15 @@ REJECT_LINE_EVERY_MS = 10_000
 class Trader:
     """Places and cancels; every order that leaves passed `approve`."""
 
-    def __init__(self, config: ExecutorConfig, exchange: Exchange, desks: Desks, bookkeeper: Bookkeeper) -> None:
+    def __init__(
+        self,
+        config: ExecutorConfig,
+        exchange: Exchange,
+        desks: Desks,
+        bookkeeper: Bookkeeper,
+        account: str = "",
+    ) -> None:
+        """`account`: the address traded for; none in shadow."""
         self.exchange = exchange
         self.sequence = 0
         """Number of the next order; set at the start (see `orders.cloid`)."""
@@ -29,7 +39,10 @@ class Trader:
         """Connection that the feed runs on."""
         self.stopped: Reason | None = Reason.NO_LEASE
         """Why nothing at all may rest; None while trading."""
+        self.unclaimed: list[Fill] = []
+        """Fills on the account that belong to no live order; whoever looks at them empties the list."""
         self._config, self._desks, self._bookkeeper = config, desks, bookkeeper
+        self._prefix = own_prefix(account)
         self._desk_of: dict[str, Desk] = {}
         self._next_reject_line_ms: dict[str, int] = {}
 
@@ -55,25 +68,28 @@ class Trader:
         wanted, desk.refused[side] = desk.wanted(side)
         if not live and not wanted:
             return []
+        uncertain = any(order.state == "unknown" for order in live)
         assert desk.target is not None and desk.meta is not None
         tolerance = Tolerance(self._config.max_bps_diff, desk.target.mid_px, lot_size(desk.meta.sz_decimals))
         cancels, places = plan_side(live, wanted, tolerance, desk.room_sz(side), desk.reduce_only(side))
         out: list[Any] = []
         for order in cancels:
             out += self.cancel(now_ms, order, desk.refused[side] or "requote")
-        for quote in () if desk.outdated else places:
+        waits = desk.outdated or uncertain
+        for quote in () if waits else places:
             out += self._place(now_ms, desk, side, quote)
-        staying = sum(order.state != "cancelling" for order in live)
-        if desk.outdated:
-            desk.refused[side] = desk.refused[side] or Reason.NO_TARGET
-        if desk.outdated or staying + len(places) < len(wanted):
+        staying = sum(not order.leaving for order in live)
+        if waits:
+            why = Reason.UNKNOWN_ORDER if uncertain else Reason.NO_TARGET
+            desk.refused[side] = desk.refused[side] or why
+        if waits or staying + len(places) < len(wanted):
             desk.unfinished = True
         return out
 
     def _place(self, now_ms: int, desk: Desk, side: Side, quote: QuoteLevel) -> list[Any]:
         assert desk.target is not None
         new = NewOrder(
-            cloid=cloid(self._config.run_id, desk.coin, side, quote.level, self.sequence),
+            cloid=cloid(self._prefix, self._config.run_id, desk.coin, side, quote.level, self.sequence),
             coin=desk.coin,
             side=side,
             level=quote.level,
@@ -96,8 +112,9 @@ class Trader:
         return [update_of(now_ms, order)]
 
     def cancel(self, now_ms: int, order: LiveOrder, reason: str) -> list[Any]:
-        if order.state == "cancelling":
+        if order.leaving:
             return []
+        order.leaving = True
         order.meet("cancel_sent")
         self.exchange.cancel(now_ms, order.new.cloid)
         return [update_of(now_ms, order, reason)]
@@ -118,6 +135,9 @@ class Trader:
         return [output for report in reports for output in self._take(now_ms, report)]
 
     def _take(self, now_ms: int, report: Report) -> list[Any]:
+        if isinstance(report, Unclaimed):
+            self.unclaimed.append(report.fill)
+            return []
         desk = self._desk_of.get(report.cloid)
         if desk is None:
             raise InvariantError(f"the exchange reports on {report.cloid}, which is not an order of ours")
@@ -127,29 +147,36 @@ class Trader:
         if isinstance(report, Accepted):
             order.meet("accepted")
             order.rests = True
+            if order.leaving and order.state == "open":
+                order.meet("cancel_sent")
+        elif isinstance(report, Lost):
+            order.meet("lost")
+            desk.unfinished = True
         elif isinstance(report, Filled):
-            if report.sz > order.remaining_sz:
-                raise InvariantError(f"order {report.cloid}: filled {report.sz}, only {order.remaining_sz} left")
-            order.filled_sz += report.sz
-            order.meet("part_filled" if order.remaining_sz else "filled")
+            order.fill(report.sz)
             desk.note_fill(now_ms)
             out = self._bookkeeper.book_fill(now_ms, desk, order, report)
         elif isinstance(report, Rejected):
             order.meet("rejected")
             reason = report.reason
-            out = self._rejected(now_ms, desk, order.new, report.reason)
+            out = self._rejected(now_ms, desk, order.new, report)
         else:
             order.meet("canceled")
+            reason = report.reason
             desk.canceled += 1
         if order.over:
             del desk.orders[report.cloid], self._desk_of[report.cloid]
         return [*out, update_of(now_ms, order, reason)]
 
-    def _rejected(self, now_ms: int, desk: Desk, new: NewOrder, reason: Reason) -> list[Any]:
-        """Counted each time, told at most every ten seconds per coin."""
+    def _rejected(self, now_ms: int, desk: Desk, new: NewOrder, report: Rejected) -> list[Any]:
+        """Counted each time, told at most every ten seconds per coin. A level that the market overtook is tried
+        again behind the newest touch."""
         desk.rejected += 1
-        desk.refused[new.side] = reason
+        desk.refused[new.side] = report.reason
+        if report.reason is Reason.WOULD_CROSS and desk.meta is not None:
+            touch = desk.opposite_px(new.side, report.opposite_px)
+            desk.repricing.refused(new, touch, desk.meta.sz_decimals)
         if now_ms < self._next_reject_line_ms.get(desk.coin, 0):
             return []
         self._next_reject_line_ms[desk.coin] = now_ms + REJECT_LINE_EVERY_MS
-        return [lines.rejected(new, reason, desk.rejected)]
+        return [lines.rejected(new, report.reason, desk.rejected)]

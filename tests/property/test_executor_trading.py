@@ -203,7 +203,8 @@ def live_orders(draw):
             draw(st.decimals("0.10", "2", places=2)),
             0.0,
         )
-        orders.append(LiveOrder(new, state=draw(st.sampled_from(["pending", "open", "cancelling"]))))
+        state = draw(st.sampled_from(["pending", "open", "cancelling"]))
+        orders.append(LiveOrder(new, state=state, leaving=state == "cancelling"))
     return orders
 
 

@@ -349,9 +349,12 @@ def test_incident_phantom_fills_asking_again_every_tick_neither_fills_nor_jumps_
 # ---- identity and settings ----------------------------------------------------------------------------------
 
 
+PREFIX = "0x12345678"
+
+
 def test_cloids_are_a_pure_function_and_never_repeat_after_a_restart():
-    assert cloid("r", "BTC", "bid", 1, 5) == cloid("r", "BTC", "bid", 1, 5)
-    assert len(cloid("r", "BTC", "bid", 1, 5)) == 34
+    assert cloid(PREFIX, "r", "BTC", "bid", 1, 5) == cloid(PREFIX, "r", "BTC", "bid", 1, 5)
+    assert len(cloid(PREFIX, "r", "BTC", "bid", 1, 5)) == 34
     first = World().rest([BID], [ASK])
     again = World(now_ms=first.now_ms + 1).rest([BID], [ASK])
     ids = {update.cloid for world in (first, again) for update in world.updates("pending")}

@@ -4,9 +4,11 @@ Each `Send` ends in exactly one `Outcome`, each `AskOrder` in one `OrderFound` o
 in one `StateRead` or `StateUnread`. Several of each may be under way; they end in any order. The stream tells of
 orders and fills before, between and after. Connections have numbers: what the stream brings between
 `StreamUp(n)` and `StreamDown(n)` came from connection n. `Reconnect` gives the present one up (if any) and opens
-the next, after a pause if the last ones failed; each ends in `StreamUp` or `StreamDown`.
+the next, after a pause if the last ones failed; each ends in `StreamUp` or `StreamDown`. `Listed` comes before the
+first `StreamUp`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.hyperliquid import replies
@@ -119,6 +121,13 @@ class StateUnread:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """The numbers by which requests call the coins (`shared.hyperliquid.assets`)."""
+
+    assets: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class StreamUp:
     """Subscribed to fills, orders and payments; the venue has confirmed all of them."""
 
@@ -146,6 +155,7 @@ Input = (
     | OrderUnfound
     | StateRead
     | StateUnread
+    | Listed
     | StreamUp
     | StreamDown
     | UserFills
