@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from market_maker.local import METRICS_PORT, SECRETS
+from market_maker.local import METRICS_PORT
 from market_maker.options import Checked
 from market_maker.prepare import IMAGE_UID
 from market_maker.redis_server import PROJECT
 from shared.config import config_file
 from shared.errors import MarketMakerError
+from shared.secrets import ADDRESS, EXECUTOR_KEY, KEY_SOURCES, SECRET_VARIABLES, key_file, read_address
 
 OVERRIDE = "compose.launch.json"
 PROFILES = {"sim": ["demo"], "replay": ["demo"]}
@@ -48,7 +49,24 @@ def override(checked: Checked, run_id: str) -> dict[str, Any]:
         services["venue"]["environment"]["MM_SOURCE"] = RECORDING_INSIDE
         services["venue"]["volumes"].append(f"{recording.resolve()}:{RECORDING_INSIDE}:ro")
     services["prepare"] = {"environment": dict(environment)}
-    return {"services": services}
+    generated: dict[str, Any] = {"services": services}
+    if not checked.launcher.shadow_mode:
+        generated["secrets"] = _give_keys(services)
+    return generated
+
+
+def _give_keys(services: dict[str, Any]) -> dict[str, Any]:
+    """Each key to its one container, as a file: whoever may use Docker can read the variables of a container. The
+    watchdog, which only runs live, has its place in the compose file.
+
+    Raises:
+        ConfigError: a key is not in a file.
+    """
+    executor = {ADDRESS: read_address(), EXECUTOR_KEY.file: f"/run/secrets/{EXECUTOR_KEY.secret}"}
+    services["executor"]["environment"] |= executor
+    services["executor"]["secrets"] = [EXECUTOR_KEY.secret]
+    services["watchdog"]["environment"][ADDRESS] = executor[ADDRESS]
+    return {source.secret: {"file": str(key_file(source).resolve())} for source in KEY_SOURCES.values()}
 
 
 def _settings_of_the_file(checked: Checked) -> dict[str, str]:
@@ -96,7 +114,7 @@ def _profiles(checked: Checked) -> list[str]:
 
 def environment(checked: Checked | None = None) -> dict[str, str]:
     """What the compose file itself asks for: ports, venue, owner of the files; no key in a shadow run."""
-    clean = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    clean = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
     if checked is None:
         return clean
     config = checked.launcher

@@ -20,13 +20,12 @@ from market_maker.preflight import require_free_port
 from market_maker.supervisor import CONFIGURATION_ERROR
 from shared.clock import monotonic_s
 from shared.errors import ConfigError, MarketMakerError
+from shared.secrets import SECRET_VARIABLES, environment_of
 from shared.service import Service
 
 STOP_WITHIN_S = 90.0
 """Above the sum of all graces."""
 LEFTOVERS_WITHIN_S = 5.0
-SECRETS = ("HL_PRIVATE_KEY", "HYPERLIQUID_PRIVATE_KEY", "HL_PRIVATE_KEY_FILE")
-"""No process of a shadow run sees a key."""
 EXECUTOR_GRACE_S, GRACE_S = 30.0, 10.0
 LEAN = {"PYTHONOPTIMIZE": "2", "PYTHONDONTWRITEBYTECODE": ""}
 """Without docstrings in memory each process is about 7 MB smaller, once it is compiled that way."""
@@ -101,6 +100,8 @@ def _process(checked: Checked, name: str, run_id: str) -> Process:
     env = {"MM_RUN_ID": run_id, "MM_METRICS_PORT": str(metrics_port(checked, name)), **LEAN}
     if checked.bundled_venue and not checked.launcher.venue_url:
         env["MM_VENUE_URL"] = venue_url(checked.venue)
+    if not checked.launcher.shadow_mode:
+        env |= environment_of(name, os.environ)
     return Process(
         name=name,
         command=[sys.executable, "-m", "services", name],
@@ -141,7 +142,7 @@ def start(checked: Checked, run_id: str, foreground: bool) -> tuple["subprocess.
 def _spawn(plan: Plan, log: int) -> "subprocess.Popen[bytes]":
     supervisor = subprocess.Popen(
         [sys.executable, "-m", "market_maker.supervisor"],
-        env={name: value for name, value in os.environ.items() if name not in SECRETS},
+        env={name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES},
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,

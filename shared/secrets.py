@@ -39,6 +39,11 @@ class KeySource:
     def names(self) -> tuple[str, ...]:
         return (self.file, *self.variables)
 
+    @property
+    def secret(self) -> str:
+        """Name of the file in a container."""
+        return self.file.removesuffix("_FILE").lower()
+
 
 EXECUTOR_KEY = KeySource("executor", "HL_PRIVATE_KEY_FILE", ("HL_PRIVATE_KEY", "HYPERLIQUID_PRIVATE_KEY"))
 WATCHDOG_KEY = KeySource("watchdog", "HL_WATCHDOG_KEY_FILE", ("HL_WATCHDOG_KEY",))
@@ -163,6 +168,18 @@ def read_key(source: KeySource, environ: Mapping[str, str] | None = None) -> Sec
     if not 0 < int(text, 16) < _CURVE_ORDER:
         raise ConfigError(f"{name} is no private key of this curve")
     return Secret(text)
+
+
+def key_file(source: KeySource) -> Path:
+    """The file that holds a service's key.
+
+    Raises:
+        ConfigError: no file is named.
+    """
+    path = _environment().get(source.file, "").strip()
+    if not path or _KEY.fullmatch(path):
+        raise ConfigError(f"{source.file} must name the file with the key of the {source.service}")
+    return Path(path).expanduser()
 
 
 def _read_file(name: str, path: Path) -> str:
