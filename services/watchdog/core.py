@@ -39,7 +39,7 @@ SILENT_LOOK_MS = 3_000
 AFTERMATH_MS = 60_000
 """So long after the executor's last word an order of its may still arrive; then we look as seldom as ever."""
 KEY_CHECK_MS = 3_600_000
-ASSETS_AGAIN_MS = 60_000
+ASSETS_AGAIN_MS = 5_000
 CANCELS_A_REQUEST = 100
 """The venue takes 200; what is lost with one answer is half of that."""
 
@@ -248,8 +248,8 @@ class Watchdog:
         return self._switch.clearance(now_ms) if seen and not self.own else None
 
     def _due_cancel(self, now_ms: int) -> Effect | None:
-        """A coin that was listed after we asked needs its number first."""
+        """A coin that was listed after we asked for numbers waits for its own, and for no other's cancel."""
         known = [order for order in self.own if order.coin in self._assets]
-        if len(known) < len(self.own) and now_ms >= self._next_assets_ms:
-            return LoadAssets()
-        return self._cancels(known) if known else None
+        if known:
+            return self._cancels(known)
+        return LoadAssets() if now_ms >= self._next_assets_ms else None
