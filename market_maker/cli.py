@@ -59,6 +59,10 @@ Duration = Annotated[
     float | None,
     typer.Option(min=1, help="Stay in the foreground for so many seconds, then stop and print the summary."),
 ]
+AcceptMissing = Annotated[
+    list[str] | None,
+    typer.Option(metavar="GATE", help="Live only: go on without the evidence of this gate. Once per gate."),
+]
 
 
 @app.command("run")
@@ -79,6 +83,7 @@ def run(
     docker: Docker = False,
     duration: Duration = None,
     as_json: AsJson = False,
+    accept_missing: AcceptMissing = None,
     stop: Annotated[bool, typer.Option("--stop", help="Stop everything, orders first, Redis last.")] = False,
     show: Annotated[bool, typer.Option("--status", help="Show what is running, and exit.")] = False,
 ) -> int:
@@ -123,6 +128,7 @@ def run(
             deployment="local" if local else "docker" if docker else None,
             duration_s=duration,
             as_json=as_json,
+            accept_missing=tuple(accept_missing or ()),
         )
     )
 

@@ -40,14 +40,24 @@ def examine() -> int:
     config = load(LauncherConfig)
     findings = list(look(config))
     for finding in findings:
-        print(f"{finding.verdict:<8} {finding.subject:<10} {finding.text}")
+        print(line(finding))
     return 1 if any(finding.verdict == "FAIL" for finding in findings) else 0
 
 
 def look(config: LauncherConfig) -> Iterator[Finding]:
-    checks: list[Callable[[LauncherConfig], Finding]] = [_python, _packages, _redis, _docker, _disk, _venue]
+    yield from machine(config)
+    yield _venue(config)
+
+
+def machine(config: LauncherConfig) -> Iterator[Finding]:
+    """What does not depend on anything outside."""
+    checks: list[Callable[[LauncherConfig], Finding]] = [_python, _packages, _redis, _docker, _disk]
     yield from (check(config) for check in checks)
     yield from _ports(config)
+
+
+def line(finding: Finding) -> str:
+    return f"{finding.verdict:<8} {finding.subject:<10} {finding.text}"
 
 
 def _python(config: LauncherConfig) -> Finding:

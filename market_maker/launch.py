@@ -66,6 +66,10 @@ def launch(options: Options) -> int:
     say = _to_stderr if options.as_json else _to_stdout
     checked = check(options)
     refuse_second_start(checked.launcher.run_dir)
+    if not checked.launcher.shadow_mode:
+        from market_maker.live.preflight import refuse_live
+
+        refuse_live(checked, options.accept_missing, say)
     if not checked.bundled_venue:
         _require_venue(checked.launcher.url)
     session = _start(options, checked, say)

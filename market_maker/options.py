@@ -37,6 +37,7 @@ class Options:
     deployment: Literal["local", "docker"] | None = None
     duration_s: float | None = None
     as_json: bool = False
+    accept_missing: tuple[str, ...] = ()
 
     def settings(self) -> dict[str, str]:
         """The flags as environment variables, which is how they reach every process.
@@ -102,10 +103,8 @@ def check(options: Options) -> Checked:
     settings.check_environment([LauncherConfig, *(service.config for service in services)])
     configs = {service.name: _load(service) for service in services}
     settings.load_assets()
-    if not launcher.shadow_mode:
-        raise ConfigError(
-            "MM_SHADOW_MODE=false: live trading is not part of this version; unset it to run in shadow mode"
-        )
+    if launcher.shadow_mode and options.accept_missing:
+        raise ConfigError("--accept-missing belongs to live trading (MM_SHADOW_MODE=false)")
     checked = Checked(launcher, services, configs)
     if launcher.venue == "replay":
         _check_recording(checked.venue.recording)

@@ -91,10 +91,12 @@ def test_a_misspelt_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
         check(Options(venue="sim"))
 
 
-def test_live_is_refused_not_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gates_are_accepted_for_live_trading_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = Options(venue="sim", accept_missing=("gate1",))
+    with pytest.raises(ConfigError, match="--accept-missing belongs to live trading"):
+        check(given)
     monkeypatch.setenv("MM_SHADOW_MODE", "false")
-    with pytest.raises(ConfigError, match="live trading is not part of this version"):
-        check(Options(venue="sim"))
+    assert not check(given).launcher.shadow_mode
 
 
 @pytest.mark.parametrize(

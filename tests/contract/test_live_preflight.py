@@ -1,0 +1,217 @@
+"""The preflight of a live start against a running venue, as the start script runs it."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from eth_account import Account as Wallet
+from hyperliquid.utils.types import Cloid
+
+from market_maker.launch import launch
+from market_maker.live import gates, preflight
+from market_maker.options import Options, check
+from services.venue.api.server import VenueServer
+from services.venue.faults import kinds
+from shared.errors import ConfigError
+from shared.hyperliquid.cloids import own_prefix
+from tests.fixtures.venue_sdk import Trader, new_wallet
+from tests.fixtures.venue_server import RunningVenue
+
+GATES = tuple(gates.GATES)
+OPTIONS = Options(venue="sim", coins="BTC,ETH,SOL")
+
+
+@pytest.fixture(scope="module")
+def venue() -> Iterator[RunningVenue]:
+    with RunningVenue(fund=0, limits=False) as running:
+        yield running
+
+
+@pytest.fixture
+def trader(venue: RunningVenue, tmp_path: Path) -> Trader:
+    return joined(venue, tmp_path)
+
+
+def joined(venue: RunningVenue, folder: Path) -> Trader:
+    """An account with $1000 and an agent, whose key the environment has."""
+    trader = Trader(venue)
+    venue.do(lambda server: server.world.accounts.open(trader.address, server.world.now_ms))
+    trader.deposit(1000)
+    _, key = trader.exchange.approve_agent("desk")
+    os.environ |= {
+        "MM_SHADOW_MODE": "false",
+        "MM_VENUE_URL": venue.url,
+        "MM_RUN_DIR": str(folder),
+        "MM_DATA_DIR": str(folder),
+        "HL_ADDRESS": trader.wallet.address,
+        "HL_PRIVATE_KEY": key,
+    }
+    return trader
+
+
+@pytest.fixture(autouse=True)
+def _good_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the doctor says of this machine is not the question here."""
+    monkeypatch.setattr(preflight.doctor, "machine", lambda config: iter(()))
+
+
+def examined(accepted: tuple[str, ...] = GATES) -> preflight.Preflight:
+    return preflight.examine(check(OPTIONS), accepted)
+
+
+def texts(result: preflight.Preflight) -> dict[str, str]:
+    return {finding.subject: finding.text for finding in result.findings}
+
+
+def failures() -> dict[str, str]:
+    return {finding.subject: finding.text for finding in examined().findings if finding.verdict == "FAIL"}
+
+
+def test_an_account_with_an_agent_is_ready(trader: Trader) -> None:
+    result = examined()
+    assert result.passed and result.without == GATES
+    by_subject = {finding.subject: finding for finding in result.findings}
+    assert by_subject["account"].text == trader.address
+    assert by_subject["key"].text.startswith("agent 'desk', valid until 20")
+    assert by_subject["orders"].text == "none open" and by_subject["positions"].text == "none"
+    assert by_subject["coins"].text == "3: BTC, ETH, SOL"
+    assert (result.losses.account_usd, result.losses.most_held_usd, result.losses.daily_stop_usd) == (
+        1000,
+        600,
+        50,
+    )
+    assert list(preflight.lines(result))[-1] == "Ready for live trading."
+
+
+def test_gates_that_nobody_accepted_are_missing(trader: Trader) -> None:
+    result = examined(("gate1", "gate4"))
+    assert not result.passed and result.without == ("gate1", "gate4")
+    assert list(preflight.lines(result))[-1] == "Not ready for live trading: gate2, gate3, gate5."
+
+
+def test_the_account_s_own_key_is_refused(trader: Trader) -> None:
+    os.environ["HL_PRIVATE_KEY"] = trader.wallet.key.hex()
+    assert "can withdraw everything" in failures()["key"]
+
+
+def test_the_key_of_another_account_is_refused(trader: Trader, venue: RunningVenue) -> None:
+    stranger = Trader(venue)
+    venue.do(lambda server: server.world.accounts.open(stranger.address, server.world.now_ms))
+    os.environ["HL_PRIVATE_KEY"] = stranger.wallet.key.hex()
+    assert "could withdraw" in failures()["key"]
+
+
+def test_an_agent_of_another_account_is_refused(trader: Trader, venue: RunningVenue) -> None:
+    stranger = Trader(venue)
+    venue.do(lambda server: server.world.accounts.open(stranger.address, server.world.now_ms))
+    stranger.deposit(100)
+    os.environ["HL_PRIVATE_KEY"] = stranger.exchange.approve_agent()[1]
+    assert f"an agent of {stranger.address}, not of HL_ADDRESS" in failures()["key"]
+
+
+def test_a_key_that_nobody_approved_is_refused(trader: Trader) -> None:
+    os.environ["HL_PRIVATE_KEY"] = new_wallet().key.hex()
+    assert "is no agent, or no more" in failures()["key"]
+
+
+def test_an_agent_that_ends_during_the_session_is_refused(trader: Trader) -> None:
+    def end_in(ms: int) -> None:
+        def change(server: VenueServer) -> None:
+            account = trader.account(server)
+            until_ms = server.world.now_ms + ms
+            server.world.accounts.approve(account, replace(account.agents["desk"], valid_until_ms=until_ms))
+
+        trader.venue.do(change)
+
+    end_in(3_600_000)
+    assert "too soon: without it nothing can be cancelled" in failures()["key"]
+    end_in(-1)
+    assert "is no agent, or no more" in failures()["key"]
+
+
+def test_an_agent_without_a_name_is_refused(trader: Trader) -> None:
+    os.environ["HL_PRIVATE_KEY"] = trader.exchange.approve_agent()[1]
+    assert "does not list it" in failures()["key"]
+
+
+def test_an_address_that_is_an_agents_is_refused_with_the_account_s(trader: Trader) -> None:
+    os.environ["HL_ADDRESS"] = Wallet.from_key(os.environ["HL_PRIVATE_KEY"]).address
+    os.environ["HL_PRIVATE_KEY"] = trader.exchange.approve_agent()[1]
+    assert failures()["account"] == f"HL_ADDRESS is an agent's address; the account is {trader.address}"
+
+
+def test_an_address_without_an_account_is_refused(trader: Trader) -> None:
+    os.environ["HL_ADDRESS"] = "0x" + "77" * 20
+    assert "nothing was ever deposited" in failures()["account"]
+
+
+def test_orders_of_somebody_else_are_listed_and_refused(trader: Trader) -> None:
+    oid = trader.rest("ETH", usd=50)
+    found = failures()
+    assert set(found) == {"orders"}
+    assert "1 are not ours, cancel them first: ETH buy" in found["orders"] and f"(oid {oid})" in found["orders"]
+
+
+def test_orders_of_our_own_are_left_to_the_start(trader: Trader) -> None:
+    trader.rest("ETH", usd=50, cloid=Cloid.from_str(own_prefix(trader.address) + "0" * 24))
+    result = examined()
+    assert result.passed
+    assert (
+        "1 of an earlier session rest" in {finding.subject: finding.text for finding in result.findings}["orders"]
+    )
+
+
+def test_positions_are_shown(trader: Trader) -> None:
+    trader.take("SOL", usd=100)
+    assert texts(examined())["positions"].startswith("the session begins with SOL ")
+
+
+def test_an_account_mode_whose_margin_cannot_be_read_is_refused(trader: Trader) -> None:
+    trader.venue.do(lambda server: setattr(trader.account(server), "abstraction", "unifiedAccount"))
+    assert set(failures()) == {"mode"}
+
+
+def test_a_used_up_request_budget_is_refused(trader: Trader) -> None:
+    trader.venue.do(lambda server: setattr(trader.account(server), "requests_used", 9_500))
+    assert "500 of 10,000 requests left" in failures()["budget"]
+
+
+def test_too_little_money_is_refused(trader: Trader) -> None:
+    os.environ["MM_STARTING_BALANCE_USD"] = "50000"
+    assert "the daily stop alone is $2,500.00" in failures()["margin"]
+
+
+def test_a_clock_that_is_wrong_is_refused(tmp_path: Path) -> None:
+    with RunningVenue(fund=0, limits=False) as venue:
+        joined(venue, tmp_path)
+        skew = kinds.ClockSkew(ms=5_000, for_s=60)
+        venue.do(lambda server: server.faults.start(server.fault_ms(), skew))
+        venue.do(VenueServer.block)
+        text = failures()["clock"]
+    assert 4.5 < float(text.partition("is ")[2].partition(" s")[0]) < 5.5 and "synchronise" in text
+
+
+def test_a_venue_that_does_not_answer_is_one_failure(trader: Trader) -> None:
+    os.environ["MM_VENUE_URL"] = "http://127.0.0.1:9"
+    found = failures()
+    assert set(found) == {"venue"} and "unreachable" in found["venue"]
+
+
+def test_an_unknown_coin_is_named(trader: Trader) -> None:
+    result = preflight.examine(check(Options(venue="sim", coins="BTC,ETHH")), GATES)
+    (failure,) = [finding.text for finding in result.findings if finding.verdict == "FAIL"]
+    assert "no coin ETHH on this venue; did you mean ETH" in failure
+
+
+def test_a_live_start_shows_it_all_and_starts_nothing(
+    trader: Trader, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    key = os.environ["HL_PRIVATE_KEY"]
+    with pytest.raises(ConfigError, match="live execution is not part of this version: nothing was started"):
+        launch(Options(venue="sim", coins="BTC,ETH,SOL", accept_missing=GATES))
+    shown = "".join(capsys.readouterr())
+    assert "Ready for live trading." in shown and "What it can lose:" in shown
+    assert key.removeprefix("0x") not in shown
+    assert list(tmp_path.iterdir()) == []
