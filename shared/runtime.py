@@ -274,9 +274,10 @@ class Runtime:
         next_reclaim_s = monotonic_s() + _RECLAIM_EVERY_S
         while True:
             try:
-                if watched != self.coins:
-                    watched = self.coins
-                    await reader.watch(watched)
+                coins = self.coins
+                if watched != coins:
+                    await reader.watch(coins)
+                    watched = coins  # not before: the bus may be away just then
                 if monotonic_s() > next_reclaim_s:
                     reader.take_over_later()
                     next_reclaim_s += _RECLAIM_EVERY_S

@@ -1,39 +1,26 @@
 """The whole watchdog at the bundled venue: an account with orders, an executor that falls silent, faults."""
 
-import asyncio
-import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hyperliquid.utils.types import Cloid
 
 from services.venue.faults.scenario import fault_of
 from services.watchdog.client import CancelClient
 from services.watchdog.config import WatchdogConfig
-from services.watchdog.core import Watchdog
 from services.watchdog.exposition import WatchdogCollector
-from services.watchdog.service import SERVICE
-from shared.bus import Bus, RedisBus
-from shared.clock import wall_ms
 from shared.errors import ConfigError, InvariantError
 from shared.hyperliquid import actions
-from shared.hyperliquid.cloids import own_prefix
 from shared.hyperliquid.limits import IpLimits
 from shared.memory_bus import MemoryBus
 from shared.messages import Command, Event
 from shared.metrics import WATCHDOG
-from shared.runtime import Runtime
 from shared.secrets import Credentials, Secret
-from shared.streams import COMMAND, EVENTS
 from tests.fixtures.venue_sdk import Trader
 from tests.fixtures.venue_server import RunningVenue
-from tests.fixtures.watchdog_bench import status
-
-NOBODY = "redis://127.0.0.1:1"
-WITHIN_S = 20.0
+from tests.fixtures.watchdog_run import Run, open_oids, rest, running, until, watched
 
 
 @pytest.fixture
@@ -44,74 +31,7 @@ def venue() -> Iterator[RunningVenue]:
 
 @pytest.fixture
 def trader(venue: RunningVenue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Trader:
-    """An account with an agent for the watchdog, whose key is in the environment."""
-    made = Trader(venue)
-    made.exists()
-    answer, key = made.exchange.approve_agent("watchdog")
-    assert answer["status"] == "ok"
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HL_ADDRESS", made.address)
-    monkeypatch.setenv("HL_WATCHDOG_KEY", key)
-    return made
-
-
-def rest(trader: Trader, count: int = 6) -> list[int]:
-    """Orders of ours on both sides of two coins."""
-    prefix = own_prefix(trader.address)
-    sides = [("ETH", -0.3), ("ETH", 0.3), ("BTC", -0.3)]
-    return [
-        trader.rest(coin, share - number / 1000, cloid=Cloid.from_str(prefix + f"{number:024x}"))
-        for number in range(count)
-        for coin, share in [sides[number % 3]]
-    ]
-
-
-async def until(condition: Callable[[], Any], within_s: float = WITHIN_S) -> None:
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-class Run:
-    """The watchdog as it runs, and an executor that may fall silent."""
-
-    def __init__(self, venue: RunningVenue, bus: Bus, folder: Path, **settings: Any) -> None:
-        quick = {"watchdog_silence_s": 0.5, "watchdog_look_s": 0.2, "watchdog_timeout_s": 0.5}
-        config = WatchdogConfig(
-            shadow_mode=False, venue_url=venue.url, run_dir=folder, metrics_port=0, **quick | settings
-        )
-        self.bus, self.alive = bus, True
-        self.runtime = Runtime(SERVICE, config, bus)
-        assert isinstance(self.runtime.core, Watchdog)
-        self.core = self.runtime.core
-
-    async def executor(self) -> None:
-        while self.alive:
-            await self.bus.publish([status(int(wall_ms()))])
-            await asyncio.sleep(0.05)
-
-    async def stored(self, kind: type) -> list[Any]:
-        stream = COMMAND if kind is Command else EVENTS
-        return [message for message in await self.bus.stored(stream, ()) if isinstance(message, kind)]
-
-
-@contextlib.asynccontextmanager
-async def running(
-    venue: RunningVenue, bus: Bus, folder: Path, *, alive: bool = True, **settings: Any
-) -> AsyncIterator[Run]:
-    run = Run(venue, bus, folder, **settings)
-    run.alive = alive
-    tasks = [asyncio.create_task(run.executor()), asyncio.create_task(run.runtime.run())]
-    try:
-        yield run
-    finally:
-        run.alive = False
-        run.runtime.stop()
-        await asyncio.gather(*tasks)
-
-
-def open_oids(venue: RunningVenue, trader: Trader) -> list[int]:
-    return sorted(venue.do(lambda server: list(trader.account(server).orders)))
+    return watched(venue, monkeypatch, tmp_path)
 
 
 async def test_it_watches_and_takes_nothing_while_the_executor_lives(
@@ -176,13 +96,6 @@ async def test_faults_delay_it_and_do_not_stop_it(
     assert statuses == {"canceled"}
 
 
-async def test_without_redis_from_the_first_moment(venue: RunningVenue, trader: Trader, tmp_path: Path) -> None:
-    rest(trader)
-    async with running(venue, RedisBus(NOBODY), tmp_path, alive=False) as run:
-        await until(lambda: not open_oids(venue, trader))
-        await until(lambda: run.core.alarms and run.core.alarm_since_ms is None)
-
-
 async def test_a_venue_that_comes_back_is_cleaned(venue: RunningVenue, trader: Trader, tmp_path: Path) -> None:
     rest(trader)
     venue.do(lambda server: server.faults.start(server.fault_ms(), fault_of({"fault": "http_5xx"})))
@@ -207,8 +120,7 @@ async def test_too_little_volume_for_the_switch_is_a_line_and_no_trouble(
     venue: RunningVenue, trader: Trader, tmp_path: Path
 ) -> None:
     async with running(venue, MemoryBus(), tmp_path) as run:
-        while not any("not for this account yet" in event.text for event in await run.stored(Event)):
-            await asyncio.sleep(0.01)
+        await run.published(Event, "not for this account yet")
         assert not any(event.level == "error" for event in await run.stored(Event))
 
 
