@@ -1,11 +1,10 @@
 """Session and day of the whole account; what each coin brought to the session is its ledger's to say."""
 
 from decimal import Decimal
-from typing import Literal
 
 import msgspec
 
-from shared.messages import ZERO, AccountState, AccountStatus, CoinStatus, Totals
+from shared.messages import ZERO, AccountState, AccountStatus, Baseline, CoinStatus, Mode, Totals
 
 DAY_MS = 86_400_000
 
@@ -16,7 +15,8 @@ class Account:
     result of all ledgers over their whole life.
     """
 
-    def __init__(self, run_id: str, starting_balance_usd: Decimal) -> None:
+    def __init__(self, mode: Mode, run_id: str, starting_balance_usd: Decimal) -> None:
+        self._mode = mode
         self._run_id = run_id
         self._balance_usd = starting_balance_usd
         self.state: AccountState | None = None
@@ -31,6 +31,8 @@ class Account:
                 day_start_pnl_usd=old.day_start_pnl_usd if old else life_usd,
                 peak_pnl_usd=ZERO,
                 run_id=self._run_id,
+                mode=self._mode,
+                baseline=old.baseline if old else None,
             )
         self._roll_day(now_ms, life_usd)
 
@@ -50,6 +52,9 @@ class Account:
     def count(self, coins: tuple[str, ...]) -> None:
         """These have fills: a restart must find them again."""
         self.state = msgspec.structs.replace(self.current, coins=coins)
+
+    def state_baseline(self, baseline: Baseline) -> None:
+        self.state = msgspec.structs.replace(self.current, baseline=baseline)
 
     def resume(self, at_ms: int, life_usd: Decimal) -> None:
         """The operator allows a new loss budget from `at_ms` on; an older permission changes nothing."""
@@ -71,13 +76,12 @@ class Account:
         now_ms: int,
         session: Totals,
         life_usd: Decimal,
-        mode: Literal["shadow", "live"],
         coins: tuple[CoinStatus, ...],
     ) -> AccountStatus:
         state = self.current
         return AccountStatus(
             time_ms=now_ms,
-            mode=mode,
+            mode=self._mode,
             session_start_ms=state.session_start_ms,
             day_start_ms=state.day_start_ms,
             starting_balance_usd=self._balance_usd,

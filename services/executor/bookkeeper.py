@@ -1,6 +1,6 @@
 """Money: ledgers, funding, session and day, and the proof that positions are the sum of fills."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -8,11 +8,26 @@ from services.executor import lines
 from services.executor.account import Account
 from services.executor.config import ExecutorConfig
 from services.executor.desk import Desk
+from services.executor.journal import Journal
 from services.executor.ledger import Ledger
 from services.executor.orders import LiveOrder
 from services.executor.payments import settle
 from services.executor.reports import Filled
-from shared.messages import ZERO, AccountState, CoinSession, Fill, Funding, Message, PositionState, Totals
+from shared.messages import (
+    ZERO,
+    AccountState,
+    Baseline,
+    CoinSession,
+    Event,
+    Fill,
+    Funding,
+    Message,
+    Mode,
+    Opening,
+    PositionState,
+    Totals,
+)
+from shared.units import Side
 
 STATUS_EVERY_MS = 1_000
 SESSION_LINE_EVERY_MS = 60_000
@@ -27,11 +42,21 @@ class Desks(dict[str, Desk]):
 
 
 class Bookkeeper:
-    """Writes every ledger; nobody else changes one."""
+    """Writes every ledger; nobody else changes one.
+
+    In live the venue's own records are booked, each once, and only those since the books were opened.
+    """
 
     def __init__(self, config: ExecutorConfig, desks: Desks) -> None:
+        self.mode: Mode = "shadow" if config.shadow_mode else "live"
+        self.journal = Journal()
+        self.suspicious = False
+        """A fill began from another position than ours: something is missing (live)."""
+        self.dark_fills = 0
+        """Fills that the venue had not told us of, since the start."""
         self._desks = desks
-        self._account = Account(config.run_id, config.starting_balance_usd)
+        self._account = Account(self.mode, config.run_id, config.starting_balance_usd)
+        self._untied: dict[str, str] = {}
         self._published: AccountState | None = None
         self._sessions: dict[str, CoinSession] = {}
         """Of each coin as the bus has it."""
@@ -42,26 +67,32 @@ class Bookkeeper:
     # ---- start ----
 
     def restore(self, msg: Message) -> None:
-        """Positions first, then the account, then the fills; those after the stored position are booked."""
+        """Positions first, then the account, then the fills; those after the stored position are booked. What the
+        other mode has stored is not ours."""
+        if getattr(msg, "mode", self.mode) != self.mode:
+            return
         if isinstance(msg, AccountState):
             self._account.state = self._published = msg
         elif isinstance(msg, PositionState):
             self._desks[msg.coin].ledger = Ledger.restored(msg)
             self._sessions[msg.coin] = msg.session
             self.restored_to_ms = max(self.restored_to_ms, msg.time_ms)
-        elif isinstance(msg, (Fill, Funding)):
+        elif isinstance(msg, (Fill, Funding, Opening)):
             desk = self._desks[msg.coin]
             desk.ledger.replay(msg)
             if isinstance(msg, Fill):
                 desk.chain.add(msg)
+                self.journal.note_id(msg.fill_id)
                 self.restored_to_ms = max(self.restored_to_ms, msg.time_ms)
+            elif isinstance(msg, Opening):
+                desk.chain.open(msg)
 
     def admit(self, msg: Message) -> None:
         """`restore` for a coin that joins while we run, with results of an earlier day."""
         before_usd = self._life_usd()
         self.restore(msg)
         self._account.admit(self._life_usd() - before_usd)
-        if isinstance(msg, (PositionState, Fill, Funding)):
+        if isinstance(msg, (PositionState, Fill, Funding, Opening)):
             desk = self._desks[msg.coin]
             desk.ledger.join(self._account.current.session_start_ms)
             self._count()
@@ -76,32 +107,50 @@ class Bookkeeper:
         return self._changed_states(now_ms)
 
     def prove(self, desk: Desk) -> None:
-        desk.unproven = desk.chain.difference(desk.ledger)
+        untied = self._untied.get(desk.coin) or self._untied.get("", "")
+        desk.unproven = desk.chain.difference(desk.ledger) or untied
 
-    def reconcile(self) -> list[Any]:
-        """Compare every ledger with its fills and say how it went."""
+    def object(self, differences: Mapping[str, str]) -> None:
+        """What the venue's account says otherwise, by coin, "" for the account as a whole (live); it replaces what
+        was said before."""
+        self._untied = dict(differences)
+        for desk in self._desks.values():
+            self.prove(desk)
+
+    def reconcile(self, well: Event | None = None) -> list[Any]:
+        """Compare every ledger with its fills and say how it went; `well` is the line when it went well."""
         for desk in self._desks.values():
             self.prove(desk)
         faults = [desk for desk in self._desks.values() if desk.unproven]
-        return [lines.unreconciled(desk.coin, desk.unproven) for desk in faults] or [lines.reconciled()]
+        return [lines.unreconciled(desk.coin, desk.unproven) for desk in faults] or [well or lines.reconciled()]
 
     # ---- bookings ----
 
     def book_fill(self, now_ms: int, desk: Desk, order: LiveOrder, filled: Filled) -> list[Any]:
         """The fill, the position after it, and the line for people, in this order."""
-        new, ledger = order.new, desk.ledger
+        return self.book(now_ms, filled, desk.coin, order.new.side, order.new.level)
+
+    def book(self, now_ms: int, filled: Filled, coin: str, side: Side, level: int = 0) -> list[Any]:
+        """The same, of an order that need not be known. What is booked already (live) changes nothing."""
+        desk, record = self._desks[coin], filled.record
+        if record and self.journal.knows(filled.fill_id):
+            return []
+        ledger = desk.ledger
+        self.suspicious |= record is not None and record.start_position != ledger.position_sz
+        cash_usd = ledger.cash_usd
         ledger.join(self._account.current.session_start_ms)
-        mid_px = desk.mid_before(filled.time_ms)
-        realized_usd = ledger.fill(new.side, filled.px, filled.sz, filled.fee_usd, mid_px)
+        mid_px = desk.mid_before(filled.time_ms) or filled.px
+        closed_usd = record.closed_pnl if record else None
+        realized_usd = ledger.fill(side, filled.px, filled.sz, filled.fee_usd, mid_px, closed_usd)
         ledger.mark(desk.newest_mid)
         fill = Fill(
             coin=desk.coin,
             fill_id=filled.fill_id,
             seq=ledger.seq,
-            cloid=new.cloid,
-            mode="shadow",
-            side=new.side,
-            level=new.level,
+            cloid=filled.cloid,
+            mode=self.mode,
+            side=side,
+            level=level,
             px=filled.px,
             sz=filled.sz,
             fee_usd=filled.fee_usd,
@@ -109,24 +158,72 @@ class Bookkeeper:
             realized_usd=realized_usd,
             position_sz=ledger.position_sz,
             time_ms=filled.time_ms,
+            builder_fee_usd=record.builder_fee or ZERO if record else ZERO,
         )
         desk.chain.add(fill)
+        self.journal.note_id(filled.fill_id)
+        signed_sz = filled.sz if side == "bid" else -filled.sz
+        self.journal.note(filled.time_ms, desk.coin, signed_sz, ledger.cash_usd - cash_usd)
         if desk.coin not in self._account.current.coins:
             self._count()
-        line = lines.shadow_fill(fill, self._session().fees_usd)
-        return [fill, ledger.state(now_ms), *self._changed_account(), line]
+        said = [lines.filled(fill, self._session().fees_usd)]
+        if filled.dark:
+            self.dark_fills += 1
+            said.append(lines.dark_fill(fill))
+        return [fill, self._state(now_ms, desk), *self._changed_account(), *said]
 
     def settle(self, now_ms: int, desk: Desk) -> list[Any]:
-        """Hourly funding of one coin, when it is due."""
+        """Hourly funding of one coin, when it is due; in live the venue says what it was (`book_funding`)."""
+        if self.mode == "live":
+            return []
         paid, missed = settle(now_ms, desk.ledger, desk.ctx)
         out: list[Any] = [lines.funding_missed(desk.coin, missed)] if missed else []
         if paid is not None:
-            out += [paid, desk.ledger.state(now_ms), lines.funding_paid(paid)]
+            out += [paid, self._state(now_ms, desk), lines.funding_paid(paid)]
         return out
+
+    def book_funding(self, now_ms: int, paid: Funding, time_ms: int) -> list[Any]:
+        """A payment as the venue made it at `time_ms`; nothing if that hour, or a later one, is booked."""
+        desk = self._desks[paid.coin]
+        if paid.hour_ms <= desk.ledger.funding_hour_ms:
+            return []
+        desk.ledger.join(self._account.current.session_start_ms)
+        desk.ledger.fund(paid.hour_ms, paid.usd)
+        self.journal.note(time_ms, paid.coin, ZERO, paid.usd)
+        return [paid, self._state(now_ms, desk), lines.funding_paid(paid)]
 
     def resume(self, at_ms: int) -> list[Any]:
         """A new daily loss budget."""
         self._account.resume(at_ms, self._life_usd())
+        return self._changed_account()
+
+    # ---- the account at the venue ----
+
+    @property
+    def baseline(self) -> Baseline | None:
+        return self._account.current.baseline
+
+    @property
+    def cash_usd(self) -> Decimal:
+        """What all ledgers have brought."""
+        return sum((desk.ledger.cash_usd for desk in self._desks.values()), ZERO)
+
+    def open(self, now_ms: int, openings: Iterable[Opening]) -> list[Any]:
+        """Begin the ledgers with positions that are there already. What they had won or lost is not ours."""
+        before_usd, out = self._life_usd(), list[Any]()
+        for opening in openings:
+            desk = self._desks[opening.coin]
+            desk.ledger.open(opening)
+            desk.ledger.session = CoinSession()
+            desk.ledger.join(self._account.current.session_start_ms)
+            desk.chain.open(opening)
+            out += [opening, self._state(now_ms, desk), lines.opened(opening)]
+        self._account.admit(self._life_usd() - before_usd)
+        self._count()
+        return [*out, *self._changed_account()]
+
+    def state_baseline(self, baseline: Baseline) -> list[Any]:
+        self._account.state_baseline(baseline)
         return self._changed_account()
 
     # ---- reports ----
@@ -145,19 +242,19 @@ class Bookkeeper:
     def status(self, now_ms: int) -> list[Any]:
         self._update(now_ms)
         coins = tuple(desk.status() for desk in self._shown())
-        status = self._account.status(now_ms, self._session(), self._life_usd(), "shadow", coins)
+        status = self._account.status(now_ms, self._session(), self._life_usd(), coins)
         return [status, *self._changed_states(now_ms)]
 
     def session_line(self) -> Any:
-        return lines.shadow_session(self._session())
+        return lines.session(self.mode, self._session())
 
     def last_state(self, now_ms: int, desk: Desk) -> list[Any]:
         """Of a coin that leaves the universe: no book will mark it any more, not even after a restart."""
-        return [desk.ledger.state(now_ms)] if desk.ledger.position_sz else []
+        return [self._state(now_ms, desk)] if desk.ledger.position_sz else []
 
     def open_positions(self, now_ms: int) -> list[Any]:
         """The states of all open positions with their newest marks."""
-        return [desk.ledger.state(now_ms) for desk in self._desks.values() if desk.ledger.position_sz]
+        return [self._state(now_ms, desk) for desk in self._desks.values() if desk.ledger.position_sz]
 
     def _shown(self) -> Iterable[Desk]:
         """Coins of the universe, and others with a position or a result in this session."""
@@ -179,6 +276,9 @@ class Bookkeeper:
 
     # ---- what a restart needs ----
 
+    def _state(self, now_ms: int, desk: Desk) -> PositionState:
+        return desk.ledger.state(now_ms, self.mode)
+
     def _join(self) -> None:
         """Every coin takes part in the session."""
         for desk in self._desks.values():
@@ -193,7 +293,8 @@ class Bookkeeper:
 
     def _count(self) -> None:
         """Name the coins that a restart must find again, whatever the universe is then."""
-        self._account.count(tuple(coin for coin, desk in self._desks.items() if desk.ledger.seq))
+        held = (coin for coin, desk in self._desks.items() if desk.ledger.seq or desk.ledger.position_sz)
+        self._account.count(tuple(held))
 
     def _changed_states(self, now_ms: int) -> list[Any]:
         """The account's state and those of coins whose session moved on; a plain new mark is not written."""
@@ -202,7 +303,7 @@ class Bookkeeper:
             session = desk.ledger.session
             if self._sessions.get(coin) != session:
                 self._sessions[coin] = session
-                out.append(desk.ledger.state(now_ms))
+                out.append(self._state(now_ms, desk))
         return out
 
     def _changed_account(self) -> list[Any]:

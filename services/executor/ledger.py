@@ -5,7 +5,7 @@
 
 Positions close at average cost. A fill through zero closes what was open at average cost and opens the rest at
 its own price. All money is Decimal; the cost taken out by a partial close is rounded to 1e-12 USD and the same
-number is booked on both sides, so totals stay exact.
+number is booked on both sides, so totals stay exact. In live the venue says what a partial close has realised.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 import msgspec
 
 from shared.errors import InvariantError
-from shared.messages import ZERO, CoinSession, Fill, Funding, PositionState, Totals
+from shared.funding import HOUR_MS
+from shared.messages import ZERO, CoinSession, Fill, Funding, Mode, Opening, PositionState, Totals
 from shared.units import Side
 
 _COST_STEP_USD = Decimal("1e-12")
@@ -77,6 +78,11 @@ class Ledger:
         return self.realized_usd + self.unrealized_usd
 
     @property
+    def cash_usd(self) -> Decimal:
+        """What the coin has brought to the account's cash: everything but the worth of the open position."""
+        return self.realized_usd - self.cost_usd - self.fees_usd + self.funding_usd
+
+    @property
     def total_usd(self) -> Decimal:
         """Net result over the life of the ledger."""
         return self.totals.pnl_usd
@@ -115,11 +121,30 @@ class Ledger:
                 self.inventory_usd += self.position_sz * (mid_px - self.mark_px)
             self.mark_px = mid_px
 
-    def fill(self, side: Side, px: Decimal, sz: Decimal, fee_usd: Decimal, mid_px: Decimal) -> Decimal:
-        """Book a fill with the mid right before it; returns what it realised, gross of fees."""
+    def open(self, opening: Opening) -> None:
+        """Begin with a position that was there before."""
+        self.position_sz, self.cost_usd, self.mark_px = opening.position_sz, opening.cost_usd, opening.mark_px
+        self.base_usd = self.gross_usd
+        self.time_ms = opening.time_ms
+        self.funding_hour_ms = opening.time_ms - opening.time_ms % HOUR_MS
+
+    def fill(
+        self,
+        side: Side,
+        px: Decimal,
+        sz: Decimal,
+        fee_usd: Decimal,
+        mid_px: Decimal,
+        closed_usd: Decimal | None = None,
+    ) -> Decimal:
+        """Book a fill with the mid right before it; returns what it realised, gross of fees.
+
+        `closed_usd` is the venue's word on that. It decides how much cost a partial close takes out; a whole close
+        realises exactly what is left.
+        """
         self.mark(mid_px)
         signed_sz = sz if side == "bid" else -sz
-        realized_usd = self._close(signed_sz, px)
+        realized_usd = self._close(signed_sz, px, closed_usd)
         self.capture_usd += (mid_px - px) * signed_sz
         self.realized_usd += realized_usd
         self.fees_usd += fee_usd
@@ -128,14 +153,17 @@ class Ledger:
         self.check()
         return realized_usd
 
-    def _close(self, signed_sz: Decimal, px: Decimal) -> Decimal:
+    def _close(self, signed_sz: Decimal, px: Decimal, closed_usd: Decimal | None) -> Decimal:
         held_sz = self.position_sz
         self.position_sz += signed_sz
         if held_sz * signed_sz >= 0:
             self.cost_usd += signed_sz * px
             return ZERO
         if abs(signed_sz) < abs(held_sz):
-            released_usd = (self.cost_usd * -signed_sz / held_sz).quantize(_COST_STEP_USD, ROUND_HALF_EVEN)
+            if closed_usd is None:
+                released_usd = (self.cost_usd * -signed_sz / held_sz).quantize(_COST_STEP_USD, ROUND_HALF_EVEN)
+            else:
+                released_usd = -signed_sz * px - closed_usd
             self.cost_usd -= released_usd
             return -signed_sz * px - released_usd
         realized_usd = held_sz * px - self.cost_usd
@@ -147,13 +175,16 @@ class Ledger:
         self.funding_usd += usd
         self.funding_hour_ms = hour_ms
 
-    def replay(self, message: Fill | Funding) -> None:
+    def replay(self, message: Fill | Funding | Opening) -> None:
         """Book what the stream holds beyond this state; what is already contained changes nothing."""
         if isinstance(message, Funding):
             if message.hour_ms > self.funding_hour_ms:
                 self.fund(message.hour_ms, message.usd)
+        elif isinstance(message, Opening):
+            if not self.seq and not self.position_sz:
+                self.open(message)
         elif message.seq > self.seq:
-            self.fill(message.side, message.px, message.sz, message.fee_usd, message.mid_px)
+            self.fill(message.side, message.px, message.sz, message.fee_usd, message.mid_px, message.realized_usd)
             self.time_ms = max(self.time_ms, message.time_ms)
 
     def check(self) -> None:
@@ -169,7 +200,7 @@ class Ledger:
                 f" {attributed_usd}"
             )
 
-    def state(self, now_ms: int) -> PositionState:
+    def state(self, now_ms: int, mode: Mode = "shadow") -> PositionState:
         return PositionState(
             coin=self.coin,
             seq=self.seq,
@@ -184,4 +215,5 @@ class Ledger:
             mark_px=self.mark_px,
             time_ms=now_ms,
             session=self.session,
+            mode=mode,
         )

@@ -3,13 +3,13 @@
 from decimal import Decimal
 
 from services.executor.orders import NewOrder
-from shared.messages import Event, Fill, Funding, Reason, Totals
+from shared.messages import Event, Fill, Funding, Mode, Opening, Reason, Severity, Totals
 
 
-def shadow_fill(fill: Fill, session_fees_usd: Decimal) -> Event:
+def filled(fill: Fill, session_fees_usd: Decimal) -> Event:
     """`rebate` is what we received: negative when the fill cost a fee."""
     return Event(
-        tag="SHADOW FILL",
+        tag="SHADOW FILL" if fill.mode == "shadow" else "LIVE FILL",
         coin=fill.coin,
         text=(
             f"{fill.coin} {fill.side} L{fill.level} @ {fill.px} | sz=${fill.px * fill.sz:.2f}"
@@ -19,12 +19,12 @@ def shadow_fill(fill: Fill, session_fees_usd: Decimal) -> Event:
     )
 
 
-def shadow_session(session: Totals) -> Event:
+def session(mode: Mode, totals: Totals) -> Event:
     return Event(
-        tag="SHADOW SESSION",
+        tag=f"{mode.upper()} SESSION",
         text=(
-            f"Shadow PnL: ${session.pnl_usd:.4f} | Volume: ${session.volume_usd:.2f}"
-            f" | Rebates: ${-session.fees_usd:.4f} | Fills: {session.fills}"
+            f"{mode.capitalize()} PnL: ${totals.pnl_usd:.4f} | Volume: ${totals.volume_usd:.2f}"
+            f" | Rebates: ${-totals.fees_usd:.4f} | Fills: {totals.fills}"
         ),
     )
 
@@ -53,12 +53,13 @@ def rejected(order: NewOrder, reason: Reason, count: int) -> Event:
 
 
 def funding_paid(paid: Funding) -> Event:
+    oracle = f" @ {paid.oracle_px}" if paid.oracle_px else ""
     return Event(
         tag="FUNDING",
         coin=paid.coin,
         text=(
             f"{paid.coin} {'received' if paid.usd >= 0 else 'paid'} ${abs(paid.usd):.6f}"
-            f" on {paid.position_sz} @ {paid.oracle_px} | rate_1h={paid.rate_frac:f}"
+            f" on {paid.position_sz}{oracle} | rate_1h={paid.rate_frac:f}"
         ),
     )
 
@@ -74,3 +75,89 @@ def funding_missed(coin: str, hours: int) -> Event:
 
 def canceled_everything(count: int, why: str) -> Event:
     return Event(level="warning", tag="CANCEL ALL", text=f"{count} orders cancelled: {why}")
+
+
+# ---- live: the account at the venue --------------------------------------------------------------------------
+
+
+def dark_fill(fill: Fill) -> Event:
+    whose = f"order {fill.cloid}" if fill.level else f"no live order of ours (cloid {fill.cloid or 'none'})"
+    return Event(
+        level="error",
+        tag="DARK FILL",
+        coin=fill.coin,
+        text=f"{fill.coin} {fill.side} {fill.sz} @ {fill.px} of {whose}: found by asking, booked",
+        time_ms=fill.time_ms,
+    )
+
+
+def opened(opening: Opening) -> Event:
+    return Event(
+        tag="RECONCILE",
+        coin=opening.coin,
+        text=(
+            f"{opening.coin}: opening balance {opening.position_sz} at a cost of ${opening.cost_usd:.6f}, as the"
+            " venue has it"
+        ),
+    )
+
+
+def recovering(why: str) -> Event:
+    return Event(level="warning", tag="RECONCILE", text=f"Frozen until the account is known again: {why}.")
+
+
+def still_resting(count: int) -> Event:
+    return Event(level="error", tag="RECONCILE", text=f"⚠️ {count} own orders still rest; cancelling goes on.")
+
+
+def recovered(swept: int, dark_fills: int, duration_ms: int) -> Event:
+    """The seeds' words where there is nothing else to say."""
+    found = f"⚠️ {dark_fills} dark fills booked." if dark_fills else "No dark fills detected."
+    return Event(
+        tag="RECONCILE",
+        text=f"{'⚠️' if dark_fills else '✅'} Inventory matches. {found}",
+        fields={"swept": swept, "dark_fills": dark_fills, "duration_ms": duration_ms},
+    )
+
+
+def refused(why: list[str]) -> Event:
+    return Event(
+        level="error",
+        tag="RECONCILE",
+        text=f"🛑 Nothing will be quoted until `market_maker resume`: {'; '.join(why)}",
+        fields={"why": why},
+    )
+
+
+def baseline(cash_usd: Decimal, difference_usd: Decimal | None) -> Event:
+    """`difference_usd`: what the account has more than the books of before; None when they begin."""
+    if difference_usd is None:
+        return Event(tag="RECONCILE", text=f"Books opened on an account with ${cash_usd:.6f} of cash.")
+    return Event(
+        level="warning",
+        tag="RECONCILE",
+        text=(
+            f"⚠️ The account's cash has changed by ${difference_usd:.6f} besides trading; taken for deposits or"
+            " withdrawals while we were away, and the books go on from there."
+        ),
+        fields={"difference_usd": str(difference_usd)},
+    )
+
+
+def untied(coin: str, difference: str) -> Event:
+    stops = f"{coin} is not quoted" if coin else "Nothing is quoted"
+    return Event(level="error", tag="TIE OUT", coin=coin, text=f"⚠️ {coin or 'account'}: {difference}. {stops}.")
+
+
+def tied(cash_usd: Decimal, positions: int, level: Severity = "debug") -> Event:
+    return Event(
+        level=level,
+        tag="TIE OUT",
+        text=f"✅ {positions} positions and ${cash_usd:.6f} of cash: our books are equal to the venue's.",
+    )
+
+
+def tied_again(coin: str) -> Event:
+    return Event(
+        level="warning", tag="TIE OUT", coin=coin, text=f"✅ {coin or 'account'}: equal to the venue again."
+    )

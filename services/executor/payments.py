@@ -1,7 +1,8 @@
 """Hourly funding: who owes what at the full hour, booked once.
 
 A payment needs the oracle price and rate of that hour. They are taken from the newest asset context within a
-minute of the hour; an hour without one is passed over and reported, never guessed.
+minute of the hour; an hour without one is passed over and reported, never guessed. In live the venue's own records
+are booked instead.
 """
 
 from decimal import Decimal
@@ -14,6 +15,11 @@ from shared.units import exact
 CTX_WINDOW_MS = 60_000
 _USD_STEP = Decimal("0.000001")
 """The venue states payments in micro-dollars."""
+
+
+def funding_hour_ms(time_ms: int) -> int:
+    """The full hour that a payment of the venue belongs to: the nearest one to when it was made."""
+    return (time_ms + HOUR_MS // 2) // HOUR_MS * HOUR_MS
 
 
 def settle(now_ms: int, ledger: Ledger, ctx: AssetCtx | None) -> tuple[Funding | None, int]:

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from services.executor.ledger import Ledger
-from shared.messages import ZERO, Fill
+from shared.messages import ZERO, Fill, Opening
 
 
 class FillChain:
@@ -13,6 +13,10 @@ class FillChain:
         self.seq = 0
         self.position_sz = ZERO
         self.fault = ""
+
+    def open(self, opening: Opening) -> None:
+        if not self.seq:
+            self.position_sz = opening.position_sz
 
     def add(self, fill: Fill) -> None:
         """Append the next fill; one that was there before changes nothing.

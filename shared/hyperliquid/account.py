@@ -104,6 +104,10 @@ class Fill(Shape, frozen=True):
     builder_fee: Decimal | None = None
     liquidation: Liquidation | None = None
 
+    @property
+    def uid(self) -> str:
+        return f"{self.time}-{self.coin}-{self.tid}-{self.oid}"
+
 
 class Funding(Shape, frozen=True):
     """`usdc` is negative when it was paid."""

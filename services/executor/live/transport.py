@@ -126,6 +126,7 @@ class Transport:
                 fundings=await account.fundings_since(question.since_ms),
                 clearinghouse=await account.clearinghouse_state(self._dex),
                 rate_limit=await account.rate_limit(),
+                since_ms=question.since_ms,
             )
         except VenueError as error:
             return StateUnread(str(error))

@@ -111,6 +111,8 @@ class StateRead:
     fundings: tuple[Funding, ...]
     clearinghouse: ClearinghouseState
     rate_limit: RateLimit
+    since_ms: int = 0
+    """Of the `AskState` that this answers."""
 
 
 @dataclass(frozen=True, slots=True)
