@@ -69,6 +69,10 @@ CASES = (
     Case("SlowQuotes", "warning", 120, BUCKETS, ("0x1000", "0+9x1000", "0+9x1000"),
          ("0+9x1000", "0+9x1000", "0+9x1000"), settle_s=10, unsure_s=5),
     gauge("CancelFillRatio", "warning", 600, "mm_cancel_fill_ratio", 50.1, 50),
+    gauge("OrdersWithoutExecutor", "critical", 10, "mm_watchdog_alarm", 1, 0),
+    gauge("VenueUnwatched", "critical", 0, "mm_watchdog_look_age_seconds", 60.1, 60),
+    gauge("WatchdogKeyInvalid", "critical", 0, "mm_watchdog_key_holds", 0, 1),
+    gauge("ForeignOrders", "warning", 0, "mm_watchdog_foreign_orders", 1, 0),
     gauge("RedisMemory", "warning", 60, "mm_redis_memory_ratio", 0.76, 0.75),
     gauge("ConverterLate", "warning", 0, "mm_converter_last_success_timestamp_seconds", -93_601, -92_000),
 )  # fmt: skip
