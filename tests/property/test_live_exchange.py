@@ -17,6 +17,9 @@ steps = st.one_of(
     st.tuples(st.just("cancel"), st.integers(0, 30)),
     st.tuples(st.just("replace"), st.integers(0, 30), st.integers(-2, 8)),
     st.tuples(st.just("replace"), st.integers(0, 30), st.integers(0, 3)),
+    st.tuples(st.just("ladder"), coins, st.integers(0, 4)),
+    st.tuples(st.just("move all"), st.integers(0, 4)),
+    st.tuples(st.just("cancel all")),
     st.tuples(st.just("wait"), st.sampled_from([70, 200, 700, 2_500])),
     st.tuples(st.just("cut")),
     st.tuples(st.just("fault"), st.sampled_from([
@@ -44,14 +47,24 @@ def play(session, step):
             old = session.orders[list(session.orders)[number % len(session.orders)]]
             session.cancel(old.new.cloid)
             session.quote(old.new.coin, old.new.side, ticks, level=old.new.level)
+        case ("ladder", coin, ticks):
+            for level in (1, 2, 3):
+                session.quote(coin, "bid", ticks + level, level=level)
+                session.quote(coin, "ask", ticks + level, level=level)
+        case ("move all", ticks):
+            for old in list(session.orders.values()):
+                session.cancel(old.new.cloid)
+                session.quote(old.new.coin, old.new.side, ticks + old.new.level, level=old.new.level)
+        case ("cancel all",):
+            for key in list(session.orders):
+                session.cancel(key)
         case ("wait", ms):
             session.wait(ms)
         case ("cut",):
             session.venue.disconnect()
         case ("fault", fault):
             session.venue.fault(**fault)
-    if step[0] in ("quote", "cancel", "replace"):
-        session.flush()
+    session.flush()
 
 
 @settings(max_examples=60, deadline=None)
