@@ -39,7 +39,7 @@ from shared.messages import (
 )
 from shared.metrics import ServiceMetrics
 from shared.outbox import Outbox
-from shared.service import BusBack, BusLost, Closable, Door, Restorable, Service, Started, Stopping, Tick
+from shared.service import BusBack, BusLost, Door, FinishingDoor, Restorable, Service, Started, Stopping, Tick
 from shared.streams import HALT, UNIVERSE
 
 STUCK_AFTER_S = 30
@@ -84,6 +84,7 @@ class Runtime:
         self._counted: dict[tuple[str, str], int] = {}
         self._lock = asyncio.Lock()
         self._stop = asyncio.Event()
+        self._ending = False
         self._error: BaseException | None = None
         self._last_input_s = monotonic_s()
         self._mark_failed = False
@@ -226,11 +227,12 @@ class Runtime:
                 [HaltState(halted=True, reason=str(self._error), who=self.service.name, since_ms=int(wall_ms()))]
             )
             await self._emit(Event(level="error", tag="INVARIANT", text=str(self._error)))
+        self._ending = True
         try:
             await self.handle(Stopping())
             await self._emit(Event(tag="", text=f"{self.service.name} stopped"))
         finally:
-            if isinstance(self.door, Closable):
+            if isinstance(self.door, FinishingDoor):
                 await self.door.close()
             if self.bus is not None:
                 await self.bus.close()
@@ -255,7 +257,12 @@ class Runtime:
                 self.handled += len(queue)
                 await self._publish(messages)
                 self._measure(measured, begun_s)
-                queue = await self.door.apply(effects) if self.door is not None and effects else ()
+                queue = await self._carry_out(effects)
+
+    async def _carry_out(self, effects: Sequence[Any]) -> Sequence[Any]:
+        if self._ending and isinstance(self.door, FinishingDoor):
+            return await self.door.finish(effects)
+        return await self.door.apply(effects) if self.door is not None and effects else ()
 
     def _measure(self, measured: list[tuple[Any, list[Any]]], begun_s: float) -> None:
         now_ms = wall_ms()

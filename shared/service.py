@@ -83,8 +83,12 @@ class Door(Protocol):
 
 
 @runtime_checkable
-class Closable(Protocol):
-    """A door that has work to do for a core that is `Stopping`, after its `run` was cancelled."""
+class FinishingDoor(Door, Protocol):
+    """A door that still works for a core that is `Stopping`, when its `run` has been cancelled or never begun."""
+
+    async def finish(self, effects: Sequence[Any]) -> Sequence[Any]:
+        """In place of `apply`, and with all results: those of earlier effects, too, that have not reached the
+        core."""
 
     async def close(self) -> None:
         """After the last effects."""

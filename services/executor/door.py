@@ -84,15 +84,12 @@ class VenueDoor:
         self._finish_by_s = float("inf")
 
     async def run(self, port: Port) -> None:
-        """Hand over what comes back until cancelled; from then on `apply` waits for it."""
-        try:
-            while True:
-                batch = [_sound(await self._inputs.get())]
-                while len(batch) < BATCH_INPUTS and not self._inputs.empty():
-                    batch.append(_sound(self._inputs.get_nowait()))
-                await self._hand_over(port, batch)
-        finally:
-            self._leaving = True
+        """Hand over what comes back until cancelled."""
+        while True:
+            batch = [_sound(await self._inputs.get())]
+            while len(batch) < BATCH_INPUTS and not self._inputs.empty():
+                batch.append(_sound(self._inputs.get_nowait()))
+            await self._hand_over(port, batch)
 
     async def _hand_over(self, port: Port, batch: list[Input]) -> None:
         try:
@@ -104,15 +101,26 @@ class VenueDoor:
             self._inputs.task_done()
 
     async def apply(self, effects: Sequence[Effect]) -> Sequence[Input]:
-        if self._streaming is None:
-            await self._transport.open()
-            self._streaming = asyncio.create_task(self._stream.keep())
-            self._streaming.add_done_callback(self._stream_ended)
-        if self._leaving:
-            return await self._finish(effects)
+        await self._open()
         for effect in sorted(effects, key=_turn):
             self._begin(effect)
         return ()
+
+    async def finish(self, effects: Sequence[Effect]) -> Sequence[Input]:
+        """Returns when everything that was under way or is asked for now has its answer. A cancel that overtakes
+        its order misses it, so orders on their way come first."""
+        await self._open()
+        self._leaving = True
+        self._finish_by_s = min(self._finish_by_s, monotonic_s() + FINISH_WITHIN_S)
+        await self._settle(SETTLE_S, Send)
+        for effect in sorted(effects, key=_turn):
+            if not isinstance(effect, Reconnect):
+                self._begin(effect)
+        await self._settle(None, Asked)
+        inputs, self._unhandled = self._unhandled, []
+        while not self._inputs.empty():
+            inputs.append(_sound(self._inputs.get_nowait()))
+        return inputs
 
     async def close(self) -> None:
         """After the last effects."""
@@ -122,6 +130,12 @@ class VenueDoor:
         self._streaming.cancel()
         await asyncio.gather(self._streaming, return_exceptions=True)
         await self._transport.close()
+
+    async def _open(self) -> None:
+        if self._streaming is None:
+            await self._transport.open()
+            self._streaming = asyncio.create_task(self._stream.keep())
+            self._streaming.add_done_callback(self._stream_ended)
 
     # ---- carrying out ----------------------------------------------------------------------------------------
 
@@ -153,20 +167,6 @@ class VenueDoor:
             self._inputs.put_nowait(error)
 
     # ---- the end ---------------------------------------------------------------------------------------------
-
-    async def _finish(self, effects: Sequence[Effect]) -> list[Input]:
-        """Returns when everything that was under way or is asked for now has its answer. A cancel that overtakes
-        its order misses it, so orders on their way come first."""
-        self._finish_by_s = min(self._finish_by_s, monotonic_s() + FINISH_WITHIN_S)
-        await self._settle(SETTLE_S, Send)
-        for effect in sorted(effects, key=_turn):
-            if not isinstance(effect, Reconnect):
-                self._begin(effect)
-        await self._settle(None, Asked)
-        inputs, self._unhandled = self._unhandled, []
-        while not self._inputs.empty():
-            inputs.append(_sound(self._inputs.get_nowait()))
-        return inputs
 
     async def _settle(self, timeout_s: float | None, kind: Any) -> None:
         tasks = [task for task, effect in self._under_way.items() if isinstance(effect, kind)]

@@ -384,10 +384,10 @@ async def test_a_subscription_that_is_not_confirmed_is_no_stream(venue: RunningV
 # ---- the end -------------------------------------------------------------------------------------------------
 
 
-async def test_the_last_cancels_are_answered_before_apply_returns(live: Live) -> None:
+async def test_the_last_cancels_are_answered_before_the_end(live: Live) -> None:
     await live.act(live.place(*(orders := [live.order() for _ in range(3)])))
     await live.leave()
-    told = await live.door.apply([cancel := live.cancel(*orders), AskState(0), Reconnect("no more")])
+    told = await live.door.finish([cancel := live.cancel(*orders), AskState(0), Reconnect("no more")])
     assert Outcome(cancel.number, Answered((Cancelled(),) * 3)) in told
     state = next(answer for answer in told if isinstance(answer, StateRead))
     assert live.resting() == set() and state.fills == ()
@@ -406,7 +406,7 @@ async def test_the_last_cancels_are_tried_three_times(venue: RunningVenue, fault
         await live.act(live.place(order := live.order()))
         live.disturb(fault)
         await live.leave()
-        (outcome,) = await live.door.apply([live.cancel(order)])
+        (outcome,) = await live.door.finish([live.cancel(order)])
         assert isinstance(outcome, Outcome) and isinstance(outcome.result, Answered)
         assert live.resting() == set()
 
@@ -415,26 +415,28 @@ async def test_a_venue_that_stays_away_does_not_keep_the_process(live: Live) -> 
     live.disturb(kinds.Http5xx(for_s=600))
     live.disturb(kinds.LoseAnswer(for_s=600))
     await live.leave()
-    told = await live.door.apply([cancel := live.cancel(live.order()), AskState(0), AskOrder(new_cloid())])
+    told = await live.door.finish([cancel := live.cancel(live.order()), AskState(0), AskOrder(new_cloid())])
     assert {type(answer) for answer in told} == {Outcome, StateUnread, OrderUnfound}
     outcome = next(answer for answer in told if isinstance(answer, Outcome))
     assert outcome.number == cancel.number and isinstance(outcome.result, Unknown)
 
 
-async def test_orders_on_their_way_arrive_before_the_last_cancels(live: Live) -> None:
-    live.disturb(kinds.DelayAnswer(ms=300, for_s=60))
-    await live.door.apply([place := live.place(order := live.order())])
-    await live.leave()
-    told = await live.door.apply([cancel := live.cancel(order)])
-    outcomes = {answer.number: answer.result for answer in told if isinstance(answer, Outcome)}
-    assert isinstance(outcomes[place.number].statuses[0], Resting)
-    assert outcomes[cancel.number] == Answered((Cancelled(),))
-    assert live.resting() == set()
+async def test_orders_on_their_way_arrive_before_the_last_cancels() -> None:
+    """The venue lets cancels overtake orders that could take."""
+    with RunningVenue(limits=False, taker_delay_ms=400) as venue:
+        async with opened(venue) as live:
+            await live.door.apply([place := live.place(order := live.order(tif="Gtc"))])
+            await live.leave()
+            told = await live.door.finish([cancel := live.cancel(order)])
+            outcomes = {answer.number: answer.result for answer in told if isinstance(answer, Outcome)}
+            assert isinstance(outcomes[place.number].statuses[0], Resting)  # type: ignore[union-attr]
+            assert outcomes[cancel.number] == Answered((Cancelled(),))
+            assert live.resting() == set()
 
 
 async def test_no_order_leaves_at_the_end(live: Live) -> None:
     await live.leave()
-    assert await live.door.apply([live.place(live.order())]) == [Outcome(1, NotSent("the process ends"))]
+    assert await live.door.finish([live.place(live.order())]) == [Outcome(1, NotSent("the process ends"))]
     assert live.resting() == set()
 
 
@@ -442,7 +444,7 @@ async def test_the_end_has_an_end(live: Live, monkeypatch: pytest.MonkeyPatch) -
     await live.act(live.place(order := live.order()))
     monkeypatch.setattr(door_module, "FINISH_WITHIN_S", 0)
     await live.leave()
-    told = await live.door.apply([live.cancel(order), AskState(0), AskOrder(order.c or "")])
+    told = await live.door.finish([live.cancel(order), AskState(0), AskOrder(order.c or "")])
     assert [type(answer) for answer in told] == [Outcome, StateUnread, OrderUnfound]
     assert order.c in live.resting(), "the watchdog's now"
 
@@ -459,7 +461,7 @@ async def test_what_the_core_had_no_time_for_is_not_lost(live: Live) -> None:
     await live.door.apply([place := live.place(order := live.order())])
     await busy.wait()
     await live.leave()
-    told = await live.door.apply([live.cancel(order)])
+    told = await live.door.finish([live.cancel(order)])
     assert place.number in {answer.number for answer in told if isinstance(answer, Outcome)}
 
 

@@ -56,12 +56,18 @@ async def test_a_lost_cancellation_does_not_keep_a_service_alive() -> None:
 
 
 class Decider:
-    """A core with one effect for every tick."""
+    """A core with one effect for every tick, and two at the end."""
 
     def __init__(self) -> None:
         self.decided = 0
+        self.heard: list[Any] = []
 
     def step(self, now_ms: int, msg: Any) -> list[Any]:
+        self.heard.append(msg)
+        if isinstance(msg, Stopping):
+            return ["last"]
+        if msg == "the answer":
+            return ["very last"]
         if not isinstance(msg, Tick):
             return []
         self.decided += 1
@@ -70,7 +76,8 @@ class Decider:
 
 class RememberingDoor:
     def __init__(self) -> None:
-        self.applied: list[int] = []
+        self.applied: list[Any] = []
+        self.finished: list[Any] = []
         self.closed_after: int | None = None
 
     async def run(self, port: Port) -> None:
@@ -79,6 +86,10 @@ class RememberingDoor:
     async def apply(self, effects: Sequence[Any]) -> Sequence[Any]:
         self.applied += effects
         return ()
+
+    async def finish(self, effects: Sequence[Any]) -> Sequence[Any]:
+        self.finished += effects
+        return {"last": ("the answer",), "very last": ("of earlier",)}.get("".join(effects), ())
 
     async def close(self) -> None:
         self.closed_after = len(self.applied)
@@ -114,4 +125,6 @@ async def test_what_is_decided_when_the_end_comes_still_reaches_the_door() -> No
         bus.go.set()
         await task
     assert door.applied == list(range(1, core.decided + 1)) and door.applied
+    assert door.finished == ["last", "very last"]
+    assert core.heard[-3:] == [Stopping(), "the answer", "of earlier"]
     assert door.closed_after == len(door.applied)
