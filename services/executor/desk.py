@@ -7,7 +7,7 @@ from services.executor.approve import Surroundings, book_fault, lease_fault
 from services.executor.ledger import Ledger
 from services.executor.orders import LiveOrder, NewOrder
 from services.executor.reconcile import FillChain
-from services.executor.repricing import Repricing
+from services.executor.refusals import Pauses, Repricing
 from shared.messages import (
     ZERO,
     AssetCtx,
@@ -43,6 +43,7 @@ class Desk:
         self.unproven = ""
         """Difference between ledger and fills; while there is one, nothing is quoted."""
         self.repricing = Repricing(_MOST_REPRICINGS)
+        self.pauses = Pauses()
         self.outdated = False
         """The target was computed before the last fill: it may keep orders, but not place new ones. Otherwise a
         silent quoter would let the same level fill again and again, past every position limit."""
@@ -134,7 +135,7 @@ class Desk:
         return shown, reason or (Reason.WOULD_CROSS if len(shown) < len(quotes) else None)
 
     def opposite_px(self, side: Side, told_px: Decimal | None) -> Decimal | None:
-        """The best price that a side must stay behind: our book's or the one the venue named, if that is closer."""
+        """The best price that a side must stay behind: our book's or the one the venue named, if it is closer."""
         book = self.book
         levels = () if book is None else book.asks if side == "bid" else book.bids
         known = [px for px in (told_px, levels[0].px if levels else None) if px is not None]

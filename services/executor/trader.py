@@ -69,20 +69,19 @@ class Trader:
         if not live and not wanted:
             return []
         uncertain = any(order.state == "unknown" for order in live)
+        why = Reason.UNKNOWN_ORDER if uncertain else desk.pauses.reason(now_ms, side)
+        why = why or (Reason.NO_TARGET if desk.outdated else None)
         assert desk.target is not None and desk.meta is not None
         tolerance = Tolerance(self._config.max_bps_diff, desk.target.mid_px, lot_size(desk.meta.sz_decimals))
         cancels, places = plan_side(live, wanted, tolerance, desk.room_sz(side), desk.reduce_only(side))
         out: list[Any] = []
         for order in cancels:
             out += self.cancel(now_ms, order, desk.refused[side] or "requote")
-        waits = desk.outdated or uncertain
-        for quote in () if waits else places:
+        for quote in () if why else places:
             out += self._place(now_ms, desk, side, quote)
         staying = sum(not order.leaving for order in live)
-        if waits:
-            why = Reason.UNKNOWN_ORDER if uncertain else Reason.NO_TARGET
-            desk.refused[side] = desk.refused[side] or why
-        if waits or staying + len(places) < len(wanted):
+        desk.refused[side] = desk.refused[side] or why
+        if why or staying + len(places) < len(wanted):
             desk.unfinished = True
         return out
 
@@ -147,6 +146,7 @@ class Trader:
         if isinstance(report, Accepted):
             order.meet("accepted")
             order.rests = True
+            desk.pauses.accepted(order.new.side)
             if order.leaving and order.state == "open":
                 order.meet("cancel_sent")
         elif isinstance(report, Lost):
@@ -170,12 +170,15 @@ class Trader:
 
     def _rejected(self, now_ms: int, desk: Desk, new: NewOrder, report: Rejected) -> list[Any]:
         """Counted each time, told at most every ten seconds per coin. A level that the market overtook is tried
-        again behind the newest touch."""
+        again behind the newest touch; other refusals make the side pause."""
         desk.rejected += 1
         desk.refused[new.side] = report.reason
+        desk.unfinished = True
         if report.reason is Reason.WOULD_CROSS and desk.meta is not None:
             touch = desk.opposite_px(new.side, report.opposite_px)
             desk.repricing.refused(new, touch, desk.meta.sz_decimals)
+        elif report.reason is not Reason.NEVER_ARRIVED:
+            desk.pauses.refused(now_ms, new.side, report.reason)
         if now_ms < self._next_reject_line_ms.get(desk.coin, 0):
             return []
         self._next_reject_line_ms[desk.coin] = now_ms + REJECT_LINE_EVERY_MS

@@ -1,12 +1,14 @@
-"""Levels that the market overtook while their post-only orders were on the way."""
+"""What follows from refused orders: another price where the market was quicker, else a pause."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from services.executor.orders import NewOrder
-from shared.messages import QuoteLevel
+from shared.messages import QuoteLevel, Reason
 from shared.units import Side, behind_touch
+
+_FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 1_000, 60_000
 
 
 @dataclass(slots=True)
@@ -47,3 +49,28 @@ class Repricing:
         if level is None:
             return quote
         return QuoteLevel(quote.level, level.px, quote.sz) if level.px is not None else None
+
+
+class Pauses:
+    """How long a side of one coin places nothing after refusals that another price would not cure: longer with
+    each one in a row, because every try costs a request of the budget."""
+
+    def __init__(self) -> None:
+        self._tries: dict[Side, int] = {}
+        self._until_ms: dict[Side, int] = {}
+        self._reasons: dict[Side, Reason] = {}
+
+    def refused(self, now_ms: int, side: Side, reason: Reason) -> None:
+        """Several of one request count once."""
+        self._reasons[side] = reason
+        if self.reason(now_ms, side) is None:
+            tries = self._tries.get(side, 0)
+            self._tries[side] = tries + 1
+            self._until_ms[side] = now_ms + min(_FIRST_PAUSE_MS << min(tries, 10), _LONGEST_PAUSE_MS)
+
+    def accepted(self, side: Side) -> None:
+        self._tries.pop(side, None)
+
+    def reason(self, now_ms: int, side: Side) -> Reason | None:
+        """Why the side pauses; None when it does not."""
+        return self._reasons[side] if now_ms < self._until_ms.get(side, 0) else None
