@@ -54,8 +54,12 @@ class Hearing:
             fates.read_state_ms = math.inf
             if fates.tickets:
                 self._reading = True
-                out.append(AskState(min(t.placed_ms for t in fates.tickets.values()) - FILLS_BACK_MS))
+                out.append(AskState(self._since_ms()))
         return out
+
+    def _since_ms(self) -> int:
+        """Every fill of a live order is younger."""
+        return min((ticket.placed_ms for ticket in self._fates.tickets.values()), default=0) - FILLS_BACK_MS
 
     # ---- the stream ----
 
@@ -129,6 +133,7 @@ class Hearing:
         """Fills first; then orders that should rest and do not are looked up."""
         self._reading = False
         fates = self._fates
+        reaches_back = msg.since_ms <= self._since_ms()
         for fill in _oldest_first(msg.fills, newest_first=False):
             fates.fill(fill, dark=msg.asked_ms - fill.time > TOLD_WITHIN_MS)
         resting = {order.cloid: order for order in msg.open_orders}
@@ -136,7 +141,8 @@ class Hearing:
             known_before = ticket.rested_ms < msg.asked_ms and ticket.end is None
             if known_before and ticket.new.cloid not in resting:
                 ticket.ask(fates.now_ms)
-        fates.read_fills()
+        if reaches_back:
+            fates.read_fills()
         if any(ticket.awaits_fills for ticket in fates.tickets.values()):
             self._read_again()
         else:
