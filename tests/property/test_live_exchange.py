@@ -67,8 +67,8 @@ def play(session, step):
     session.flush()
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10**6), networks, st.lists(steps, min_size=5, max_size=40))
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**6), networks, st.lists(steps, min_size=10, max_size=50))
 def test_our_orders_are_the_venues_orders(seed, network, script):
     session = LiveSession(LiveVenue(seed, network))
     for step in script:

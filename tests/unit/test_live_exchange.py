@@ -484,3 +484,37 @@ def test_late_news_of_an_order_that_is_over_changes_nothing():
     desk.feed(update("canceled", key, oid))
     assert desk.feed(update("open", key, oid), update("canceled", key, oid)) == []
     assert desk.done == [] and desk.exchange.quiet
+
+
+def test_an_order_that_arrives_after_all_is_cancelled_and_its_fills_are_handed_on():
+    """The venue's clock was further behind ours than anybody thought."""
+    desk = Desk()
+    key = desk.place()
+    desk.lose(desk.send(), 1_000)
+    desk.feed(OrderFound(key, None, desk.now_ms + 1_001 + CLOCK_MARGIN_MS))
+    assert desk.said == [Rejected(key, Reason.NEVER_ARRIVED)]
+    desk.feed(update("open", key, 7))
+    (send,) = desk.done
+    assert send.action.cancels[0].cloid == key
+    assert desk.feed(fills(fill(key, 7, sz="0.4"))) == [Unclaimed(fill(key, 7, sz="0.4"))]
+    desk.feed(
+        Outcome(send.number, replies.Answered((replies.Cancelled(),))), update("canceled", key, 7, left="0.6")
+    )
+    assert desk.said == [] and desk.exchange.quiet
+
+
+def test_a_cancel_beyond_the_budget_is_counted_and_tried_again_with_growing_pauses():
+    desk = Desk()
+    key, oid = desk.open()
+    desk.cancel(key)
+    refused = replies.Refused(replies.Reason.REQUEST_BUDGET, "Too many cumulative requests sent (9 > 8) for …")
+    sent, send = [], desk.send()
+    for _ in range(100):
+        if send is not None:
+            sent.append(desk.now_ms)
+            desk.feed(Outcome(send.number, refused), found(key, oid, "open", desk.now_ms))
+        desk.wait(100)
+        send = next((effect for effect in desk.done if isinstance(effect, Send)), None)
+    pauses = [later - before for before, later in zip(sent, sent[1:], strict=False)]
+    assert pauses == [500, 1_000, 2_000, 4_000]
+    assert desk.exchange.cancel_refusals == {Reason.REQUEST_BUDGET: 5}

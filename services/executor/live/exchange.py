@@ -67,6 +67,8 @@ class LiveExchange:
         self._hearing = Hearing(self._fates, own_prefix(account), self._assets)
         self._new: list[Ticket] = []
         self._batches: dict[int, Batch] = {}
+        self.cancel_refusals: Counter[Reason] = Counter()
+        """Of whole cancels, such as for the request budget; each is tried again after a pause."""
         self._handlers: dict[type, Callable[[Any], None]] = {
             Universe: self._on_universe,
             Listed: self._on_listed,
@@ -78,6 +80,7 @@ class LiveExchange:
 
     @property
     def rejects(self) -> Counter[Reason]:
+        """Orders that never came to rest."""
         return self._fates.rejects
 
     @property
@@ -90,7 +93,7 @@ class LiveExchange:
         """Is nothing under way, unknown or waited for?"""
         tickets = self._fates.tickets.values()
         steady = all(ticket.state == "open" and not ticket.leaving and not ticket.asking for ticket in tickets)
-        return steady and not self._batches and not self._new and self._fates.reported
+        return steady and not (self._batches or self._new or self._fates.has_news)
 
     # ---- our side ----
 
@@ -249,6 +252,8 @@ class LiveExchange:
         now_ms = self._fates.now_ms
         ticket.cancels += 1
         pause = pause_ms(ticket.cancels)
+        if isinstance(verdict, replies.Rejected):
+            self.cancel_refusals[code_of(verdict.reason)] += 1
         if isinstance(verdict, _Undone):
             pause = max(pause, verdict.retry_ms)
         elif ticket.rests:

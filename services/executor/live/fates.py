@@ -41,8 +41,9 @@ class Fates:
         return reports
 
     @property
-    def reported(self) -> bool:
-        return not self._reports
+    def has_news(self) -> bool:
+        """Is there a report that nobody has taken yet?"""
+        return bool(self._reports)
 
     # ---- beginnings ----
 
