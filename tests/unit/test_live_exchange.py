@@ -518,3 +518,16 @@ def test_a_cancel_beyond_the_budget_is_counted_and_tried_again_with_growing_paus
     pauses = [later - before for before, later in zip(sent, sent[1:], strict=False)]
     assert pauses == [500, 1_000, 2_000, 4_000]
     assert desk.exchange.cancel_refusals == {Reason.REQUEST_BUDGET: 5}
+
+
+@pytest.mark.parametrize("asked_before_cancel", [True, False])
+def test_a_look_up_older_than_the_confirmed_cancel_is_not_believed(asked_before_cancel):
+    desk = Desk()
+    key, oid = desk.open()
+    desk.cancel(key)
+    asked_ms = desk.now_ms
+    desk.feed(Outcome(desk.send().number, replies.Answered((replies.Cancelled(),))), after_ms=100)
+    desk.feed(found(key, oid, "open", asked_ms if asked_before_cancel else desk.now_ms + 1), after_ms=100)
+    assert kinds(desk.done) == ([] if asked_before_cancel else [Send])
+    desk.wait(500)
+    assert (AskOrder(key) in desk.done) is asked_before_cancel
