@@ -19,6 +19,8 @@ _CODES = {
     replies.Reason.REDUCE_ONLY: Reason.REDUCE_ONLY,
     replies.Reason.REQUEST_BUDGET: Reason.REQUEST_BUDGET,
     replies.Reason.EXPIRED: Reason.NEVER_ARRIVED,
+    replies.Reason.NOT_MODIFIABLE: Reason.NEVER_ARRIVED,
+    replies.Reason.NOT_OPEN: Reason.NEVER_ARRIVED,
 }
 _STATUSES = {
     "badAloPxRejected": Reason.WOULD_CROSS,
