@@ -56,7 +56,8 @@ class Bookkeeper:
         """Fills that the venue had not told us of, since the start."""
         self._desks = desks
         self._account = Account(self.mode, config.run_id, config.starting_balance_usd)
-        self._untied: dict[str, str] = {}
+        self.untied: dict[str, str] = {}
+        """Differences from the venue's account, by coin; "" is the account as a whole (live)."""
         self._published: AccountState | None = None
         self._sessions: dict[str, CoinSession] = {}
         """Of each coin as the bus has it."""
@@ -107,13 +108,12 @@ class Bookkeeper:
         return self._changed_states(now_ms)
 
     def prove(self, desk: Desk) -> None:
-        untied = self._untied.get(desk.coin) or self._untied.get("", "")
+        untied = self.untied.get(desk.coin) or self.untied.get("", "")
         desk.unproven = desk.chain.difference(desk.ledger) or untied
 
     def object(self, differences: Mapping[str, str]) -> None:
-        """What the venue's account says otherwise, by coin, "" for the account as a whole (live); it replaces what
-        was said before."""
-        self._untied = dict(differences)
+        """What the venue's account says otherwise (live); it replaces what was said before."""
+        self.untied = dict(differences)
         for desk in self._desks.values():
             self.prove(desk)
 

@@ -126,9 +126,12 @@ class Recovery:
 
     def resume(self, now_ms: int) -> list[Any]:
         """A person has looked at the account: what it holds in cash is right, and equality is tried again."""
-        if self.phase != "refused":
+        untied = self.phase == "ready" and self._statement.books.untied
+        if self.phase != "refused" and not untied:
             return []
         self._may_restate = True
+        if untied:
+            return self.doubt(now_ms, "resumed")
         self._begin(now_ms)
         self._meet("resume")
         out: list[Any] = [lines.recovering("resumed")]
