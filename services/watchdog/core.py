@@ -35,6 +35,7 @@ from shared.messages import AccountStatus, Command, Event, Message
 from shared.service import BusLost, Started, Stopping, Tick
 
 RETRY_MS = 1_000
+CANCEL_AGAIN_MS = 500
 SILENT_LOOK_MS = 3_000
 AFTERMATH_MS = 60_000
 """So long after the executor's last word an order of its may still arrive; then we look as seldom as ever."""
@@ -67,7 +68,7 @@ class Watchdog:
         self._cancel_wanted = False
         self._failure = ""
         self._assets: dict[str, int] = {}
-        self._next_look_ms = self._next_assets_ms = self._next_key_ms = 0
+        self._next_look_ms = self._next_cancel_ms = self._next_assets_ms = self._next_key_ms = 0
         self._inputs: dict[type, Callable[[int, Any], Iterable[Output]]] = {
             Started: self._on_started,
             Tick: self._on_time,
@@ -120,6 +121,7 @@ class Watchdog:
             return
         self.silent, self._since_ms, self._next_look_ms = silent, now_ms, now_ms
         self._switch.wake()
+        self._blind = False  # said of a calm time; now it is an alarm
         if silent:
             yield line(f"{self._why(now_ms)}: looking at the venue.", "warning")
         else:
@@ -184,13 +186,17 @@ class Watchdog:
         return CancelOrders(tuple(CancelByCloid(tuple(wires[at : at + CANCELS_A_REQUEST])) for at in parts))
 
     def _on_cancelled(self, now_ms: int, msg: Cancelled) -> Iterable[Event]:
-        """Whatever came back, the venue is asked what rests; at once if it was good."""
-        self._busy = self._cancel_wanted = False
+        """What failed is sent again, as a second cancel does no harm; what was answered is looked at."""
+        self._busy = False
         statuses = [status for o in msg.outcomes if isinstance(o, replies.Answered) for status in o.statuses]
         done = sum(isinstance(status, replies.Cancelled) for status in statuses)
         failed = [told(outcome) for outcome in msg.outcomes if not isinstance(outcome, replies.Answered)]
         self.cancelled += done
-        self._next_look_ms = now_ms if done == len(statuses) and not failed else now_ms + RETRY_MS
+        if failed:
+            self._next_cancel_ms = now_ms + CANCEL_AGAIN_MS
+        else:
+            self._cancel_wanted = False
+            self._next_look_ms = now_ms if done == len(statuses) else now_ms + RETRY_MS
         if failed and failed[0] != self._failure:
             yield alarm(f"Cancelling failed: {failed[0]}. Trying again until nothing rests.")
         self._failure = failed[0] if failed else ""
@@ -232,7 +238,7 @@ class Watchdog:
 
     def _next(self, now_ms: int) -> Effect | None:
         """The most urgent request that is due."""
-        cancel = self._due_cancel(now_ms) if self._cancel_wanted else None
+        cancel = self._due_cancel(now_ms) if self._cancel_wanted and now_ms >= self._next_cancel_ms else None
         if cancel is not None:
             return cancel
         if now_ms >= self._next_look_ms:
