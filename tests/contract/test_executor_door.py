@@ -463,6 +463,8 @@ async def test_what_the_core_had_no_time_for_is_not_lost(live: Live) -> None:
     await live.leave()
     told = await live.door.finish([live.cancel(order)])
     assert place.number in {answer.number for answer in told if isinstance(answer, Outcome)}
+    updates = [update for frame in told if isinstance(frame, OrderUpdates) for update in frame.updates]
+    assert [update.status for update in updates if update.order.cloid == order.c][0] == "open"
 
 
 # ---- which way -----------------------------------------------------------------------------------------------

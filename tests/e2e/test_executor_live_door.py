@@ -4,7 +4,7 @@ writes anywhere shows the key."""
 import asyncio
 import logging
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,6 @@ class Quoting:
             yield Event(level="debug", tag="HEARD", text=repr(msg))
         match msg:
             case Started():
-                logging.getLogger().setLevel(logging.DEBUG)
                 yield Reconnect("start")
             case Listed(assets=assets):
                 self.asset = assets[COIN]
@@ -93,13 +92,26 @@ class Quoting:
         return Send(self.number, action, urgent)
 
 
+@pytest.fixture
+def logs() -> Iterator[logging.Logger]:
+    """The root logger; a service puts a handler of its own there."""
+    root = logging.getLogger()
+    before = root.level, list(root.handlers)
+    yield root
+    root.setLevel(before[0])
+    root.handlers = before[1]
+
+
 async def eventually(condition: Any) -> None:
     while not condition():
         await asyncio.sleep(0.02)
 
 
 async def test_a_live_session_leaves_no_order_and_never_shows_its_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    logs: logging.Logger,
 ) -> None:
     with RunningVenue(limits=False) as venue:
         trader = Trader(venue)
@@ -126,6 +138,7 @@ async def test_a_live_session_leaves_no_order_and_never_shows_its_key(
                 server.faults.start(server.fault_ms(), fault)
 
         runtime = Runtime(service, config, bus)
+        logs.setLevel(logging.DEBUG)
         running = asyncio.create_task(runtime.run())
         try:
             async with asyncio.timeout(10):
@@ -136,7 +149,6 @@ async def test_a_live_session_leaves_no_order_and_never_shows_its_key(
             venue.do(lambda server: server.faults.end_all(server.fault_ms()))
             runtime.stop()
             await running
-            logging.getLogger().setLevel(logging.WARNING)
         account = venue.do(lambda server: server.world.accounts.get(trader.address))
         assert account is not None and not account.orders
 
@@ -153,7 +165,10 @@ async def test_a_live_session_leaves_no_order_and_never_shows_its_key(
 
 
 async def test_an_error_in_the_session_does_not_show_the_key_either(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    logs: logging.Logger,
 ) -> None:
     """The venue speaks of something else than expected, deep within the door."""
     monkeypatch.setenv("HL_PRIVATE_KEY", "5ca1ab1e" * 8)
@@ -164,6 +179,7 @@ async def test_an_error_in_the_session_does_not_show_the_key_either(
         metrics_port=0, writes=(EVENTS,),
     )  # fmt: skip
     runtime = Runtime(service, config, MemoryBus())
+    logs.setLevel(logging.DEBUG)
 
     async def broken(number: int) -> None:
         raise RuntimeError("not foreseen")
