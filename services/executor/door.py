@@ -1,208 +1,32 @@
-"""The executor's way to the venue. In shadow there is none.
+"""The executor's one outside door: closed in shadow, live the way to the venue."""
 
-Live, what the core decides is carried out beside it, many things at a time, and comes back as inputs. Only at the
-end of the process, when nothing comes back any more, does the core wait for the door.
-"""
-
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from services.executor.config import ExecutorConfig
-from services.executor.live.stream import AccountStream
-from services.executor.live.transport import Transport
-from services.executor.live.wiring import (
-    AskOrder,
-    AskState,
-    Effect,
-    Input,
-    OrderUnfound,
-    Outcome,
-    Reconnect,
-    Send,
-    StateUnread,
-)
-from shared.clock import monotonic_s
 from shared.errors import InvariantError
-from shared.hyperliquid.replies import Answered, NotSent
-from shared.hyperliquid.signing import require_fast_signing
-from shared.secrets import EXECUTOR_KEY, Credentials, read_credentials
 from shared.service import Door, Port
-
-BATCH_INPUTS = 64
-SETTLE_S = 2.0
-"""At the end: how long orders on their way may take to arrive before they are cancelled."""
-FINISH_WITHIN_S = 15.0
-"""At the end: nothing is begun after that. With the timeouts of what is under way then, the process is done within
-its grace."""
-REPEAT_AFTER_S = (0.25, 1.0)
-"""At the end: pauses between the three attempts of a cancel."""
-
-Asked = Send | AskOrder | AskState
 
 
 def open_door(config: ExecutorConfig, _: Any) -> Door:
-    """The door that belongs to the mode.
+    """The door that belongs to the mode. A shadow process is spared the memory of what only live needs.
 
     Raises:
         ConfigError: live, and the key or the account is not as it should be.
     """
     if config.shadow_mode:
         return ClosedDoor()
-    require_fast_signing()
+    from services.executor.live.door import VenueDoor
+    from shared.secrets import EXECUTOR_KEY, read_credentials
+
     return VenueDoor(config, read_credentials(EXECUTOR_KEY))
 
 
 class ClosedDoor:
-    """Shadow: nothing leaves."""
+    """Nothing leaves."""
 
     async def run(self, port: Port) -> None:
         return None
 
     async def apply(self, effects: Sequence[Any]) -> Sequence[Any]:
         raise InvariantError(f"{type(effects[0]).__name__} would leave, and this is shadow mode")
-
-
-class VenueDoor:
-    """Live: the account's stream, and whatever is under way."""
-
-    def __init__(self, config: ExecutorConfig, credentials: Credentials) -> None:
-        self._inputs: asyncio.Queue[Input | BaseException] = asyncio.Queue()
-        self._unhandled: list[Input] = []
-        self._transport = Transport(config, credentials)
-        self._stream = AccountStream(
-            config.url,
-            credentials.address,
-            config.request_timeout_s,
-            self._transport,
-            self._inputs.put_nowait,
-            self._inputs.join,
-        )
-        self._streaming: asyncio.Task[None] | None = None
-        self._under_way: dict[asyncio.Task[Input], Asked] = {}
-        self._leaving = False
-        self._finish_by_s = float("inf")
-
-    async def run(self, port: Port) -> None:
-        """Hand over what comes back until cancelled."""
-        while True:
-            batch = [_sound(await self._inputs.get())]
-            while len(batch) < BATCH_INPUTS and not self._inputs.empty():
-                batch.append(_sound(self._inputs.get_nowait()))
-            await self._hand_over(port, batch)
-
-    async def _hand_over(self, port: Port, batch: list[Input]) -> None:
-        try:
-            await port.handle(*batch)
-        except asyncio.CancelledError:  # before its turn: the core has seen none of it
-            self._unhandled = batch
-            raise
-        for _ in batch:
-            self._inputs.task_done()
-
-    async def apply(self, effects: Sequence[Effect]) -> Sequence[Input]:
-        await self._open()
-        for effect in sorted(effects, key=_turn):
-            self._begin(effect)
-        return ()
-
-    async def finish(self, effects: Sequence[Effect]) -> Sequence[Input]:
-        """Returns when everything that was under way or is asked for now has its answer. A cancel that overtakes
-        its order misses it, so orders on their way come first."""
-        await self._open()
-        self._leaving = True
-        self._finish_by_s = min(self._finish_by_s, monotonic_s() + FINISH_WITHIN_S)
-        await self._settle(SETTLE_S, Send)
-        for effect in sorted(effects, key=_turn):
-            if not isinstance(effect, Reconnect):
-                self._begin(effect)
-        await self._settle(None, Asked)
-        inputs, self._unhandled = self._unhandled, []
-        while not self._inputs.empty():
-            inputs.append(_sound(self._inputs.get_nowait()))
-        return inputs
-
-    async def close(self) -> None:
-        """After the last effects."""
-        if self._streaming is None:
-            return
-        await self._settle(FINISH_WITHIN_S, Asked)
-        self._streaming.cancel()
-        await asyncio.gather(self._streaming, return_exceptions=True)
-        await self._transport.close()
-
-    async def _open(self) -> None:
-        if self._streaming is None:
-            await self._transport.open()
-            self._streaming = asyncio.create_task(self._stream.keep())
-            self._streaming.add_done_callback(self._stream_ended)
-
-    # ---- carrying out ----------------------------------------------------------------------------------------
-
-    def _begin(self, effect: Effect) -> None:
-        if isinstance(effect, Reconnect):
-            return self._stream.reconnect(effect.reason)
-        task = asyncio.create_task(self._carry_out(effect))
-        self._under_way[task] = effect
-        task.add_done_callback(self._done)
-
-    async def _carry_out(self, effect: Asked) -> Input:
-        if self._leaving and (refused := self._refused_at_the_end(effect)) is not None:
-            return refused
-        match effect:
-            case AskOrder():
-                return await self._transport.ask_order(effect)
-            case AskState():
-                return await self._transport.ask_state(effect)
-            case Send():
-                return await (self._insist(effect) if self._leaving else self._transport.send(effect))
-
-    def _done(self, task: "asyncio.Task[Input]") -> None:
-        del self._under_way[task]
-        if not task.cancelled():
-            self._inputs.put_nowait(task.exception() or task.result())
-
-    def _stream_ended(self, task: "asyncio.Task[None]") -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._inputs.put_nowait(error)
-
-    # ---- the end ---------------------------------------------------------------------------------------------
-
-    async def _settle(self, timeout_s: float | None, kind: Any) -> None:
-        tasks = [task for task, effect in self._under_way.items() if isinstance(effect, kind)]
-        if tasks:
-            await asyncio.wait(tasks, timeout=timeout_s)
-
-    def _refused_at_the_end(self, effect: Asked) -> Input | None:
-        if isinstance(effect, Send) and not effect.urgent:
-            return Outcome(effect.number, NotSent("the process ends"))
-        if monotonic_s() < self._finish_by_s:
-            return None
-        why = f"the process ends, and {FINISH_WITHIN_S:.0f} s are over"
-        match effect:
-            case Send():
-                return Outcome(effect.number, NotSent(why))
-            case AskOrder():
-                return OrderUnfound(effect.cloid, why)
-            case AskState():
-                return StateUnread(why)
-
-    async def _insist(self, cancels: Send) -> Outcome:
-        """Up to three times: what was cancelled already is not found again, and that is all."""
-        for pause_s in REPEAT_AFTER_S:
-            outcome = await self._transport.send(cancels)
-            if isinstance(outcome.result, Answered):
-                return outcome
-            await asyncio.sleep(pause_s)
-        return await self._transport.send(cancels)
-
-
-def _turn(effect: Effect) -> bool:
-    """Urgent ones are signed and sent first."""
-    return not (isinstance(effect, Send) and effect.urgent)
-
-
-def _sound(came: Input | BaseException) -> Input:
-    if isinstance(came, BaseException):
-        raise came
-    return came

@@ -1,19 +1,14 @@
-"""The executor's door at the bundled venue: what goes out, what comes back, and what faults and the end of the
-process do to it."""
+"""The executor's door at the bundled venue: what goes out, what comes back, and what faults do to it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from services.executor import door as door_module
 from services.executor.config import ExecutorConfig
-from services.executor.door import ClosedDoor, VenueDoor, open_door
+from services.executor.door import ClosedDoor, open_door
 from services.executor.live import stream
+from services.executor.live.door import VenueDoor
 from services.executor.live.transport import REMEMBERED_S, SLOW_S, Ways
 from services.executor.live.wiring import (
     AskOrder,
@@ -33,118 +28,13 @@ from services.executor.live.wiring import (
 from services.venue.faults import kinds
 from shared.errors import ConfigError, InvariantError
 from shared.hyperliquid.account import UserFills
-from shared.hyperliquid.actions import CancelByCloid, CancelByCloidWire, OrderWire
-from shared.hyperliquid.orders import limit_order
+from shared.hyperliquid.actions import CancelByCloid, CancelByCloidWire
 from shared.hyperliquid.replies import Answered, Cancelled, Filled, NotSent, Resting, Throttled, Unknown
 from shared.secrets import Credentials, Secret
-from shared.units import Side, floor_sz, round_px
-from tests.fixtures.venue_client import alone, new_cloid
-from tests.fixtures.venue_sdk import Trader, new_wallet
-from tests.fixtures.venue_server import WAIT_S, RunningVenue
-
-I = TypeVar("I")  # noqa: E741
-COIN = "ETH"
-
-
-@dataclass
-class Core:
-    """Takes the place of the runtime and the core: remembers inputs, wakes who waits for one."""
-
-    bus: None = None
-    inputs: list[Any] = field(default_factory=list)
-    news: asyncio.Condition = field(default_factory=asyncio.Condition)
-
-    async def handle(self, *inputs: Any) -> None:
-        async with self.news:
-            self.inputs += inputs
-            self.news.notify_all()
-
-    def stop(self, error: Exception | None = None) -> None:
-        raise AssertionError(f"the door stopped the service: {error}")
-
-    async def first(self, kind: type[I], fits: Callable[[I], bool] = lambda _: True) -> I:
-        """Waits until there is one."""
-
-        def found() -> list[I]:
-            return [told for told in self.inputs if isinstance(told, kind) and fits(told)]
-
-        async with asyncio.timeout(WAIT_S), self.news:
-            await self.news.wait_for(found)
-        return found()[0]
-
-
-@dataclass
-class Live:
-    """A door that is open, and the account behind it."""
-
-    venue: RunningVenue
-    door: VenueDoor
-    core: Core
-    address: str
-    running: "asyncio.Task[None]"
-    sent: int = 0
-
-    def order(self, share: str = "-0.1", usd: int = 100, side: Side = "bid", **more: Any) -> OrderWire:
-        listing = self.venue.do(lambda server: server.world.listings[COIN])
-        px = round_px(listing.px(listing.mark_px) * (1 + Decimal(share)), listing.sz_decimals, side)
-        sz = floor_sz(usd / px, listing.sz_decimals)
-        return limit_order(listing.asset, listing.sz_decimals, side, px, sz, cloid=new_cloid(), **more)
-
-    def place(self, *orders: OrderWire) -> Send:
-        self.sent += 1
-        return Send(self.sent, alone(*orders))
-
-    def cancel(self, *orders: OrderWire) -> Send:
-        self.sent += 1
-        return Send(
-            self.sent, CancelByCloid(tuple(CancelByCloidWire(o.a, o.c or "") for o in orders)), urgent=True
-        )
-
-    async def outcome(self, request: Send) -> Any:
-        return (await self.core.first(Outcome, lambda told: told.number == request.number)).result
-
-    async def act(self, request: Send) -> Any:
-        assert await self.door.apply([request]) == ()
-        return await self.outcome(request)
-
-    async def up(self, number: int) -> None:
-        await self.core.first(StreamUp, lambda told: told.connection == number)
-
-    async def leave(self) -> None:
-        """As the runtime does before the last input."""
-        self.running.cancel()
-        await asyncio.gather(self.running, return_exceptions=True)
-
-    def disturb(self, fault: kinds.AnyFault) -> None:
-        self.venue.do(lambda server: server.faults.start(server.fault_ms(), fault))
-
-    def resting(self) -> set[str]:
-        """Cloids of what rests, asked at the venue itself."""
-        account = self.venue.do(lambda server: server.world.accounts.get(self.address))
-        assert account is not None
-        return {order.cloid for order in account.orders.values() if order.cloid is not None}
-
-
-@asynccontextmanager
-async def opened(venue: RunningVenue, **settings: Any) -> AsyncIterator[Live]:
-    trader = Trader(venue)
-    await asyncio.to_thread(trader.exists)
-    reply, key = await asyncio.to_thread(trader.exchange.approve_agent, "desk")
-    assert reply["status"] == "ok"
-    config = ExecutorConfig(venue="sim", venue_url=venue.url, **{"request_timeout_s": 1.0, **settings})
-    door, core = VenueDoor(config, Credentials(trader.address, Secret(key))), Core()
-    live = Live(venue, door, core, trader.address, asyncio.create_task(door.run(core)))
-    try:
-        yield live
-    finally:
-        await live.leave()
-        await door.close()
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not condition():
-            await asyncio.sleep(0.01)
+from tests.fixtures.live_door import COIN, Core, Live, eventually, opened
+from tests.fixtures.venue_client import new_cloid
+from tests.fixtures.venue_sdk import new_wallet
+from tests.fixtures.venue_server import RunningVenue
 
 
 @pytest.fixture
@@ -379,92 +269,6 @@ async def test_a_subscription_that_is_not_confirmed_is_no_stream(venue: RunningV
         live.disturb(kinds.Stall(for_s=60, channel="subscriptionResponse"))
         await live.door.apply([Reconnect("start")])
         assert "no confirmation" in (await live.core.first(StreamDown)).reason
-
-
-# ---- the end -------------------------------------------------------------------------------------------------
-
-
-async def test_the_last_cancels_are_answered_before_the_end(live: Live) -> None:
-    await live.act(live.place(*(orders := [live.order() for _ in range(3)])))
-    await live.leave()
-    told = await live.door.finish([cancel := live.cancel(*orders), AskState(0), Reconnect("no more")])
-    assert Outcome(cancel.number, Answered((Cancelled(),) * 3)) in told
-    state = next(answer for answer in told if isinstance(answer, StateRead))
-    assert live.resting() == set() and state.fills == ()
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        kinds.LoseAnswer(action="cancelByCloid", count=2),
-        kinds.Http5xx(path="/exchange", count=2),
-        kinds.Http429(path="/exchange", count=2),
-    ],
-)
-async def test_the_last_cancels_are_tried_three_times(venue: RunningVenue, fault: kinds.AnyFault) -> None:
-    async with opened(venue) as live:
-        await live.act(live.place(order := live.order()))
-        live.disturb(fault)
-        await live.leave()
-        (outcome,) = await live.door.finish([live.cancel(order)])
-        assert isinstance(outcome, Outcome) and isinstance(outcome.result, Answered)
-        assert live.resting() == set()
-
-
-async def test_a_venue_that_stays_away_does_not_keep_the_process(live: Live) -> None:
-    live.disturb(kinds.Http5xx(for_s=600))
-    live.disturb(kinds.LoseAnswer(for_s=600))
-    await live.leave()
-    told = await live.door.finish([cancel := live.cancel(live.order()), AskState(0), AskOrder(new_cloid())])
-    assert {type(answer) for answer in told} == {Outcome, StateUnread, OrderUnfound}
-    outcome = next(answer for answer in told if isinstance(answer, Outcome))
-    assert outcome.number == cancel.number and isinstance(outcome.result, Unknown)
-
-
-async def test_orders_on_their_way_arrive_before_the_last_cancels() -> None:
-    """The venue lets cancels overtake orders that could take."""
-    with RunningVenue(limits=False, taker_delay_ms=400) as venue:
-        async with opened(venue) as live:
-            await live.door.apply([place := live.place(order := live.order(tif="Gtc"))])
-            await live.leave()
-            told = await live.door.finish([cancel := live.cancel(order)])
-            outcomes = {answer.number: answer.result for answer in told if isinstance(answer, Outcome)}
-            assert isinstance(outcomes[place.number].statuses[0], Resting)  # type: ignore[union-attr]
-            assert outcomes[cancel.number] == Answered((Cancelled(),))
-            assert live.resting() == set()
-
-
-async def test_no_order_leaves_at_the_end(live: Live) -> None:
-    await live.leave()
-    assert await live.door.finish([live.place(live.order())]) == [Outcome(1, NotSent("the process ends"))]
-    assert live.resting() == set()
-
-
-async def test_the_end_has_an_end(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    await live.act(live.place(order := live.order()))
-    monkeypatch.setattr(door_module, "FINISH_WITHIN_S", 0)
-    await live.leave()
-    told = await live.door.finish([live.cancel(order), AskState(0), AskOrder(order.c or "")])
-    assert [type(answer) for answer in told] == [Outcome, StateUnread, OrderUnfound]
-    assert order.c in live.resting(), "the watchdog's now"
-
-
-async def test_what_the_core_had_no_time_for_is_not_lost(live: Live) -> None:
-    """The runtime ends the door while it waits for its turn: the answer comes with the last effects."""
-    busy = asyncio.Event()
-
-    async def handle(*inputs: Any) -> None:
-        busy.set()
-        await asyncio.Event().wait()
-
-    live.core.handle = handle  # type: ignore[method-assign]
-    await live.door.apply([place := live.place(order := live.order())])
-    await busy.wait()
-    await live.leave()
-    told = await live.door.finish([live.cancel(order)])
-    assert place.number in {answer.number for answer in told if isinstance(answer, Outcome)}
-    updates = [update for frame in told if isinstance(frame, OrderUpdates) for update in frame.updates]
-    assert [update.status for update in updates if update.order.cloid == order.c][0] == "open"
 
 
 # ---- which way -----------------------------------------------------------------------------------------------
