@@ -123,3 +123,18 @@ async def test_what_the_core_had_no_time_for_is_not_lost(live: Live) -> None:
     assert place.number in {answer.number for answer in told if isinstance(answer, Outcome)}
     updates = [update for frame in told if isinstance(frame, OrderUpdates) for update in frame.updates]
     assert [update.status for update in updates if update.order.cloid == order.c][0] == "open"
+
+
+async def test_a_question_that_takes_too_long_is_not_waited_for(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask_state(question: AskState) -> StateRead:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(live.door._transport, "ask_state", ask_state)
+    monkeypatch.setattr(door_module, "FINISH_WITHIN_S", 0.3)
+    await live.door.apply([AskState(0)])
+    await live.leave()
+    told = await live.door.finish([AskState(1)])
+    assert [type(answer) for answer in told] == [StateUnread] * 2

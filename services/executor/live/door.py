@@ -23,7 +23,7 @@ from services.executor.live.wiring import (
     StateUnread,
 )
 from shared.clock import monotonic_s
-from shared.hyperliquid.replies import Answered, NotSent
+from shared.hyperliquid.replies import Answered, NotSent, Unknown
 from shared.hyperliquid.signing import require_fast_signing
 from shared.secrets import Credentials
 from shared.service import Port
@@ -32,10 +32,12 @@ BATCH_INPUTS = 64
 SETTLE_S = 2.0
 """At the end: how long orders on their way may take to arrive before they are cancelled."""
 FINISH_WITHIN_S = 15.0
-"""At the end: nothing is begun after that. With the timeouts of what is under way then, the process is done within
-its grace."""
+"""At the end: nothing is begun after that, no question waited for. With the attempts of a cancel begun just before
+the process is done within its grace."""
 REPEAT_AFTER_S = (0.25, 1.0)
 """At the end: pauses between the three attempts of a cancel."""
+
+_TOO_LATE = "the process ends"
 
 Asked = Send | AskOrder | AskState
 
@@ -98,6 +100,7 @@ class VenueDoor:
         for effect in sorted(effects, key=_turn):
             if not isinstance(effect, Reconnect):
                 self._begin(effect)
+        self._limit_questions()
         await self._settle(None, Asked)
         inputs, self._unhandled = self._unhandled, []
         while not self._inputs.empty():
@@ -106,11 +109,10 @@ class VenueDoor:
 
     async def close(self) -> None:
         """After the last effects."""
-        if self._streaming is None:
-            return
-        await self._settle(FINISH_WITHIN_S, Asked)
-        self._streaming.cancel()
-        await asyncio.gather(self._streaming, return_exceptions=True)
+        tasks = [*self._under_way, *([self._streaming] if self._streaming is not None else ())]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._transport.close()
 
     async def _open(self) -> None:
@@ -129,20 +131,17 @@ class VenueDoor:
         task.add_done_callback(self._done)
 
     async def _carry_out(self, effect: Asked) -> Input:
-        if self._leaving and (refused := self._refused_at_the_end(effect)) is not None:
-            return refused
         match effect:
             case AskOrder():
                 return await self._transport.ask_order(effect)
             case AskState():
                 return await self._transport.ask_state(effect)
             case Send():
-                return await (self._insist(effect) if self._leaving else self._transport.send(effect))
+                return await (self._send_at_the_end if self._leaving else self._transport.send)(effect)
 
     def _done(self, task: "asyncio.Task[Input]") -> None:
-        del self._under_way[task]
-        if not task.cancelled():
-            self._inputs.put_nowait(task.exception() or task.result())
+        effect = self._under_way.pop(task)
+        self._inputs.put_nowait(_given_up(effect) if task.cancelled() else task.exception() or task.result())
 
     def _stream_ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -155,28 +154,32 @@ class VenueDoor:
         if tasks:
             await asyncio.wait(tasks, timeout=timeout_s)
 
-    def _refused_at_the_end(self, effect: Asked) -> Input | None:
-        if isinstance(effect, Send) and not effect.urgent:
-            return Outcome(effect.number, NotSent("the process ends"))
-        if monotonic_s() < self._finish_by_s:
-            return None
-        why = f"the process ends, and {FINISH_WITHIN_S:.0f} s are over"
-        match effect:
-            case Send():
-                return Outcome(effect.number, NotSent(why))
-            case AskOrder():
-                return OrderUnfound(effect.cloid, why)
-            case AskState():
-                return StateUnread(why)
+    def _limit_questions(self) -> None:
+        left_s = max(0.0, self._finish_by_s - monotonic_s())
+        for task, effect in self._under_way.items():
+            if not isinstance(effect, Send):
+                asyncio.get_running_loop().call_later(left_s, task.cancel)
 
-    async def _insist(self, cancels: Send) -> Outcome:
-        """Up to three times: what was cancelled already is not found again, and that is all."""
+    async def _send_at_the_end(self, request: Send) -> Outcome:
+        """No orders; cancels up to three times: what is cancelled already is not found again, and that is all."""
+        if not request.urgent or monotonic_s() > self._finish_by_s:
+            return Outcome(request.number, NotSent(_TOO_LATE))
         for pause_s in REPEAT_AFTER_S:
-            outcome = await self._transport.send(cancels)
+            outcome = await self._transport.send(request)
             if isinstance(outcome.result, Answered):
                 return outcome
             await asyncio.sleep(pause_s)
-        return await self._transport.send(cancels)
+        return await self._transport.send(request)
+
+
+def _given_up(effect: Asked) -> Input:
+    match effect:
+        case AskOrder():
+            return OrderUnfound(effect.cloid, _TOO_LATE)
+        case AskState():
+            return StateUnread(_TOO_LATE)
+        case Send():
+            return Outcome(effect.number, Unknown(_TOO_LATE))
 
 
 def _turn(effect: Effect) -> bool:
