@@ -50,6 +50,23 @@ def test_totals_are_exact_and_realised_is_average_cost(rows, mark):
     assert abs(attributed - ledger.total_usd) < Decimal("1e-9")
 
 
+@given(st.lists(st.tuples(fills, st.decimals("-9", "9", places=6)), min_size=1, max_size=30), prices)
+def test_the_venues_word_on_what_was_realised_moves_cost_and_never_the_total(rows, mark):
+    ledger = Ledger("X")
+    for row, closed_usd in rows:
+        before = ledger.position_sz
+        realized_usd = ledger.fill(*row, closed_usd)
+        if abs(ledger.position_sz) < abs(before) and ledger.position_sz:
+            assert realized_usd == closed_usd or before * ledger.position_sz < 0
+        if not ledger.position_sz:
+            assert ledger.cost_usd == 0
+    ledger.mark(mark)
+    ledger.check()
+    position, total, _, _ = independent([row for row, _ in rows], mark)
+    assert (Fraction(ledger.position_sz), Fraction(ledger.total_usd)) == (position, total)
+    assert ledger.total_usd == ledger.cash_usd + ledger.position_sz * mark
+
+
 @given(st.lists(fills, min_size=1, max_size=20), st.data())
 def test_a_restart_anywhere_equals_never_restarting(rows, data):
     """Position stored after `stored` fills, process gone after `died`: the stream brings the rest back."""
