@@ -1,5 +1,6 @@
 """Fixtures of all tests: the real recordings, a real Redis, and an environment without the operator's settings."""
 
+import decimal
 import os
 import subprocess
 import time
@@ -28,6 +29,12 @@ def _no_settings_from_outside() -> Iterator[None]:
     for name in [name for name in os.environ if _is_setting(name)]:
         del os.environ[name]
     os.environ.update(saved)
+
+
+@pytest.fixture(autouse=True)
+def _decimals_as_at_the_start() -> None:
+    """A library under test may change the context of decimals (ccxt rounds halves up from then on)."""
+    decimal.setcontext(decimal.Context())
 
 
 def wait_until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
