@@ -16,6 +16,7 @@ bid_or_ask = st.sampled_from(["bid", "ask"])
 steps = st.one_of(
     st.tuples(st.just("quote"), coins, bid_or_ask, st.integers(-1, 3), st.sampled_from([60, 300])),
     st.tuples(st.just("quote"), coins, bid_or_ask, st.integers(0, 1), st.sampled_from([60, 300])),
+    st.tuples(st.just("busy"), coins, st.sampled_from([300, 3_000])),
     st.tuples(st.just("cancel"), st.integers(0, 30)),
     st.tuples(st.just("wait"), st.sampled_from([70, 300, 1_000, 4_000, 20_000])),
     st.tuples(st.just("kill")),
@@ -38,6 +39,11 @@ def play(session, step):
     match step:
         case ("quote", coin, side, ticks, usd) if session.ready:
             session.quote(coin, side, ticks, usd=usd)
+        case ("busy", coin, ms) if session.ready:
+            for level, ticks in enumerate((0, 0, 1, 6), 1):
+                session.quote(coin, "bid", ticks, level=level)
+                session.quote(coin, "ask", ticks, level=level)
+            session.wait(ms)
         case ("cancel", number) if session.orders:
             session.cancel(list(session.orders)[number % len(session.orders)])
         case ("wait", ms):
