@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.messages import Fill
@@ -87,6 +87,9 @@ def audit(session):
 
 @settings(max_examples=25, deadline=None)
 @given(networks, st.integers(1, 10_000), st.lists(steps, max_size=25))
+@example(
+    Network(lose_lookup=0.1), 3794, [("taken", "NIL", "sell", 20), ("quote", "NIL", "bid", -1, 60), ("kill",)]
+).via("an order found resting whose fill had been told before it was found")
 def test_after_anything_positions_cash_and_orders_are_the_venues(network, seed, happenings):
     session = LiveBooks(LiveVenue(seed, network)).until_ready()
     for step in happenings:

@@ -140,7 +140,6 @@ class Fates:
         ticket = self.tickets.get(record.cloid or "")
         if ticket is None or ticket.orphan:
             self._reports.append(Unclaimed(record))
-        if ticket is None:
             return
         if not ticket.rests or ticket.state == "unknown":
             self.accept(ticket)

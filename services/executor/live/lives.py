@@ -48,8 +48,11 @@ class Ticket(LiveOrder):
 
     @property
     def settled(self) -> bool:
-        """Cancelled for good, with every fill before that booked."""
-        return self.end is not None and self.end.filled_sz is not None and self.filled_sz >= self.end.filled_sz
+        """Cancelled for good, with every fill before that booked. Those of an orphan may have been told before it
+        was found, and are not counted."""
+        if self.end is None or self.orphan:
+            return self.end is not None
+        return self.end.filled_sz is not None and self.filled_sz >= self.end.filled_sz
 
     @property
     def wants_cancel(self) -> bool:
