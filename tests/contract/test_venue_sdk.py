@@ -227,12 +227,15 @@ def test_order_status_keeps_the_size_of_its_opening(venue: RunningVenue) -> None
     trader = Trader(venue)
     trader.deposit(10_000_000)
     asked = trader.sz("NIL", 4_500_000)
-    oid = resting_oid(trader.exchange.order("NIL", True, asked, trader.px("NIL", 0.003), GTC))
-    (live,) = trader.info.open_orders(trader.address)
-    record = trader.info.query_order_by_oid(trader.address, oid)["order"]
+    with venue.still():
+        oid = resting_oid(trader.exchange.order("NIL", True, asked, trader.px("NIL", 0.003), GTC))
+        (opened,) = trader.info.open_orders(trader.address)
+        Trader(venue).exchange.market_open("NIL", False, trader.sz("NIL", 1000))
+        (live,) = trader.info.open_orders(trader.address)
+        record = trader.info.query_order_by_oid(trader.address, oid)["order"]
     assert record["status"] == "open"
     assert float(live["sz"]) < asked == float(live["origSz"]) == float(record["order"]["origSz"])
-    assert float(record["order"]["sz"]) > float(live["sz"])
+    assert float(record["order"]["sz"]) > float(opened["sz"]) > float(live["sz"])
 
 
 def test_unknown_orders(lived: Trader) -> None:

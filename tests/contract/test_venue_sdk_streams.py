@@ -252,17 +252,22 @@ def test_user_events_have_the_fills(reader: Reader, trader: Trader) -> None:
 
 
 def test_a_self_trade_cancels_the_resting_order_and_says_so(reader: Reader, trader: Trader) -> None:
-    """His bid is the best of the book, so that it is the first that his sale meets."""
+    """His bid sweeps the asks and is then the best of the book; his sale of the same request meets it first."""
     events = reader.follow("userEvents", user=trader.address)
     updates = reader.follow("orderUpdates", user=trader.address)
     trader.deposit(20_000_000)
-    asked = trader.sz("RENDER", 4_500_000)
-    best = resting_oid(trader.exchange.order("RENDER", True, asked, trader.px("RENDER", 0.004), GTC))
-    selling = trader.exchange.market_open("RENDER", False, trader.sz("RENDER", 1000))
+    bid = {"is_buy": True, "sz": trader.sz("RENDER", 4_500_000), "limit_px": trader.px("RENDER", 0.004)}
+    sale = {"is_buy": False, "sz": trader.sz("RENDER", 1000), "limit_px": trader.px("RENDER", -0.05)}
+    of_both: Any = {"coin": "RENDER", "reduce_only": False}
+    reply = trader.exchange.bulk_orders(
+        [of_both | bid | {"order_type": GTC}, of_both | sale | {"order_type": IOC}]
+    )
+    resting, selling = reply["response"]["data"]["statuses"]
+    best = resting["resting"]["oid"]
     cancels = next_where(events, lambda event: "nonUserCancel" in event)["nonUserCancel"]
     assert cancels == [{"coin": "RENDER", "oid": best}]
     ended = next_where(updates, lambda frame: (best, "selfTradeCanceled") in changes(frame))
-    assert "filled" in status_of(selling)
+    assert "filled" in selling
     assert (best, "filled") not in changes(ended)
 
 
