@@ -22,7 +22,7 @@ class VenueConfig(EngineConfig):
     speed: str = Field("1", description="Times real time: a number, or `max` for as fast as clients read.")
     loop: bool = Field(False, description="Start a recording again when it ends.")
     fill_universe: bool = Field(False, description="Offer the modelled coins that a recording lacks.")
-    block_ms: int = Field(70, ge=10, le=1000, description="Block time: requests are executed, and the modelled market moves, on this grid.")
+    block_ms: int = Field(70, ge=10, le=1000, description="Block time: the grid of requests and model.")
     fast_ms: int = Field(500, ge=10, description="Interval of 5-level books.")
     slow_ms: int = Field(5000, ge=10, description="Interval of 20-level books.")
     mids_ms: int = Field(5000, ge=10, description="Interval of allMids.")
