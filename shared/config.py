@@ -25,7 +25,7 @@ from pydantic_settings import (
 
 from shared.environment import read_env_file
 from shared.errors import ConfigError
-from shared.messages import AssetConfig, Regime, Severity
+from shared.messages import AssetConfig, Mode, Regime, Severity
 
 VENUE_URLS = {
     "hyperliquid": "https://api.hyperliquid.xyz",
@@ -73,6 +73,11 @@ class EngineConfig(BaseSettings):
     confirmation_dir: Path = Field(
         Path(".secrets/live"), description="The typed confirmation of live trading and the key of its seal."
     )
+    confirmed_boot: str = Field(
+        "",
+        description="Set by the launcher: the boot of the machine in which live trading was confirmed. After"
+        " another one everything comes up in shadow mode.",
+    )
     metrics_host: str = Field("127.0.0.1", description="Address of the metrics endpoint.")
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Its port; empty: the service's own, 0: none."
@@ -104,6 +109,10 @@ class EngineConfig(BaseSettings):
         ge=100,
         description="Longest time (ms) between two looks at a coin's quotes; a book is answered at once.",
     )
+
+    @property
+    def mode(self) -> Mode:
+        return "shadow" if self.shadow_mode else "live"
 
     @property
     def url(self) -> str:

@@ -40,7 +40,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 WHERE_NOT_HOW = frozenset(
     (
         "shadow_mode", "venue_url", "redis_url", "run_id", "log_level", "log_format", "data_dir", "run_dir",
-        "confirmation_dir", "metrics_host", "metrics_port",
+        "confirmation_dir", "confirmed_boot", "metrics_host", "metrics_port",
     )
 )  # fmt: skip
 """Settings outside the configuration hash: they say where things run, not how they trade, and differ between

@@ -61,6 +61,8 @@ class Reason(StrEnum):
     REQUEST_BUDGET = "request_budget"
     THROTTLED = "throttled"
     VENUE_REFUSED = "venue_refused"
+    UNCONFIRMED = "unconfirmed"
+    FLATTENING = "flattening"
 
 
 # ---- market data: written by the ingestor ------------------------------------------------------------------
@@ -261,16 +263,28 @@ class RiskLease(Message, tag="risk.1", frozen=True, kw_only=True):
     latency_samples: int = 0
     cancels_1h: int = 0
     fills_1h: int = 0
+    spread_multiplier: float = 1.0
+    """How much wider than wanted the quotes must be; 1: as wanted."""
+
+
+Action = Literal["halt", "resume", "cancel_all", "reduce_only", "flatten"]
 
 
 class Command(Message, tag="command.1", frozen=True, kw_only=True):
-    """An order from the operator or the guard. `id` makes a repeat harmless."""
+    """An order from the operator or the guard. `id` makes a repeat harmless.
+
+    `reduce_only` keeps orders towards flat alone and `flatten` works positions off, both until `resume`.
+    """
 
     id: str
-    action: Literal["halt", "resume", "cancel_all"]
+    action: Action
     who: str
     reason: str
     time_ms: int
+    coins: tuple[str, ...] = ()
+    """Of `reduce_only` and `flatten`; empty: all."""
+    now: bool = False
+    """Of `flatten`: take what the book offers, instead of resting at the touch."""
 
 
 class HaltState(Message, tag="halt.1", frozen=True, kw_only=True):
@@ -461,6 +475,48 @@ def net_usd(line: Totals | CoinStatus) -> Decimal:
     return line.realized_usd + line.unrealized_usd - line.fees_usd + line.funding_usd
 
 
+class RequestBudget(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests that the address may still send, as the executor counts and plans them."""
+
+    mode: Literal["quoting", "reducing", "cancels", "beyond", "unknown"]
+    """What is sent, from everything to one cancel each ten seconds."""
+    used: int
+    cap: int
+    left: int
+    headroom_frac: float
+    widening: float
+    """Factor on spreads and on the requote threshold."""
+    spent_per_hour: float
+    earned_per_hour: float
+    pace_per_hour: float
+    """Requests an hour that can be afforded."""
+    hours_to_empty: float | None
+    """None: it is not getting less."""
+    forecasts: int = 0
+    forecast_error_frac: float = 0.0
+    """Mean error of forecasts ten minutes ahead, as part of the requests they were about."""
+
+
+class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What only live trading has. Times are on our clock."""
+
+    account: str
+    phase: Literal["down", "asking", "waiting", "ready", "refused"]
+    """Of the recovery; orders are placed in `ready` alone."""
+    confirmed_until_ms: int
+    without: tuple[str, ...]
+    """Gates whose evidence was missing or not green when live trading was confirmed."""
+    unknown_orders: int
+    rejects: dict[str, int]
+    """Orders that never came to rest, by reason, since the executor began."""
+    dark_fills: int
+    tied_out_ms: int
+    """When books and venue agreed last."""
+    untied: dict[str, str]
+    """Unexplained differences from the venue, by coin; "": in cash."""
+    budget: RequestBudget
+
+
 class AccountStatus(Message, tag="account.1", frozen=True, kw_only=True):
     """Once a second from the executor: session PnL and every coin. Also published on `mm:engine_status`.
 
@@ -482,6 +538,11 @@ class AccountStatus(Message, tag="account.1", frozen=True, kw_only=True):
     volume_usd: Decimal
     fills: int
     coins: tuple[CoinStatus, ...]
+    reduce_only: dict[str, str] = {}
+    """Why the operator allows only orders towards flat, by coin; "": all coins."""
+    flattening: tuple[str, ...] = ()
+    """Coins whose positions are being worked off."""
+    live: LiveStatus | None = None
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
@@ -509,6 +570,8 @@ class AccountState(Message, tag="account_state.1", frozen=True, kw_only=True):
     mode: Mode = "shadow"
     baseline: Baseline | None = None
     """Live only; None until the account has been seen."""
+    reduce_only: dict[str, str] = {}
+    """As in `AccountStatus`: an operator's word outlives the process."""
 
 
 # ---- everyone ------------------------------------------------------------------------------------------------
