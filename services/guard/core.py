@@ -158,9 +158,9 @@ class Guard:
     # ---- everything ----
 
     def _on_account(self, now_ms: int, msg: AccountStatus) -> Iterable[Message]:
-        """The daily stop; a status whose day began before the last `resume` still counts what was forgiven."""
-        resumed_ms = self._halt.resumed_ms
-        not_rebased = msg.day_start_ms < resumed_ms and now_ms - resumed_ms < REBASE_MS
+        """The daily stop; a status whose day began before the last halt was ended still counts the forgiven."""
+        forgiven_ms = self._halt.forgiven_ms
+        not_rebased = msg.day_start_ms < forgiven_ms and now_ms - forgiven_ms < REBASE_MS
         if not_rebased or msg.time_ms < now_ms - OLD_STATUS_MS:
             return ()
         cap_frac = self._config.global_halt_drawdown_pct

@@ -20,14 +20,17 @@ class Halt:
     def __init__(self) -> None:
         self.state = HaltState(halted=False)
         self.resumed_ms = 0
-        """Time of the last `resume`; the daily budget counts from there."""
+        """Time of the last `resume`: halts given before it are over."""
+        self.forgiven_ms = 0
+        """Time of the last `resume` that ended a halt; the daily budget counts from there."""
         self._changed_ms = -OWN_ECHO_MS
         self._cleared: HaltState | None = None
         self._handled = Recent(REMEMBERED)
 
     def restore(self, command: Command) -> None:
+        """Of the halts before this life nothing is known here: a `resume` is taken to have ended one."""
         if command.action == "resume":
-            self.resumed_ms = max(self.resumed_ms, command.time_ms)
+            self.resumed_ms = self.forgiven_ms = max(self.resumed_ms, command.time_ms)
 
     def on_state(self, now_ms: int, state: HaltState) -> Iterable[Message]:
         """What the key holds. Another service may set it when a promise of ours is broken."""
@@ -52,8 +55,10 @@ class Halt:
             yield self._set(now_ms, command.reason, command.who)
             yield Event(level="error", tag="HALT", text=f"Halted by {command.who}: {command.reason}")
         elif command.action == "resume":
-            self.restore(command)
+            self.resumed_ms = max(self.resumed_ms, command.time_ms)
             if command.time_ms >= self.state.since_ms:
+                if self.state.halted:
+                    self.forgiven_ms = command.time_ms
                 yield self._clear(now_ms)
                 yield Event(level="warning", tag="HALT", text=f"Resumed by {command.who}.")
 

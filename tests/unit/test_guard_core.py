@@ -403,6 +403,26 @@ def test_a_budget_that_is_never_renewed_does_not_disarm_the_stop() -> None:
     assert of(HaltState, bench.account("-51.2"))[0].halted
 
 
+def test_a_resume_that_ends_no_halt_forgives_no_loss() -> None:
+    """It ends reduce-only: the daily stop must not sleep for it, not even until the executor has answered."""
+    bench = quoting()
+    bench.command("resume")
+    assert of(HaltState, bench.account("-51.2"))[0].halted
+
+
+def test_a_halt_goes_on_issuing_leases_that_permit_nothing() -> None:
+    """A lease tells that the guard lives; positions are flattened while halted only if it does."""
+    bench = quoting()
+    bench.command("halt")
+    for action in ("reduce_only", "flatten"):
+        bench.command(action, action)
+    for _ in range(10):
+        bench.leases.clear()
+        bench.give(Tick(), after_ms=1000)
+        assert {coin: bench.permits(coin) for coin in COINS} == {coin: nothing(Reason.HALTED) for coin in COINS}
+        assert all(lease.valid_until_ms == bench.now_ms + 3000 for lease in bench.leases.values())
+
+
 def test_a_restarted_guard_remembers_the_last_resume() -> None:
     bench = Bench(begun=False)
     bench.core.restore(T0, Command(id="r", action="resume", who="me", reason="", time_ms=T0 - 10))
