@@ -1,14 +1,21 @@
 """`python -m services NAME` runs one service until SIGTERM; the command of every container."""
 
 import sys
+from typing import TypeVar
 
 import uvloop
 
 from services import SERVICES, load
 from shared.bus import RedisBus
+from shared.config import EngineConfig
 from shared.config import load as load_settings
+from shared.confirmation import REMEDY, boot_id
 from shared.errors import ConfigError, MarketMakerError
 from shared.runtime import serve
+
+Config = TypeVar("Config", bound=EngineConfig)
+CANCELS_ONLY = "watchdog"
+"""It needs no confirmation and stays at the venue after a reboot: somebody has to cancel what was left there."""
 
 
 def main(arguments: list[str]) -> int:
@@ -17,7 +24,7 @@ def main(arguments: list[str]) -> int:
         return 0 if arguments else 4
     try:
         service = load(arguments[0])
-        config = load_settings(service.config)
+        config = after_reboot(arguments[0], load_settings(service.config))
         bus = RedisBus(config.redis_url) if service.uses_bus else None
         uvloop.run(serve(service, config, bus))
     except ConfigError as error:
@@ -27,6 +34,21 @@ def main(arguments: list[str]) -> int:
         print(f"{arguments[0]}: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def after_reboot(name: str, config: Config) -> Config:
+    """The settings of a service whose container came back by itself: live trading was confirmed before, and nobody
+    has asked for it since. Every service comes to the same end, so the whole stack is in shadow mode."""
+    confirmed = config.confirmed_boot
+    if config.shadow_mode or not confirmed or name == CANCELS_ONLY or confirmed == boot_id():
+        return config
+    print(
+        f"{name}: in shadow mode, as live trading was confirmed before the machine rebooted; to trade live again"
+        f" stop it with ./start_mm_bot.sh --stop, then {REMEDY}",
+        file=sys.stderr,
+        flush=True,
+    )
+    return config.model_copy(update={"shadow_mode": True})
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from market_maker.live.consent import subject_here
+from services.executor.live.permit import subject_here
 from shared.clock import wall_ms
 from shared.confirmation import VALID_MS, require
 from shared.errors import ConfigError
@@ -26,7 +26,8 @@ print("confirmed")
 CONFIRM = """
 import sys
 from pathlib import Path
-from market_maker.live.consent import confirm, subject_here
+from market_maker.live.consent import confirm
+from services.executor.live.permit import subject_here
 from shared.errors import ConfigError
 subject = subject_here("0xABC", "sim", "http://127.0.0.1:3001", "run-1")
 try:
