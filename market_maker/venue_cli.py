@@ -177,6 +177,30 @@ def account(
 
 
 @app.command()
+def agent(
+    address: Address,
+    key: Annotated[str, typer.Argument(metavar="AGENT", help="Address of the key that may sign for it.")],
+    name: Annotated[str, typer.Option(help="The venue lists agents with a name only.")] = "agent",
+    days: Annotated[float | None, typer.Option(help="How long (default 90, at most 180).")] = None,
+    port: Port = None,
+    as_json: AsJson = False,
+) -> int:
+    """Approve an agent (API wallet) of an account without its key, as if its owner had: its key trades for the
+    account and cannot withdraw. Each agent has a key never used before; a new one takes the place of its name.
+
+    \b
+    market_maker venue agent 0xACCOUNT… 0xAGENT… --name executor
+    market_maker venue agent 0xACCOUNT… 0xAGENT… --name short --days 0.5
+    """
+    reply = ask(port, "POST", "agents", _given({"user": address, "agent": key, "name": name, "days": days}))
+    if as_json:
+        print(json.dumps(reply, indent=1))
+    else:
+        print(f"{key} signs for {address} as {name!r}" if _done(reply) else f"refused: {reply['response']}")
+    return 0 if _done(reply) else 1
+
+
+@app.command()
 def order(
     address: Address,
     coin: Annotated[str, typer.Argument()],

@@ -23,14 +23,15 @@ from services.venue.api.limits import Limits
 from services.venue.exchange.account import Account
 from services.venue.exchange.fees import rates
 from services.venue.exchange.listing import MICRO
+from services.venue.exchange.permissions import DAY_MS, approve_agent
 from services.venue.exchange.replies import DONE, err, statuses
 from services.venue.faults.faults import Faults
 from services.venue.faults.kinds import KINDS
 from services.venue.truth import TruthLog
-from shared.hyperliquid.actions import AnyAction, Cancel, PlaceOrders, Withdraw
+from shared.hyperliquid.actions import AnyAction, ApproveAgent, Cancel, PlaceOrders, Withdraw
 from tests.fixtures.venue_world import BTC, open_account, total_money, world
 
-ALICE, BOB = f"0x{1:040x}", "0x" + "b" * 40
+ALICE, BOB, KEY = f"0x{1:040x}", "0x" + "b" * 40, "0x" + "ca" * 20
 PLACED = statuses("order", [{"resting": {"oid": 1}}])
 Call = Callable[..., Awaitable[Any]]
 
@@ -211,6 +212,31 @@ async def test_money_is_paid_in_and_taken_out(call: Call, control: Control) -> N
     assert account.address == BOB and isinstance(action, Withdraw)
     assert (Decimal(action.amount), action.destination) == (100, BOB)
     assert len((await call("GET", "accounts"))["accounts"]) == 2
+
+
+async def test_a_key_becomes_an_agent_by_the_rules_of_the_venue(call: Call, control: Control) -> None:
+    body = {"user": ALICE, "agent": KEY, "name": "desk", "days": 0.5}
+    assert await call("POST", "agents", body) == DONE
+    ((account, action),) = control.acted
+    assert account.address == ALICE and isinstance(action, ApproveAgent)
+    approve_agent(control.world, account, action)
+    (agent,) = account.agents.values()
+    assert (agent.name, agent.address) == ("desk", KEY)
+    assert agent.valid_until_ms - control.world.now_ms == DAY_MS // 2
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "words"),
+    [
+        ({"days": 0}, 400, "days must be above 0 and at most 180"),
+        ({"days": 181}, 400, "at most 180"),
+        ({"agent": "0x12"}, 400, "the body is wrong"),
+        ({"user": BOB}, 404, "a deposit opens it"),
+    ],
+)
+async def test_an_agent_that_cannot_be(call: Call, change: dict[str, Any], status: int, words: str) -> None:
+    body = {"user": ALICE, "agent": KEY, "name": "desk", **change}
+    assert words in (await call("POST", "agents", body, status))["error"]
 
 
 async def test_an_account_nobody_opened(call: Call) -> None:

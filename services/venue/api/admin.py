@@ -40,6 +40,7 @@ def admin_routes(control: VenueControl) -> list[web.RouteDef]:
         ("GET", "accounts", accounts.list_accounts),
         ("GET", "accounts/{address}", accounts.show_account),
         ("POST", "accounts/{address}", accounts.change_account),
+        ("POST", "agents", accounts.approve_agent),
         ("POST", "orders", accounts.place_order),
         ("POST", "cancels", accounts.cancel_orders),
         ("GET", "coins", accounts.list_coins),

@@ -12,6 +12,7 @@ from services.venue.exchange.account import Account, DayVolume
 from services.venue.exchange.admission import meet
 from services.venue.exchange.listing import Listing, micro, usd
 from services.venue.exchange.orders import AccountOrder
+from services.venue.exchange.permissions import AGENT_DAYS, AGENT_DAYS_MOST, DAY_MS
 from services.venue.exchange.summary import PositionSummary, summary
 from services.venue.exchange.transfers import deposit
 from services.venue.exchange.world import World
@@ -19,7 +20,7 @@ from services.venue.faults.external import action_of
 from services.venue.faults.kinds import External, Halt, OnAccount
 from services.venue.faults.scenario import fault_of
 from shared.clock import utc_day
-from shared.hyperliquid.actions import Address, Withdraw
+from shared.hyperliquid.actions import Address, ApproveAgent, Withdraw
 from shared.units import wire
 
 MOST_USD = Decimal(10**12)
@@ -36,6 +37,19 @@ class AccountChange(msgspec.Struct, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             _check_usd(name, getattr(self, name))
+
+
+class NewAgent(msgspec.Struct, forbid_unknown_fields=True):
+    """A key that may sign for `user`, by its address."""
+
+    user: str
+    agent: Address
+    name: str = ""
+    days: float = AGENT_DAYS
+
+    def __post_init__(self) -> None:
+        if not 0 < self.days <= AGENT_DAYS_MOST:
+            raise ValueError(f"days must be above 0 and at most {AGENT_DAYS_MOST}, not {self.days:g}")
 
 
 class CoinChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,6 +95,21 @@ async def change_account(control: VenueControl, request: web.Request) -> Any:
     if change.withdraw:
         reply = await control.act(account, _withdrawal(world, account, change.withdraw))
     return _account(world, account) | ({} if reply is None else {"reply": reply})
+
+
+async def approve_agent(control: VenueControl, request: web.Request) -> Any:
+    """As if the account's owner had approved it, by the venue's own rules."""
+    world, wanted = control.world, await body_of(request, NewAgent)
+    account = _opened(world, wanted.user)
+    until_ms = world.now_ms + int(wanted.days * DAY_MS)
+    action = ApproveAgent(
+        signature_chain_id="0x1",
+        hyperliquid_chain=world.config.chain,
+        agent_address=wanted.agent,
+        nonce=world.now_ms,
+        agent_name=f"{wanted.name} valid_until {until_ms}",
+    )
+    return await control.act(account, action)
 
 
 async def place_order(control: VenueControl, request: web.Request) -> Any:
