@@ -75,9 +75,14 @@ class CoinRisk:
         return _SELLERS if no_bids else FREE, _BUYERS if no_asks else FREE
 
     def lease(
-        self, now_ms: int, permits: Permits, latency_p95_ms: float, latency_samples: int
+        self,
+        now_ms: int,
+        permits: Permits,
+        latency_p95_ms: float,
+        latency_samples: int,
+        spread_multiplier: float,
     ) -> RiskLease | None:
-        """A new lease when it says something new or the last one is a second old."""
+        """A new lease when it permits something else or the last one is a second old."""
         if permits == self._permits and now_ms - self._issued_ms < RENEW_MS:
             return None
         self._permits, self._issued_ms = permits, now_ms
@@ -92,4 +97,5 @@ class CoinRisk:
             latency_samples=latency_samples,
             cancels_1h=self._cancels.total(now_ms),
             fills_1h=self._fills.total(now_ms),
+            spread_multiplier=spread_multiplier,
         )

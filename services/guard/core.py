@@ -4,19 +4,23 @@ A lease is valid for three seconds and renewed each second, at once when it chan
 a guard that dies or loses Redis falls silent, and silence permits nothing.
 
 A restarted guard is no looser than the one before: the halt stands in `mm:halt`; flow, cancels and fills of the
-last hour come back from their streams; a coin gets no lease before a fresh book of it was seen. Leases do not
-wait for the first account status: a breached daily stop is latched in `mm:halt`, and a breach that nobody saw
-is found with the status that the executor sends every second.
+last hour and what the request budget asks for come back from their streams; a coin gets no lease before a fresh
+book of it was seen. Leases do not wait for the first account status: a breached daily stop is latched in
+`mm:halt`, and a breach that nobody saw is found with the status that the executor sends every second.
+
+What is traded in the other mode does not count: in live the shadow trades on the same targets.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from services.guard.checks.budget import Widening
 from services.guard.checks.drawdown import daily_stop
 from services.guard.checks.stall import StallWatch
 from services.guard.coin import CoinRisk
 from services.guard.config import GuardConfig
 from services.guard.halt import Halt
+from shared.hyperliquid.cloids import mode_of
 from shared.messages import (
     AccountStatus,
     Book,
@@ -48,6 +52,7 @@ class Guard:
         self._coins: dict[str, CoinRisk] = {}
         self._halt = Halt()
         self._stall = StallWatch(config.stall_timeout_s)
+        self._widening = Widening()
         self._epoch = 0
         self._feed_ms = 0
         self._latency_p95_ms = 0.0
@@ -69,17 +74,20 @@ class Guard:
         }
 
     def restore(self, now_ms: int, msg: Message) -> None:
-        """Flow, activity and the last `resume`, from the streams."""
+        """Flow, activity, the budget's wish and the last `resume`, from the streams."""
         if isinstance(msg, Command):
             self._halt.restore(msg)
+        elif isinstance(msg, AccountStatus):
+            if msg.mode == self._config.mode:
+                list(self._widening.learn(now_ms, msg))
         elif isinstance(msg, (Trades, OrderUpdate, Fill)) and msg.coin in self._coins:
             coin = self._coins[msg.coin]
             if isinstance(msg, Trades):
                 coin.on_trades(now_ms, msg)
             elif isinstance(msg, OrderUpdate):
-                coin.on_order(now_ms, msg)
+                self._on_order(now_ms, msg)
             else:
-                coin.on_fill(now_ms, msg)
+                self._on_fill(now_ms, msg)
 
     def step(self, now_ms: int, msg: Any) -> Iterable[Message]:
         handler = self._inputs.get(type(msg))
@@ -111,12 +119,12 @@ class Guard:
         return outputs
 
     def _on_order(self, now_ms: int, msg: OrderUpdate) -> Iterable[Message]:
-        if msg.coin in self._coins:
+        if msg.coin in self._coins and mode_of(msg.cloid) == self._config.mode:
             self._coins[msg.coin].on_order(now_ms, msg)
         return ()
 
     def _on_fill(self, now_ms: int, msg: Fill) -> Iterable[Message]:
-        if msg.coin in self._coins:
+        if msg.coin in self._coins and msg.mode == self._config.mode:
             self._coins[msg.coin].on_fill(now_ms, msg)
         return ()
 
@@ -158,10 +166,16 @@ class Guard:
     # ---- everything ----
 
     def _on_account(self, now_ms: int, msg: AccountStatus) -> Iterable[Message]:
-        """The daily stop; a status whose day began before the last halt was ended still counts the forgiven."""
+        """What the request budget asks for, and the daily stop; an executor in the other mode is not ours."""
+        if msg.mode != self._config.mode or msg.time_ms < now_ms - OLD_STATUS_MS:
+            return ()
+        return [*self._widening.learn(now_ms, msg), *self._watch_loss(now_ms, msg)]
+
+    def _watch_loss(self, now_ms: int, msg: AccountStatus) -> Iterable[Message]:
+        """A status whose day began before the last halt was ended still counts the forgiven."""
         forgiven_ms = self._halt.forgiven_ms
         not_rebased = msg.day_start_ms < forgiven_ms and now_ms - forgiven_ms < REBASE_MS
-        if not_rebased or msg.time_ms < now_ms - OLD_STATUS_MS:
+        if not_rebased:
             return ()
         cap_frac = self._config.global_halt_drawdown_pct
         stop = daily_stop(msg.day_pnl_usd, msg.starting_balance_usd, cap_frac)
@@ -189,7 +203,9 @@ class Guard:
         leases: list[Message] = []
         for coin in self._coins.values() if coins is None else coins:
             permits = coin.permits(now_ms, general, self._epoch, self._stall.since_ms)
-            lease = coin.lease(now_ms, permits, self._latency_p95_ms, self._latency_samples)
+            lease = coin.lease(
+                now_ms, permits, self._latency_p95_ms, self._latency_samples, self._widening.factor(now_ms)
+            )
             if lease is not None:
                 leases.append(lease)
         return leases

@@ -11,7 +11,7 @@ SERVICE = Service(
     core=Guard,
     reads=(FEED, BOOK.relaxed(), TRADES, FILLS, ORDERS, STATUS, COMMAND, HALT),
     writes=(RISK, COMMAND, HALT, EVENTS),
-    restores=(TRADES, FILLS, ORDERS, COMMAND),
+    restores=(TRADES, FILLS, ORDERS, STATUS, COMMAND),
     tick_ms=250,
     metrics_port=9105,
 )

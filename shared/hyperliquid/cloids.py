@@ -3,6 +3,8 @@ the same over restarts, so that its orders are found again after a crash, by the
 
 import hashlib
 
+from shared.messages import Mode
+
 ENGINE = "grid"
 PREFIX_LENGTH = 10
 """`0x` and 8 hex digits."""
@@ -15,3 +17,11 @@ def own_prefix(account: str) -> str:
 
 def is_own(cloid: str | None, prefix: str) -> bool:
     return cloid is not None and cloid.lower().startswith(prefix)
+
+
+SHADOW_PREFIX = own_prefix("")
+
+
+def mode_of(cloid: str) -> Mode:
+    """Simulated orders belong to no account; what else the engine tells of is live."""
+    return "shadow" if is_own(cloid, SHADOW_PREFIX) else "live"

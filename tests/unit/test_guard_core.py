@@ -8,6 +8,7 @@ import pytest
 
 from services.guard.config import GuardConfig
 from services.guard.core import Guard
+from shared.hyperliquid.cloids import own_prefix
 from shared.messages import (
     AccountStatus,
     Book,
@@ -29,6 +30,7 @@ from shared.messages import (
     Universe,
 )
 from shared.service import BusBack, BusLost, Started, Tick
+from tests.fixtures.make import live_status, request_budget
 
 T0 = 1_700_000_000_000
 COINS = ("BTC", "ETH")
@@ -211,7 +213,7 @@ def test_the_lease_carries_latency_and_the_activity_of_the_hour() -> None:
     bench.give(health(bench, T0))
     for i, status in enumerate(("canceled", "filled", "canceled", "open")):
         for _ in range(2):
-            bench.give(order(f"0x{i}", status, bench.now_ms))
+            bench.give(order(f"{i}", status, bench.now_ms))
     bench.give(fill("f1", bench.now_ms))
     bench.give(fill("f1", bench.now_ms))
     bench.give(Tick(), after_ms=1000)
@@ -223,16 +225,16 @@ def test_the_lease_carries_latency_and_the_activity_of_the_hour() -> None:
     assert (bench.leases["BTC"].cancels_1h, bench.leases["BTC"].fills_1h) == (0, 0)
 
 
-def order(cloid: str, status: Any, time_ms: int) -> OrderUpdate:
+def order(name: str, status: Any, time_ms: int, account: str = "") -> OrderUpdate:
     return OrderUpdate(
-        coin="BTC", cloid=cloid, side="bid", level=1, px=ONE, sz=ONE, filled_sz=Decimal(0), status=status,
-        time_ms=time_ms,
+        coin="BTC", cloid=own_prefix(account) + name, side="bid", level=1, px=ONE, sz=ONE, filled_sz=Decimal(0),
+        status=status, time_ms=time_ms,
     )  # fmt: skip
 
 
-def fill(fill_id: str, time_ms: int) -> Fill:
+def fill(fill_id: str, time_ms: int, mode: Any = "shadow") -> Fill:
     return Fill(
-        coin="BTC", fill_id=fill_id, seq=1, cloid="0x1", mode="shadow", side="bid", level=1, px=ONE, sz=ONE,
+        coin="BTC", fill_id=fill_id, seq=1, cloid="0x1", mode=mode, side="bid", level=1, px=ONE, sz=ONE,
         fee_usd=ONE, mid_px=ONE, realized_usd=ONE, position_sz=ONE, time_ms=time_ms,
     )  # fmt: skip
 
@@ -294,12 +296,98 @@ def test_a_restarted_guard_still_suppresses() -> None:
 
 def test_a_restarted_guard_still_knows_the_cancels_of_the_hour() -> None:
     bench = Bench(begun=False)
-    bench.core.restore(T0, order("0x1", "canceled", T0 - 5))
+    bench.core.restore(T0, order("1", "canceled", T0 - 5))
     bench.core.restore(T0, fill("f1", T0 - 5))
     bench.give(Started())
-    bench.give(order("0x1", "canceled", T0 - 5))
+    bench.give(order("1", "canceled", T0 - 5))
     bench.book()
     assert (bench.leases["BTC"].cancels_1h, bench.leases["BTC"].fills_1h) == (1, 1)
+
+
+# ---- live beside its shadow ----
+
+ACCOUNT = "0x" + "ab" * 20
+
+
+@pytest.mark.parametrize("ours", ["shadow", "live"])
+def test_cancels_and_fills_of_the_other_mode_are_not_counted(ours: Any) -> None:
+    """Neither as they happen nor as a restart finds them: a shadow session of before may be an hour's worth."""
+    bench = Bench(begun=False, shadow_mode=ours == "shadow")
+    said: list[Any] = []
+    for number, (mode, account) in enumerate([("shadow", ""), ("live", ACCOUNT)] * 2):
+        said += [order(f"{number}", "canceled", T0 - 5, account), fill(f"f{number}", T0 - 5, mode)]
+    for msg in said[:4]:
+        bench.core.restore(T0, msg)
+    bench.give(Started())
+    for msg in said:
+        bench.give(msg)
+    bench.book()
+    assert (bench.leases["BTC"].cancels_1h, bench.leases["BTC"].fills_1h) == (2, 2)
+
+
+def test_the_daily_stop_looks_at_live_money_in_live_and_at_nothing_else() -> None:
+    bench = quoting(shadow_mode=False)
+    assert bench.account("-500", mode="shadow") == []
+    outputs = bench.account("-51.2", mode="live", live=live_status())
+    assert of(HaltState, outputs)[0].halted and of(Command, outputs)[0].action == "halt"
+    assert bench.permits() == nothing(Reason.HALTED)
+    assert quoting().account("-500", mode="live", live=live_status()) == []
+
+
+def told(bench: Bench, widening: float, after_ms: int = 0, mode: Any = "quoting") -> float:
+    """The factor in the leases of the next second."""
+    bench.now_ms += after_ms
+    budget = request_budget(widening=widening, mode=mode)
+    bench.account("0", mode="live", live=live_status(budget=budget))
+    bench.give(Tick(), after_ms=1000)
+    return bench.leases["BTC"].spread_multiplier
+
+
+def test_leases_carry_what_the_request_budget_asks_for_in_steps() -> None:
+    bench = quoting(shadow_mode=False)
+    assert bench.leases["BTC"].spread_multiplier == 1.0
+    assert [told(bench, widening) for widening in (1.04, 1.05, 1.09, 2.5, 2.46, 1.2, 1.0)] == [
+        1.0, 1.05, 1.05, 2.5, 2.5, 1.2, 1.0,
+    ]  # fmt: skip
+    assert bench.leases["ETH"].spread_multiplier == 1.0
+    assert [line for line in bench.events if "BUDGET" in line][:2] == [
+        "[BUDGET] Spreads 1.00x → 1.05x: 10,000 requests left, 100% of a full budget.",
+        "[BUDGET] Spreads 1.05x → 2.50x: 10,000 requests left, 100% of a full budget.",
+    ]
+
+
+def test_an_executor_that_does_not_know_its_budget_yet_changes_nothing() -> None:
+    bench = quoting(shadow_mode=False)
+    assert told(bench, 4.0, mode="unknown") == 1.0
+    assert told(bench, 2.0) == 2.0
+    assert told(bench, 4.0, mode="unknown") == 2.0
+
+
+def test_the_last_word_on_the_budget_counts_for_a_minute() -> None:
+    bench = quoting(shadow_mode=False)
+    assert told(bench, 2.0) == 2.0
+    bench.give(Tick(), after_ms=59_000)
+    assert bench.leases["BTC"].spread_multiplier == 2.0
+    bench.give(Tick(), after_ms=1_000)
+    assert bench.leases["BTC"].spread_multiplier == 1.0
+
+
+def test_a_restarted_guard_widens_from_its_first_lease_on() -> None:
+    before = quoting(shadow_mode=False)
+    status = msgspec.structs.replace(
+        AccountStatus(
+            time_ms=T0, mode="live", session_start_ms=T0, day_start_ms=T0, starting_balance_usd=Decimal(1000),
+            pnl_usd=ONE, day_pnl_usd=ONE, peak_pnl_usd=ONE, fees_usd=ONE, funding_usd=ONE, volume_usd=ONE, fills=0,
+            coins=(),
+        ),
+        live=live_status(budget=request_budget(widening=3.0)),
+    )  # fmt: skip
+    before.give(status)
+    after = Bench(begun=False, shadow_mode=False)
+    after.core.restore(T0, status)
+    after.give(Started())
+    after.book(after_ms=500)
+    assert after.leases["BTC"].spread_multiplier == 3.0
 
 
 # ---- stall ----
