@@ -60,6 +60,15 @@ def builder_dex_factor(fee_scale: Decimal, growth_mode: bool) -> Decimal:
 
 
 def maker_rate(tier: int, coin: str) -> Decimal:
-    """Maker fee rate of a coin; names of builder-deployed perps hold a colon (`xyz:TSLA`) and count with the usual
-    fee scale of 1."""
-    return FEE_TIERS[tier].maker * (builder_dex_factor(Decimal(1), False) if ":" in coin else 1)
+    """Maker fee rate of a coin."""
+    return FEE_TIERS[tier].maker * _dex_factor(coin)
+
+
+def taker_rate(tier: int, coin: str) -> Decimal:
+    """Taker fee rate of a coin."""
+    return FEE_TIERS[tier].taker * _dex_factor(coin)
+
+
+def _dex_factor(coin: str) -> Decimal:
+    """Names of builder-deployed perps hold a colon (`xyz:TSLA`); they count with the usual fee scale of 1."""
+    return builder_dex_factor(Decimal(1), False) if ":" in coin else Decimal(1)

@@ -63,6 +63,7 @@ class Reason(StrEnum):
     VENUE_REFUSED = "venue_refused"
     UNCONFIRMED = "unconfirmed"
     FLATTENING = "flattening"
+    NO_MATCH = "no_match"
 
 
 # ---- market data: written by the ingestor ------------------------------------------------------------------
@@ -268,12 +269,15 @@ class RiskLease(Message, tag="risk.1", frozen=True, kw_only=True):
 
 
 Action = Literal["halt", "resume", "cancel_all", "reduce_only", "flatten"]
+ExitWay = Literal["off", "maker", "taker"]
+"""How the executor works a position off: not at all, resting at the touch, or taking what the book offers."""
 
 
 class Command(Message, tag="command.1", frozen=True, kw_only=True):
     """An order from the operator or the guard. `id` makes a repeat harmless.
 
-    `reduce_only` keeps orders towards flat alone and `flatten` works positions off, both until `resume`.
+    `reduce_only` keeps orders towards flat alone and `flatten` works positions off, both until `resume`. The newest
+    word on a coin counts: `reduce_only` ends a flatten of before.
     """
 
     id: str
@@ -572,6 +576,8 @@ class AccountState(Message, tag="account_state.1", frozen=True, kw_only=True):
     """Live only; None until the account has been seen."""
     reduce_only: dict[str, str] = {}
     """As in `AccountStatus`: an operator's word outlives the process."""
+    flattening: dict[str, ExitWay] = {}
+    """How positions are worked off, by coin; "": all other coins."""
 
 
 # ---- everyone ------------------------------------------------------------------------------------------------

@@ -65,12 +65,13 @@ LIVES: dict[State, dict[Happening, State]] = {
 """`pending`: decided, and on the bus before anything leaves. `sent`: a request that places it is under way.
 `unknown`: the answer of a request about it was lost; only the venue's word, never a second request, ends that.
 `replacing`: a modify is to cancel it and to place its successor. `cancelling`: a cancel was decided; a fill may
-still come before it. The simulated exchange neither sends nor loses: its orders go from `pending` to `open`."""
+still come before it. An `Ioc` is `open` for the moment in which it takes, and `canceled` if something was left. The
+simulated exchange neither sends nor loses: its orders go from `pending` to `open`."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """A post-only limit order as it would be sent."""
+    """A limit order as it would be sent; post-only unless it says otherwise."""
 
     cloid: str
     coin: str
@@ -80,6 +81,10 @@ class NewOrder:
     sz: Decimal
     source_ms: float
     """`received_ms` of the book that led to it."""
+    tif: Literal["Alo", "Ioc"] = "Alo"
+    """`Ioc` takes what stands within its price at once; the rest of it is cancelled by the exchange."""
+    reduce_only: bool = False
+    """The exchange never lets it take the position beyond flat."""
 
 
 @dataclass(slots=True)
