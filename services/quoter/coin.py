@@ -88,6 +88,11 @@ class Coin:
             )
         )
 
+    @property
+    def widening(self) -> float:
+        """How much wider than wanted the guard lets us quote; 1 without a lease, where nothing is quoted."""
+        return max(self.lease.spread_multiplier, 1.0) if self.lease is not None else 1.0
+
     # ---- may it quote? ----
 
     def permits(self, now_ms: int, pause_after_ms: float, epoch: int) -> tuple[SidePermit, SidePermit]:

@@ -47,7 +47,7 @@ class Quoter:
 
     def __init__(self, config: QuoterConfig, assets: Mapping[str, AssetConfig]) -> None:
         self._config, self._assets = config, assets
-        self._mode: Mode = "shadow" if config.shadow_mode else "live"
+        self._mode: Mode = config.mode
         self._pause_after_ms = config.book_pause_after_s * 1000
         self._coins: dict[str, Coin] = {}
         self._sides: dict[str, tuple[SideNotice, SideNotice]] = {}
@@ -129,7 +129,7 @@ class Quoter:
         coin = self._coin(now_ms, lease.coin)
         before, coin.lease = coin.lease, lease
         coin.measure()
-        unchanged = before is not None and before.bid == lease.bid and before.ask == lease.ask
+        unchanged = before is not None and _allows(before) == _allows(lease)
         return () if unchanged else self._quote(now_ms, coin, "time")
 
     def _on_tick(self, now_ms: int) -> list[Message]:
@@ -155,7 +155,10 @@ class Quoter:
         multiplier = governor.combined(coin.governor.multiplier, stale)
         bid, ask = coin.permits(now_ms, self._pause_after_ms, self._epoch)
         touch = (book.bids[0].px, book.asks[0].px) if book and book.bids and book.asks else None
-        key = (touch, multiplier, coin.position_sz, coin.config, bid, ask, coin.sz_decimals, coin.governor.regime)
+        key = (
+            touch, multiplier, coin.widening, coin.position_sz, coin.config, bid, ask, coin.sz_decimals,
+            coin.governor.regime,
+        )  # fmt: skip
         last = coin.last_target
         if key == coin.last_key and last is not None:
             if now_ms - last.computed_ms < REPEAT_TARGET_MS:
@@ -172,7 +175,7 @@ class Quoter:
     ) -> TargetQuotes:
         config, book = coin.config, coin.book
         mid_px = coin.mid_px
-        half_spread_bps, shift_bps = config.base_spread_bps * multiplier, 0.0
+        half_spread_bps, shift_bps = config.base_spread_bps * multiplier * coin.widening, 0.0
         bids, asks = Placed((), bid.reason or Reason.HALTED), Placed((), ask.reason or Reason.HALTED)
         strategy = STRATEGIES.get(config.strategy)
         if strategy is None:
@@ -183,7 +186,7 @@ class Quoter:
             view = MarketView(
                 float(mid_px), best_bid_px, best_ask_px, inventory_usd, multiplier, self._config.skew_gain
             )
-            ladder = strategy(view, config)
+            ladder = strategy(view, config).widened(float(mid_px), coin.widening)
             half_spread_bps, shift_bps = ladder.half_spread_bps, ladder.shift_bps
             bids, asks = self._side(coin, "bid", bid, ladder), self._side(coin, "ask", ask, ladder)
         return TargetQuotes(
@@ -237,6 +240,11 @@ class Quoter:
             self._unknown_strategies.add((coin.name, name))
             text = f"unknown strategy {name!r} for {coin.name}; there are: {', '.join(STRATEGIES)}. Not quoted."
             yield Event(level="error", tag="CONFIG", coin=coin.name, text=text)
+
+
+def _allows(lease: RiskLease) -> tuple[SidePermit, SidePermit, float]:
+    """What of a lease moves quotes."""
+    return lease.bid, lease.ask, lease.spread_multiplier
 
 
 class _ScreenerWatch:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from services.quoter.config import QuoterConfig
 from services.quoter.core import Quoter
 from services.quoter.strategies import STRATEGIES
-from services.quoter.strategies.view import MarketView
+from services.quoter.strategies.view import Ladder, MarketView, Wanted
 from shared.messages import AssetConfig, Book, CoinMeta, Level, PositionState, RiskLease, SidePermit, Universe
 from shared.service import Tick
 from shared.units import is_valid_px, lot_size, tick_size
@@ -44,7 +44,7 @@ def markets(draw):
     return bid, ask, sz_decimals, config, position
 
 
-def answer(market, strategy, position=None, bid_permit=PERMITS[0], ask_permit=PERMITS[0]):
+def answer(market, strategy, position=None, bid_permit=PERMITS[0], ask_permit=PERMITS[0], widening=1.0):
     """The target the quoter publishes in that market."""
     bid, ask, sz_decimals, config, held = market
     zero = D(0)
@@ -59,9 +59,11 @@ def answer(market, strategy, position=None, bid_permit=PERMITS[0], ask_permit=PE
     )  # fmt: skip
     list(core.step(T0, AssetConfig(**{f: getattr(config, f) for f in config.__struct_fields__ if f != "strategy"},
                                    strategy=strategy)))  # fmt: skip
-    list(
-        core.step(T0, RiskLease(coin="X", issued_ms=T0, valid_until_ms=T0 + 3000, bid=bid_permit, ask=ask_permit))
-    )
+    lease = RiskLease(
+        coin="X", issued_ms=T0, valid_until_ms=T0 + 3000, bid=bid_permit, ask=ask_permit,
+        spread_multiplier=widening,
+    )  # fmt: skip
+    list(core.step(T0, lease))
     book = Book(
         coin="X", time_ms=T0, received_ms=float(T0), epoch=1, bids=(Level(bid, D(1)),), asks=(Level(ask, D(1)),)
     )
@@ -113,6 +115,46 @@ def test_more_inventory_never_raises_a_price(strategy, market, loads):
         pxs = {level.level: level.px for level in before}
         assert all(level.px <= pxs[level.level] for level in after if level.level in pxs)
     assert high.shift_bps <= low.shift_bps
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@settings(max_examples=200, deadline=None)
+@given(market=markets(), permits=st.tuples(st.sampled_from(PERMITS), st.sampled_from(PERMITS)),
+       widenings=st.tuples(st.floats(1, 4), st.floats(1, 4)))  # fmt: skip
+def test_a_wider_lease_never_brings_a_level_closer_to_the_mid(strategy, market, permits, widenings):
+    bid, ask, *_ = market
+    near, far = (answer(market, strategy, None, *permits, widening=widening) for widening in sorted(widenings))
+    mid = (bid + ask) / 2
+    for before, after in ((near.bids, far.bids), (near.asks, far.asks)):
+        distances = {level.level: abs(level.px - mid) for level in before}
+        assert all(abs(level.px - mid) >= distances[level.level] for level in after if level.level in distances)
+    assert far.half_spread_bps >= near.half_spread_bps
+    assert far.multiplier == near.multiplier, "the governor's own factor is told apart"
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@settings(max_examples=100, deadline=None)
+@given(market=markets(), narrower=st.floats(-4, 1))
+def test_no_lease_narrows_and_one_changes_nothing(strategy, market, narrower):
+    assert answer(market, strategy, widening=narrower) == answer(market, strategy)
+
+
+@settings(max_examples=200, deadline=None)
+@given(mid=st.floats(1e-3, 1e5), depths=st.lists(st.floats(-50, 500), min_size=1, max_size=4),
+       factor=st.floats(1, 4))  # fmt: skip
+def test_widening_multiplies_distances_outside_the_mid_and_only_those(mid, depths, factor):
+    """A level at the mid or beyond it, as a strategy may want to get rid of inventory, stays where it is."""
+    bids = tuple(Wanted(mid * (1 - depth / 1e4), 12.0) for depth in depths)
+    asks = tuple(Wanted(mid * (1 + depth / 1e4), 12.0) for depth in depths)
+    ladder = Ladder(1.5, 0.5, bids, asks)
+    wide = ladder.widened(mid, factor)
+    assert ladder.widened(mid, 1.0) is ladder
+    assert (wide.half_spread_bps, wide.shift_bps) == (1.5 * factor, 0.5 * factor)
+    for sign, wanted, got in ((-1, bids, wide.bids), (1, asks, wide.asks)):
+        for before, after in zip(wanted, got, strict=True):
+            outside = sign * (before.px - mid)
+            assert after.px - mid == pytest.approx(sign * outside * (factor if outside > 0 else 1), abs=1e-9 * mid)
+            assert after.usd == before.usd
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -180,6 +180,26 @@ def test_the_lease_rules_each_side(quoting):
     assert len(quoting.last().asks) == 3
 
 
+def test_a_lease_that_widens_is_answered_at_once_and_told_as_the_effective_spread(quoting):
+    plain = quoting.last()
+    (target,) = targets(quoting(T0 + 1, lease(spread_multiplier=2.0)))
+    assert [level.px for level in target.bids] == [68000, 67969, 67918]
+    assert [level.px for level in target.asks] == [68041, 68072, 68123]
+    assert (target.half_spread_bps, target.multiplier) == (2 * plain.half_spread_bps, plain.multiplier)
+    assert quoting(T0 + 2, lease(spread_multiplier=2.0)) == []
+    quoting(T0 + 3, lease())
+    assert quoting.last().bids == plain.bids
+
+
+def test_fills_of_the_shadow_move_no_live_quote():
+    run = Run(shadow_mode=False)
+    run(T0, lease(), book())
+    flat = run.last()
+    assert run(T0 + 1, fill("0.0014")) == []
+    run(T0 + 2, msgspec.structs.replace(fill("0.0014"), mode="live"))
+    assert run.last().shift_bps < 0 == flat.shift_bps
+
+
 def test_reduce_only_never_passes_flat(quoting):
     reduce = SidePermit("reduce", Reason.REDUCE_ONLY)
     quoting(T0 + 1, fill("0.0003"), lease(bid=reduce, ask=reduce))

@@ -30,3 +30,14 @@ class Ladder(NamedTuple):
     shift_bps: float
     bids: tuple[Wanted, ...]
     asks: tuple[Wanted, ...]
+
+    def widened(self, mid_px: float, factor: float) -> "Ladder":
+        """Every order `factor` (1 or more) times as far from the mid; one at the mid or beyond it stays."""
+        if factor == 1.0:
+            return self
+        return Ladder(
+            self.half_spread_bps * factor,
+            self.shift_bps * factor,
+            tuple(Wanted(px if px >= mid_px else mid_px - (mid_px - px) * factor, usd) for px, usd in self.bids),
+            tuple(Wanted(px if px <= mid_px else mid_px + (px - mid_px) * factor, usd) for px, usd in self.asks),
+        )
