@@ -6,15 +6,17 @@ import pytest
 
 from services.screener.coin import Coin
 from services.screener.config import ScreenerConfig
-from shared.fees import builder_dex_factor, maker_rate, tier_of
+from shared.fees import builder_dex_factor, maker_rate, taker_rate, tier_of
 from tests.fixtures.make import book
 
 
 @pytest.mark.parametrize(
-    ("tier", "coin", "bps"), [(0, "BTC", "1.5"), (2, "BTC", "0.8"), (6, "BTC", "0"), (0, "xyz:TSLA", "3")]
+    ("tier", "coin", "bps", "taker_bps"),
+    [(0, "BTC", "1.5", "4.5"), (2, "BTC", "0.8", "3.5"), (6, "BTC", "0", "2.4"), (0, "xyz:TSLA", "3", "9")],
 )
-def test_the_rate_of_a_coin(tier, coin, bps):
+def test_the_rates_of_a_coin(tier, coin, bps, taker_bps):
     assert maker_rate(tier, coin) * 10_000 == Decimal(bps)
+    assert taker_rate(tier, coin) * 10_000 == Decimal(taker_bps)
 
 
 @pytest.mark.parametrize(
