@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from market_maker.arguments import AsJson, absolute
+from market_maker.operate_cli import app as operate_app
 from market_maker.venue_cli import app as venue_app
 from shared.errors import ConfigError, MarketMakerError
 
@@ -171,31 +172,7 @@ def _stop() -> int:
     return 0
 
 
-@app.command()
-def halt(reason: Annotated[str, typer.Argument(help="Why; `resume` asks for it.")]) -> int:
-    """Stop quoting and cancel everything, until `resume`; survives restarts."""
-    from market_maker import operate
-    from market_maker.deployment import run_dir
-
-    return operate.halt(run_dir(), reason)
-
-
-@app.command()
-def resume() -> int:
-    """Clear a halt, after typing its reason."""
-    from market_maker import operate
-    from market_maker.deployment import run_dir
-
-    return operate.resume(run_dir())
-
-
-@app.command("cancel-all")
-def cancel_all(reason: Annotated[str, typer.Argument()] = "operator") -> int:
-    """Cancel every resting order once; quoting goes on."""
-    from market_maker import operate
-    from market_maker.deployment import run_dir
-
-    return operate.cancel_all(run_dir(), reason)
+app.add_typer(operate_app)
 
 
 @app.command("generate-config")

@@ -1,111 +1,253 @@
-"""The operator's orders to a running bot: halt, resume, cancel-all. They travel as commands on the bus."""
+"""The operator's orders that take risk away and the one that gives it back: halt, reduce-only, cancel-all, resume.
 
-import asyncio
-import getpass
-import secrets
+Each waits until its effect is visible on the bus. What takes risk away asks nothing; `resume` asks for the reasons
+that it ends to be typed back at a terminal, because nobody resumes what he has not read.
+"""
+
 import sys
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from market_maker.deployment import bus_url
+from market_maker.live.terminal import Question, require_typed
+from market_maker.operator_bus import (
+    OK,
+    REFUSED,
+    TIMED_OUT,
+    Answer,
+    Sent,
+    alive,
+    away,
+    poll,
+    run,
+    send,
+    tell,
+    unknown_coins,
+    until,
+)
 from market_maker.snapshot import Snapshot, look
-from shared.bus import RedisBus
-from shared.clock import monotonic_s, wall_ms
-from shared.errors import BusError
-from shared.messages import Command
+from shared.bus import Bus
+from shared.clock import wall_ms
+from shared.errors import ConfigError
+from shared.messages import OrderUpdate
+from shared.streams import ORDERS
 
-Action = Literal["halt", "resume", "cancel_all"]
-CONFIRM_WITHIN_S = 10.0
-ALIVE_WITHIN_MS = 10_000
-OK, REFUSED, NOT_RUNNING, TIMED_OUT = 0, 1, 3, 5
+WITHIN_S = 10.0
+LOOKED = "I have looked"
+"""Typed where the reason is not a person's."""
+ENDED = ("filled", "canceled", "rejected")
+_RECENT_UPDATES = 200
+"""Of a coin's orders, per look; many seconds' worth."""
 
 
-def halt(run_dir: Path, reason: str) -> int:
+def stated(reason: str) -> str:
+    """The reason of a command.
+
+    Raises:
+        ConfigError: it says nothing.
+    """
+    text = typable(reason)
+    if not text:
+        raise ConfigError("REASON is empty; say why, `resume` asks for it")
+    return text
+
+
+def typable(reason: str) -> str:
+    """In one line, with single spaces: a terminal takes no other."""
+    return " ".join(reason.split())
+
+
+# ---- halt ------------------------------------------------------------------------------------------------------
+
+
+def halt(run_dir: Path, reason: str, as_json: bool = False) -> int:
     """Stop quoting everywhere and cancel what rests, until `resume`."""
-    return asyncio.run(_order(run_dir, "halt", reason))
+    reason = stated(reason)
 
-
-def resume(run_dir: Path) -> int:
-    """Clear the halt after the operator has typed its reason: nobody resumes what he has not read."""
-    try:
-        state = asyncio.run(_look(run_dir)).halt
-    except BusError as error:
-        return _not_running(error)
-    if not state.halted:
-        print("not halted: nothing to resume")
-        return OK
-    print(f"Halted by {state.who}: {state.reason}")
-    if not sys.stdin.isatty():
-        print("resume asks for the reason on a terminal; nothing was changed", file=sys.stderr)
-        return REFUSED
-    if input("Type the reason to resume quoting: ").strip() != state.reason.strip():
-        print("That is not the reason; still halted.", file=sys.stderr)
-        return REFUSED
-    return asyncio.run(_order(run_dir, "resume", state.reason))
-
-
-def cancel_all(run_dir: Path, reason: str) -> int:
-    """Cancel every resting order once; quoting goes on with the next book."""
-    return asyncio.run(_order(run_dir, "cancel_all", reason))
-
-
-async def _order(run_dir: Path, action: Action, reason: str) -> int:
-    bus = RedisBus(bus_url(run_dir))
-    try:
+    async def talk(bus: Bus) -> Answer:
         before = await look(bus, wall_ms())
-        if not _alive(before):
-            print("not running: no service has been heard of lately", file=sys.stderr)
-            return NOT_RUNNING
-        command_id = f"cli-{int(wall_ms())}-{secrets.token_hex(4)}"
-        await bus.publish(
-            [Command(id=command_id, action=action, who=getpass.getuser(), reason=reason, time_ms=int(wall_ms()))]
+        nothing = away(before)
+        if nothing:
+            return nothing
+        sent = await send(bus, before, "halt", reason)
+        done, now = await until(bus, lambda now: now.halt.halted and clear(sent, now), WITHIN_S)
+        facts = {"halted": now.halt.halted, "reason": now.halt.reason, "resting": now.resting}
+        if done:
+            return Answer(OK, f"halted: {now.halt.reason}; no order rests", facts)
+        return Answer(TIMED_OUT, f"halt was sent, but after {WITHIN_S:.0f} s {unsettled(sent, now)}", facts)
+
+    return tell("halt", run(run_dir, talk), as_json)
+
+
+def clear(sent: Sent, now: Snapshot) -> bool:
+    """Nothing rests and nothing may, as the executor has said since."""
+    return sent.reported(now) and not now.resting and not now.unknown_orders
+
+
+def unsettled(sent: Sent, now: Snapshot) -> str:
+    """What a halt still waits for."""
+    if not now.halt.halted and not alive(now, "guard"):
+        return "the guard, which keeps the halt, has not been heard of"
+    if not now.halt.halted:
+        return "mm:halt is not set"
+    if not sent.reported(now):
+        return "the executor has not reported; `market_maker status` shows what runs"
+    unknown = f", {now.unknown_orders} are being looked up" if now.unknown_orders else ""
+    return f"{now.resting} orders still rest{unknown}"
+
+
+# ---- reduce-only -----------------------------------------------------------------------------------------------
+
+
+def reduce_only(run_dir: Path, coins: Collection[str], reason: str, as_json: bool = False) -> int:
+    """Allow only orders towards flat, of all coins or some, until `resume`."""
+    reason = stated(reason)
+
+    async def talk(bus: Bus) -> Answer:
+        before = await look(bus, wall_ms())
+        nothing = away(before, "executor") or unknown_coins(before, coins)
+        if nothing:
+            return nothing
+        sent = await send(bus, before, "reduce_only", reason, coins)
+        done, now = await until(bus, lambda now: sent.reported(now) and reduces(now, coins), WITHIN_S)
+        what = ", ".join(coins) or "all coins"
+        facts = {"reduce_only": now.account.reduce_only if now.account else {}}
+        if done:
+            return Answer(OK, f"reduce-only: {what} ({reason}); `market_maker resume` ends it", facts)
+        return Answer(
+            TIMED_OUT, f"reduce-only was sent, but the executor does not show it after {WITHIN_S:.0f} s", facts
         )
-        return await _confirm(bus, action, before)
-    except BusError as error:
-        return _not_running(error)
-    finally:
-        await bus.close()
+
+    return tell("reduce_only", run(run_dir, talk), as_json)
 
 
-async def _confirm(bus: RedisBus, action: Action, before: Snapshot) -> int:
-    """Wait until the effect is visible: the halt state, or cancels counted by the executor."""
-    deadline_s = monotonic_s() + CONFIRM_WITHIN_S
-    while monotonic_s() < deadline_s:
-        await asyncio.sleep(0.1)
-        now = await look(bus, wall_ms())
-        if action == "halt" and now.halt.halted and not _resting(now):
-            print(f"halted: {now.halt.reason}; no order rests")
-            return OK
-        if action == "resume" and not now.halt.halted:
-            print("resumed")
-            return OK
-        if action == "cancel_all" and _canceled(now) >= _canceled(before) + _resting(before):
-            print(f"cancelled {_canceled(now) - _canceled(before)} orders")
-            return OK
-    print(f"{action} was sent but its effect is not visible after {CONFIRM_WITHIN_S:.0f} s", file=sys.stderr)
-    return TIMED_OUT
+def reduces(now: Snapshot, coins: Collection[str]) -> bool:
+    """Are these coins, or all, allowed towards flat alone?"""
+    held = now.account.reduce_only if now.account else {}
+    return "" in held or (bool(coins) and all(coin in held for coin in coins))
 
 
-def _resting(snapshot: Snapshot) -> int:
-    return sum(status.resting_bids + status.resting_asks for status in snapshot.quoted.values())
+# ---- cancel-all ------------------------------------------------------------------------------------------------
 
 
-def _canceled(snapshot: Snapshot) -> int:
-    return sum(status.orders_canceled for status in snapshot.quoted.values())
+def cancel_all(run_dir: Path, reason: str, as_json: bool = False) -> int:
+    """Cancel every resting order once; quoting goes on with the next target."""
+
+    async def talk(bus: Bus) -> Answer:
+        before = await look(bus, wall_ms())
+        nothing = away(before, "executor")
+        if nothing:
+            return nothing
+        resting = Resting.of(await orders(bus, before.listed), before.heartbeats["executor"].started_ms)
+        await send(bus, before, "cancel_all", reason)
+        over = await _wait_for_end(bus, resting)
+        facts = {"canceled": resting.canceled, "filled": resting.filled, "still_rest": len(resting.open)}
+        filled = f", {resting.filled} were filled first" if resting.filled else ""
+        if over:
+            return Answer(OK, f"cancelled {resting.canceled} orders{filled}", facts)
+        return Answer(
+            TIMED_OUT,
+            f"cancel-all was sent, but after {WITHIN_S:.0f} s {len(resting.open)} of the orders that rested are"
+            f" not known to be over ({resting.canceled} cancelled{filled})",
+            facts,
+        )
+
+    return tell("cancel_all", run(run_dir, talk), as_json)
 
 
-def _alive(snapshot: Snapshot) -> bool:
-    return any(snapshot.time_ms - beat.time_ms < ALIVE_WITHIN_MS for beat in snapshot.heartbeats.values())
+@dataclass
+class Resting:
+    """The orders that were there before, by cloid, as their updates tell their ends."""
+
+    open: dict[str, str]
+    """cloid -> coin."""
+    canceled: int = 0
+    filled: int = 0
+
+    @classmethod
+    def of(cls, updates: Collection[OrderUpdate], since_ms: float) -> "Resting":
+        """What has not come to its end, of this life of the executor: nothing of an earlier one rests."""
+        newest = {update.cloid: update for update in updates if update.time_ms >= since_ms}
+        return cls({cloid: update.coin for cloid, update in newest.items() if update.status not in ENDED})
+
+    def take(self, updates: Collection[OrderUpdate]) -> None:
+        for update in updates:
+            if update.status in ENDED and self.open.pop(update.cloid, None) is not None:
+                self.filled += update.status == "filled"
+                self.canceled += update.status != "filled"
 
 
-async def _look(run_dir: Path) -> Snapshot:
-    bus = RedisBus(bus_url(run_dir))
+async def _wait_for_end(bus: Bus, resting: Resting) -> bool:
+    async def all_over() -> bool:
+        resting.take(await orders(bus, set(resting.open.values()), _RECENT_UPDATES))
+        return not resting.open
+
+    return await poll(all_over, WITHIN_S)
+
+
+async def orders(bus: Bus, coins: Collection[str], last: int | None = None) -> list[OrderUpdate]:
+    stored = await bus.stored(ORDERS, tuple(coins), last) if coins else []
+    return [update for update in stored if isinstance(update, OrderUpdate)]
+
+
+# ---- resume ----------------------------------------------------------------------------------------------------
+
+
+def resume(run_dir: Path, as_json: bool = False) -> int:
+    """End halt, reduce-only, flatten and refused live trading, after their reasons have been typed."""
+    return tell("resume", _resume(run_dir, as_json), as_json)
+
+
+def _resume(run_dir: Path, as_json: bool) -> Answer:
+    found: list[tuple[str, str]] = []
+
+    async def ask(bus: Bus) -> Answer:
+        snapshot = await look(bus, wall_ms())
+        found.extend(holds(snapshot))
+        return Answer(OK, "not halted, no reduce-only: nothing to resume")
+
+    answer = run(run_dir, ask)
+    if answer.code or not found:
+        return answer
+    for text, _ in found:
+        print(text, file=sys.stderr if as_json else sys.stdout)
+    words = "; ".join(dict.fromkeys(reason for _, reason in found))
+    question = Question("resume", "To resume quoting type", "nothing was changed")
     try:
-        return await look(bus, wall_ms())
-    finally:
-        await bus.close()
+        require_typed(words, question, on_stderr=as_json)
+    except ConfigError as error:
+        return Answer(REFUSED, str(error))
+    except KeyboardInterrupt:
+        return Answer(REFUSED, "\ninterrupted: nothing was changed")
+
+    async def go_on(bus: Bus) -> Answer:
+        before = await look(bus, wall_ms())
+        sent = await send(bus, before, "resume", words)
+        done, now = await until(bus, lambda now: sent.reported(now) and not holds(now), WITHIN_S)
+        left = [text for text, _ in holds(now)]
+        if done:
+            return Answer(OK, "resumed", {"left": left})
+        silent = "" if sent.reported(now) else "the executor has not reported"
+        why = "; ".join(filter(None, [*left, silent]))
+        return Answer(TIMED_OUT, f"resume was sent, but after {WITHIN_S:.0f} s: {why}", {"left": left})
+
+    return run(run_dir, go_on)
 
 
-def _not_running(error: BusError) -> int:
-    print(f"not running ({error})", file=sys.stderr)
-    return NOT_RUNNING
+def holds(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """Everything that `resume` ends: how it is told, and the reason to type."""
+    found = []
+    if snapshot.halt.halted:
+        found.append((f"Halted by {snapshot.halt.who}: {snapshot.halt.reason}", typable(snapshot.halt.reason)))
+    account = snapshot.account
+    if account is None:
+        return found
+    for coin, reason in account.reduce_only.items():
+        found.append((f"Reduce-only, {coin or 'all coins'}: {reason}", typable(reason)))
+    if account.live is not None and account.live.phase == "refused":
+        text = "Live trading is refused until a person has looked: [RECONCILE] in the executor's log says why"
+        found.append((text, LOOKED))
+    if account.live is not None and account.live.untied:
+        differences = ", ".join(f"{coin or 'cash'} {by}" for coin, by in account.live.untied.items())
+        found.append((f"Books and venue differ: {differences}", LOOKED))
+    return found

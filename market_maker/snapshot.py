@@ -59,6 +59,16 @@ class Snapshot:
         return [coin for coin, status in self.quoted.items() if status.resting_bids and status.resting_asks]
 
     @property
+    def resting(self) -> int:
+        """Orders that rest, of all coins."""
+        return sum(status.resting_bids + status.resting_asks for status in self.quoted.values())
+
+    @property
+    def unknown_orders(self) -> int:
+        """Orders of which nobody knows at present whether they rest (live)."""
+        return self.account.live.unknown_orders if self.account and self.account.live else 0
+
+    @property
     def reasons(self) -> dict[str, int]:
         """How many sides are without a quote, by reason code."""
         counts: dict[str, int] = {}
