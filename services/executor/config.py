@@ -20,6 +20,13 @@ class ExecutorConfig(EngineConfig):
         description="A resting order stays while its price is within this many bps of the wanted one"
         " (never more than half of that level's own distance to the mid).",
     )
+    flatten_slippage_bps: float = Field(
+        50.0,
+        gt=0,
+        le=1_000,
+        description="`flatten --now` takes at prices up to this many bps through the touch, and never more than"
+        " the book shows there.",
+    )
     target_max_age_ms: int = Field(
         5_000, ge=500, description="Targets older than this (ms) are no longer quoted: the quoter is silent."
     )

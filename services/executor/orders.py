@@ -65,8 +65,8 @@ LIVES: dict[State, dict[Happening, State]] = {
 """`pending`: decided, and on the bus before anything leaves. `sent`: a request that places it is under way.
 `unknown`: the answer of a request about it was lost; only the venue's word, never a second request, ends that.
 `replacing`: a modify is to cancel it and to place its successor. `cancelling`: a cancel was decided; a fill may
-still come before it. An `Ioc` is `open` for the moment in which it takes, and `canceled` if something was left. The
-simulated exchange neither sends nor loses: its orders go from `pending` to `open`."""
+still come before it. An `Ioc` is `open` for the moment in which it takes, and `canceled` if something was left.
+The simulated exchange neither sends nor loses: its orders go from `pending` to `open`."""
 
 
 @dataclass(frozen=True, slots=True)

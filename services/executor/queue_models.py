@@ -22,7 +22,8 @@ V6_VOLUME_PER_SIZE = 1.4
 """Fill probability V / (2 size) at the threshold of 0.70."""
 _ROUNDING = 1e-12
 """1.4 * size / (2 * size) may come out as 0.7 - 1e-16."""
-_LOT_NOISE = 1e-9
+LOT_NOISE = 1e-9
+"""A quantity this little below a whole lot is the whole lot."""
 UNKNOWN = math.inf
 """Quantity ahead at a price that was never displayed: no trade at the price can use it up."""
 
@@ -139,7 +140,7 @@ class ProbQueue:
             reached = self.late_trade(qty, available)
         else:
             reached = self.trade(qty, available)
-        fill = min(remaining, int(min(reached, available) + _LOT_NOISE))
+        fill = min(remaining, int(min(reached, available) + LOT_NOISE))
         return fill, float(fill)
 
     def forget(self) -> None:

@@ -13,13 +13,16 @@ Rules, for a bid at P (asks mirrored):
  8. Orders and cancels take effect after their latency; until then a resting order may still be filled.
  9. A print counts once (by tid), never for an order that was not active when we received it, and its volume is
     shared by our orders in price-time order.
+10. An order that takes (`Ioc`) fills, when it arrives, against the levels that the newest book shows within its
+    price, never for more than is shown; the rest of it is cancelled. It pays the taker's fee.
+11. A reduce-only order is cut to the position when it arrives.
 
 All times of orders are on our clock (`received_ms`): latency is from our decision until the feed could show the
 effect. An order whose price was never displayed has an unknown queue: only rules 2 and 3 fill it.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -27,12 +30,12 @@ from typing import Any
 from services.executor.approve import MAX_BOOK_AGE_MS, Approved, would_cross
 from services.executor.config import ExecutorConfig
 from services.executor.orders import NewOrder
-from services.executor.queue_models import UNKNOWN, ProbQueue, QueueModel, V6Queue
+from services.executor.queue_models import LOT_NOISE, UNKNOWN, ProbQueue, QueueModel, V6Queue
 from services.executor.reports import Accepted, Canceled, Filled, Rejected, Report
-from shared.fees import maker_rate
-from shared.messages import ZERO, Book, Depth, Reason, Trade, Trades, Universe
+from shared.fees import maker_rate, taker_rate
+from shared.messages import ZERO, Book, Depth, Level, Reason, Trade, Trades, Universe
 from shared.recent import Recent
-from shared.units import Side, fee_usd, lot_size
+from shared.units import Side, fee_usd, lot_size, reducible_sz
 
 MAX_DEPTH_AGE_MS = 6_000
 REMEMBERED_PRINTS = 2_048
@@ -52,6 +55,8 @@ class _Order:
     """Venue time of the book it arrived at; older prints were before it."""
     seen_ms: int = 0
     """Venue time of the newest display of its level."""
+    cut: bool = False
+    """It was larger than the position."""
 
     def sooner(self) -> tuple[Decimal, float, int]:
         """Sort key of price-time priority on its side."""
@@ -63,7 +68,9 @@ class _Order:
 class _Market:
     coin: str
     lot: Decimal
-    rate: Decimal
+    maker: Decimal
+    taker: Decimal
+    """Fee rates."""
     book: Book | None = None
     depth: Depth | None = None
     orders: list[_Order] = field(default_factory=list)
@@ -79,8 +86,9 @@ class _Market:
 class SimExchange:
     """Pure: the same inputs at the same times give the same reports."""
 
-    def __init__(self, config: ExecutorConfig) -> None:
-        self._config = config
+    def __init__(self, config: ExecutorConfig, position_of: Callable[[str], Decimal] = lambda coin: ZERO) -> None:
+        """`position_of` a coin is what the account holds; reduce-only orders close no more."""
+        self._config, self._position_of = config, position_of
         self._markets: dict[str, _Market] = {}
         self._market_of: dict[str, _Market] = {}
         self._placed = 0
@@ -119,8 +127,9 @@ class SimExchange:
         if isinstance(msg, Universe):
             for meta in msg.coins:
                 if meta.coin not in self._markets:
-                    rate = maker_rate(self._config.fee_tier, meta.coin)
-                    self._markets[meta.coin] = _Market(meta.coin, lot_size(meta.sz_decimals), rate)
+                    tier, coin = self._config.fee_tier, meta.coin
+                    maker, taker = maker_rate(tier, coin), taker_rate(tier, coin)
+                    self._markets[coin] = _Market(coin, lot_size(meta.sz_decimals), maker, taker)
             return ()
         if isinstance(msg, (Book, Depth, Trades)):
             market = self._markets.get(msg.coin)
@@ -150,15 +159,14 @@ class SimExchange:
             if market.orders
             else []
         )
-        reports = []
+        reports: list[Report] = []
         for at_ms, _, leaves, order in due:
             if order.new.cloid not in self._market_of:
-                continue  # rejected on arrival
-            reports.append(
-                self._end(market, order, Canceled(order.new.cloid))
-                if leaves
-                else self._arrive(market, order, at_ms)
-            )
+                continue  # over since it arrived
+            if leaves:
+                reports.append(self._end(market, order, Canceled(order.new.cloid)))
+            else:
+                reports += self._arrive(market, order, at_ms)
         market.due_ms = min(
             (order.active_ms if order.queue is None else order.cancel_ms for order in market.orders),
             default=math.inf,
@@ -170,11 +178,13 @@ class SimExchange:
         del self._market_of[order.new.cloid]
         return report
 
-    def _arrive(self, market: _Market, order: _Order, at_ms: float) -> Report:
+    def _arrive(self, market: _Market, order: _Order, at_ms: float) -> list[Report]:
         new, book = order.new, market.book
-        reason = would_cross(new.side, new.px, book)
+        reason = self._cut(market, order) or (would_cross(new.side, new.px, book) if new.tif == "Alo" else None)
         if reason is not None or book is None:
-            return self._end(market, order, Rejected(new.cloid, reason or Reason.NO_BOOK))
+            return [self._end(market, order, Rejected(new.cloid, reason or Reason.NO_BOOK))]
+        if new.tif == "Ioc":
+            return self._sweep(market, order, book, at_ms)
         order.anchor_ms = order.seen_ms = book.time_ms
         if self._config.queue_model == "v6":
             order.queue = V6Queue(float(order.remaining))
@@ -183,7 +193,33 @@ class SimExchange:
             order.queue = ProbQueue(
                 self._config.sim_cancel_model, self._config.sim_cancel_power, front=front, level=front
             )
-        return Accepted(new.cloid)
+        return [Accepted(new.cloid)]
+
+    def _cut(self, market: _Market, order: _Order) -> Reason | None:
+        if not order.new.reduce_only:
+            return None
+        closable = int(market.lots(reducible_sz(order.new.side, self._position_of(market.coin))))
+        order.cut = closable < order.remaining
+        order.remaining = min(order.remaining, closable)
+        return None if closable else Reason.REDUCE_ONLY
+
+    def _sweep(self, market: _Market, order: _Order, book: Book, at_ms: float) -> list[Report]:
+        """A fill for each level. It trades in a block after the one that the book shows."""
+        new = order.new
+        if at_ms - book.received_ms > MAX_BOOK_AGE_MS:
+            return [self._end(market, order, Rejected(new.cloid, Reason.STALE_BOOK))]
+        reports: list[Report] = []
+        time_ms = book.time_ms + 1 + int(at_ms - book.received_ms)
+        for number, level in enumerate(within(book, new.side, new.px)):
+            lots = min(order.remaining, int(market.lots(level.sz) + LOT_NOISE))
+            if lots:
+                fill_id = f"{new.cloid}-{number}"
+                reports += self._fill(market, order, lots, level.px, market.taker, fill_id, time_ms)
+        if not reports:
+            return [self._end(market, order, Rejected(new.cloid, Reason.NO_MATCH))]
+        if new.cloid in self._market_of:
+            reports.append(self._end(market, order, Canceled(new.cloid)))
+        return [Accepted(new.cloid), *reports]
 
     def _ahead_at(self, market: _Market, new: NewOrder, book: Book, at_ms: float) -> float:
         """Lots displayed at the order's price: in the fast book, else in the slow one, else unknown."""
@@ -253,22 +289,27 @@ class SimExchange:
             lots, used = order.queue.hit(qty, left, order.remaining, through, late)
             left -= used
             if lots:
-                reports.append(self._fill(market, order, lots, trade))
+                new, fill_id = order.new, f"{order.new.cloid}-{trade.tid}"
+                reports += self._fill(market, order, lots, new.px, market.maker, fill_id, trade.time_ms)
         return reports
 
-    def _fill(self, market: _Market, order: _Order, lots: int, trade: Trade) -> Report:
-        new = order.new
-        sz = lots * market.lot
+    def _fill(
+        self, market: _Market, order: _Order, lots: int, px: Decimal, rate: Decimal, fill_id: str, time_ms: int
+    ) -> list[Report]:
+        cloid, sz = order.new.cloid, lots * market.lot
         order.remaining -= lots
-        report = Filled(
-            cloid=new.cloid,
-            fill_id=f"{new.cloid}-{trade.tid}",
-            px=new.px,
-            sz=sz,
-            fee_usd=fee_usd(new.px * sz, market.rate),
-            time_ms=trade.time_ms,
-        )
-        return self._end(market, order, report) if order.remaining == 0 else report
+        filled = Filled(cloid, fill_id, px, sz, fee_usd(px * sz, rate), time_ms)
+        if order.remaining:
+            return [filled]
+        self._end(market, order, filled)
+        return [filled, Canceled(cloid, "reduce_only")] if order.cut else [filled]
+
+
+def within(book: Book, side: Side, limit_px: Decimal) -> tuple[Level, ...]:
+    """The levels that an order of a side may take up to its price, best first."""
+    if side == "bid":
+        return tuple(level for level in book.asks if level.px <= limit_px)
+    return tuple(level for level in book.bids if level.px >= limit_px)
 
 
 def displayed_sz(view: Book | Depth, px: Decimal, side: Side) -> Decimal | None:

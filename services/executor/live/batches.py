@@ -1,4 +1,5 @@
-"""Orders and cancels as requests: bulk, cancels first, post-only orders alone, within the weight of an action."""
+"""Orders and cancels as requests: bulk, cancels first, post-only orders apart from those that take (together they
+would lose the priority of post-only ones, reference page §10), within the weight of an action."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,8 +39,8 @@ class Batch:
 
 def pair(leaving: Sequence[Ticket], new: Sequence[Ticket]) -> tuple[list[Pair], list[Ticket], list[Ticket]]:
     """Which orders are replaced by which (one request of the budget instead of two), what is only cancelled, what
-    is only placed. A replaced order certainly rests; its successor is on the same side, of its own level if there
-    is one."""
+    is only placed. A replaced order certainly rests; its successor is post-only (§6.2) and on the same side, of
+    its own level if there is one."""
     fresh = list(new)
     pairs: list[Pair] = []
     alone: list[Ticket] = []
@@ -54,7 +55,11 @@ def pair(leaving: Sequence[Ticket], new: Sequence[Ticket]) -> tuple[list[Pair], 
 
 
 def _successor(old: Ticket, fresh: Iterable[Ticket]) -> Ticket | None:
-    same_side = [ticket for ticket in fresh if (ticket.new.coin, ticket.new.side) == (old.new.coin, old.new.side)]
+    same_side = [
+        ticket
+        for ticket in fresh
+        if (ticket.new.coin, ticket.new.side, ticket.new.tif) == (old.new.coin, old.new.side, "Alo")
+    ]
     return min(same_side, key=lambda ticket: abs(ticket.new.level - old.new.level), default=None)
 
 
@@ -69,14 +74,24 @@ def batches(
         modifies = tuple(ModifyWire(old.new.cloid, _wire(new, decimals)) for old, new in replaced)
         olds, news = zip(*replaced, strict=True)
         yield Batch(BatchModify(modifies), placed=news, cancelled=olds)
-    for placed in _pieces(places, MOST_ORDERS):
-        orders = tuple(_wire(ticket, decimals) for ticket in placed)
-        yield Batch(PlaceOrders(orders, "na"), placed=tuple(placed))
+    for tif in ("Alo", "Ioc"):
+        for placed in _pieces([ticket for ticket in places if ticket.new.tif == tif], MOST_ORDERS):
+            orders = tuple(_wire(ticket, decimals) for ticket in placed)
+            yield Batch(PlaceOrders(orders, "na"), placed=tuple(placed))
 
 
 def _wire(ticket: Ticket, decimals: Mapping[str, int]) -> OrderWire:
     new = ticket.new
-    return limit_order(ticket.asset, decimals[new.coin], new.side, new.px, new.sz, cloid=new.cloid)
+    return limit_order(
+        ticket.asset,
+        decimals[new.coin],
+        new.side,
+        new.px,
+        new.sz,
+        tif=new.tif,
+        reduce_only=new.reduce_only,
+        cloid=new.cloid,
+    )
 
 
 def _pieces(items: Sequence[T], most: int) -> Iterator[Sequence[T]]:

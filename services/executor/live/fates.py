@@ -180,17 +180,19 @@ class Fates:
 
     def end(self, ticket: Ticket, end: End) -> None:
         """The venue has said how it ended."""
-        if ticket.over or (ticket.end is not None and ticket.end.filled_sz is not None):
+        if ticket.over or (ticket.end is not None and ticket.end.exact):
             return
         self.accept(ticket)
+        if ticket.end is None:
+            ticket.ended_ms = self.now_ms
         ticket.end = end
         ticket.certain()
         self._settle(ticket)
 
-    def read_fills(self) -> None:
-        """Every fill of the account up to now has been booked: so much it was."""
+    def read_fills(self, asked_ms: int) -> None:
+        """Every fill of the account up to that time has been booked: so much it was."""
         for ticket in list(self.tickets.values()):
-            if ticket.end is not None and ticket.end.filled_sz is None:
+            if ticket.end is not None and not ticket.end.exact and ticket.ended_ms <= asked_ms:
                 self.end(ticket, End(ticket.end.status, ticket.filled_sz))
 
     def _settle(self, ticket: Ticket) -> None:
@@ -199,7 +201,7 @@ class Fates:
         if not ticket.settled:
             self.read_state_ms = min(self.read_state_ms, self.now_ms + TOLD_WITHIN_MS)
             return
-        wished = ticket.leaving and ticket.end.status == "canceled"
+        wished = (ticket.leaving or ticket.new.tif == "Ioc") and ticket.end.status == "canceled"
         status = BY_ANOTHER_HAND if ticket.end.status == "canceled" else ticket.end.status
         self._finish(ticket, "canceled", Canceled(ticket.new.cloid, "" if wished else status))
 

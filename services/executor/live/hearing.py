@@ -83,7 +83,7 @@ class Hearing:
         elif never_rested(status):
             self._fates.reject(ticket, code_of_status(status))
         else:
-            self._fates.end(ticket, end_of(status, order.sz, order.orig_sz))
+            self._fates.end(ticket, end_of(ticket.new, status, order.sz, order.orig_sz))
 
     def _on_fills(self, msg: UserFills) -> None:
         for fill in _oldest_first(msg.fills, newest_first=msg.is_snapshot):
@@ -142,7 +142,7 @@ class Hearing:
             if known_before and ticket.new.cloid not in resting:
                 ticket.ask(fates.now_ms)
         if reaches_back:
-            fates.read_fills()
+            fates.read_fills(msg.asked_ms)
         if any(ticket.awaits_fills for ticket in fates.tickets.values()):
             self._read_again()
         else:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from decimal import Decimal
 
-from services.executor.orders import LiveOrder
+from services.executor.orders import LiveOrder, NewOrder
 
 _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 500, 10_000
 
@@ -15,6 +15,12 @@ class End:
 
     status: str
     filled_sz: Decimal | None
+    at_most: bool = False
+    """Perhaps it was less than `filled_sz`."""
+
+    @property
+    def exact(self) -> bool:
+        return self.filled_sz is not None and not self.at_most
 
 
 @dataclass(slots=True)
@@ -39,6 +45,8 @@ class Ticket(LiveOrder):
     gone_ms: int | None = None
     """When the venue confirmed a cancel (or replaced it); how much had filled is still to be learned."""
     end: End | None = None
+    ended_ms: int = 0
+    """When `end` was first known."""
     ask_at_ms: float = math.inf
     asks: int = 0
     """Look-ups since something was last certain."""
@@ -83,6 +91,11 @@ def never_rested(status: str) -> bool:
     return status.lower().endswith("rejected")
 
 
-def end_of(status: str, left_sz: Decimal, orig_sz: Decimal) -> End:
-    """What a final status with the size that was left says."""
+def end_of(new: NewOrder, status: str, left_sz: Decimal, orig_sz: Decimal) -> End:
+    """What a final status with the size that was left says. A reduce-only order may have been cut to the position
+    (reference page §6.5), and what is shown as left of an `Ioc` that traded in part is not known (§12)."""
+    if new.tif == "Ioc":
+        return End(status, None)
+    if new.reduce_only:
+        return End(status, orig_sz - left_sz, at_most=True)
     return End(status, orig_sz if status == "filled" else orig_sz - left_sz)

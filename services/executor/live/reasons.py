@@ -17,6 +17,7 @@ _CODES = {
     replies.Reason.MARGIN: Reason.INSUFFICIENT_MARGIN,
     replies.Reason.POSITION_LIMIT: Reason.INSUFFICIENT_MARGIN,
     replies.Reason.REDUCE_ONLY: Reason.REDUCE_ONLY,
+    replies.Reason.NO_MATCH: Reason.NO_MATCH,
     replies.Reason.REQUEST_BUDGET: Reason.REQUEST_BUDGET,
     replies.Reason.EXPIRED: Reason.NEVER_ARRIVED,
     replies.Reason.NOT_MODIFIABLE: Reason.NEVER_ARRIVED,
@@ -29,6 +30,7 @@ _STATUSES = {
     "perpMarginRejected": Reason.INSUFFICIENT_MARGIN,
     "perpMaxPositionRejected": Reason.INSUFFICIENT_MARGIN,
     "reduceOnlyRejected": Reason.REDUCE_ONLY,
+    "iocCancelRejected": Reason.NO_MATCH,
 }
 DOUBTFUL = frozenset((replies.Reason.UNRECOGNISED, replies.Reason.BAD_NONCE))
 """Refusals that prove nothing: words nobody knows, and a nonce that this very order may have used up."""
