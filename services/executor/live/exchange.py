@@ -6,6 +6,7 @@ Answers, the stream and look-ups tell of the same orders, in any order, twice, o
     venue knows it, or until it can no longer arrive (`expiresAfter`) and the venue still does not know it.
  2. Fills count from `userFills` alone, each once by (time, coin, tid, oid). How an order ended tells how much it
     must have filled; it is over when that much is booked. Fills that do not come are asked for (dark fills).
+    An order that takes (`Ioc`) has ended when it is answered.
  3. A cancel is repeated until the order is known to be over. It may leave before the order is known to rest.
  4. An order of this engine that nobody here placed, or whose terms another hand changed, is cancelled.
  5. A replacement is one modify when the old order certainly rests; the new one has a cloid of its own, so that
@@ -22,7 +23,7 @@ from services.executor.approve import Approved
 from services.executor.live.batches import Batch, batches, pair
 from services.executor.live.fates import Fates
 from services.executor.live.hearing import Hearing
-from services.executor.live.lives import Ticket, pause_ms
+from services.executor.live.lives import End, Ticket, pause_ms
 from services.executor.live.reasons import DOUBTFUL, code_of, inner, opposite_px
 from services.executor.live.wiring import Effect, Listed, Outcome, Send
 from services.executor.reports import Report
@@ -204,6 +205,9 @@ class LiveExchange:
         if ticket.over:
             return
         match verdict:
+            case replies.Filled(oid=oid, total_sz=filled_sz) if ticket.new.tif == "Ioc":
+                if self._fates.note_oid(ticket, oid):
+                    self._fates.end(ticket, End("canceled", filled_sz))
             case replies.Resting(oid=oid) | replies.Filled(oid=oid):
                 if self._fates.note_oid(ticket, oid):
                     self._fates.accept(ticket)
