@@ -552,6 +552,8 @@ class AccountStatus(Message, tag="account.1", frozen=True, kw_only=True):
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """Where the live ledgers and the account at the venue meet. Times are the venue's."""
 
+    account: str
+    """Address, lower case."""
     opened_ms: int
     """What happened up to here is not in the ledgers."""
     cash_usd: Decimal

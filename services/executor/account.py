@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import msgspec
 
-from shared.messages import ZERO, AccountState, AccountStatus, Baseline, CoinStatus, Mode, Totals
+from shared.messages import ZERO, AccountState, AccountStatus, Baseline, CoinStatus, LiveStatus, Mode, Totals
 
 DAY_MS = 86_400_000
 
@@ -77,6 +77,7 @@ class Account:
         session: Totals,
         life_usd: Decimal,
         coins: tuple[CoinStatus, ...],
+        live: LiveStatus | None,
     ) -> AccountStatus:
         state = self.current
         return AccountStatus(
@@ -93,4 +94,5 @@ class Account:
             volume_usd=session.volume_usd,
             fills=session.fills,
             coins=coins,
+            live=live,
         )

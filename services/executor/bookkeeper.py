@@ -1,6 +1,6 @@
 """Money: ledgers, funding, session and day, and the proof that positions are the sum of fills."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +21,7 @@ from shared.messages import (
     Event,
     Fill,
     Funding,
+    LiveStatus,
     Message,
     Mode,
     Opening,
@@ -48,7 +49,7 @@ class Bookkeeper:
     """
 
     def __init__(self, config: ExecutorConfig, desks: Desks) -> None:
-        self.mode: Mode = "shadow" if config.shadow_mode else "live"
+        self.mode: Mode = config.mode
         self.journal = Journal()
         self.suspicious = False
         """A fill began from another position than ours: something is missing (live)."""
@@ -228,21 +229,21 @@ class Bookkeeper:
 
     # ---- reports ----
 
-    def report(self, now_ms: int) -> list[Any]:
+    def report(self, now_ms: int, live: Callable[[int], LiveStatus | None]) -> list[Any]:
         """What is due of status (every second) and session line (every minute)."""
         out: list[Any] = []
         if now_ms >= self._next_status_ms:
             self._next_status_ms = now_ms + STATUS_EVERY_MS
-            out += self.status(now_ms)
+            out += self.status(now_ms, live(now_ms))
         if now_ms >= self._next_session_ms:
             self._next_session_ms = now_ms + SESSION_LINE_EVERY_MS
             out.append(self.session_line())
         return out
 
-    def status(self, now_ms: int) -> list[Any]:
+    def status(self, now_ms: int, live: LiveStatus | None) -> list[Any]:
         self._update(now_ms)
         coins = tuple(desk.status() for desk in self._shown())
-        status = self._account.status(now_ms, self._session(), self._life_usd(), coins)
+        status = self._account.status(now_ms, self._session(), self._life_usd(), coins, live)
         return [status, *self._changed_states(now_ms)]
 
     def session_line(self) -> Any:

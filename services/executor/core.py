@@ -1,7 +1,7 @@
 """The executor: keeps resting orders equal to targets, within leases, and the ledger equal to fills.
 
 Everything that is not certain ends in cancelled orders: lapsed lease, halt, stale or crossed book, silent
-quoter, lost bus, reconnected feed, end of the process.
+quoter, lost bus, reconnected feed, an account that is not known, end of the process.
 """
 
 from collections.abc import Callable
@@ -9,11 +9,13 @@ from typing import Any
 
 from services.executor.bookkeeper import Bookkeeper, Desks
 from services.executor.config import ExecutorConfig
-from services.executor.exchange import build_exchange
+from services.executor.side import SideOf
 from services.executor.trader import Trader
 from shared.messages import (
+    AssetConfig,
     AssetCtx,
     Book,
+    CoinMeta,
     Command,
     Depth,
     HaltState,
@@ -33,16 +35,21 @@ _REMEMBERED_COMMANDS = 256
 class Executor:
     """Pure: market, targets, leases and time in; order updates, fills and states out."""
 
-    def __init__(self, config: ExecutorConfig) -> None:
+    def __init__(self, config: ExecutorConfig, side_of: SideOf, account: str = "") -> None:
+        """`account`: the address traded for; none in shadow."""
         self.desks = Desks()
+        self.held: Reason | None = None
+        """Why somebody else wants nothing placed."""
         self._bookkeeper = Bookkeeper(config, self.desks)
-        self._exchange = build_exchange(config)
-        self._trader = Trader(config, self._exchange, self.desks, self._bookkeeper)
+        self._side = side_of(self.desks, self._bookkeeper)
+        self._exchange = self._side.exchange
+        self._trader = Trader(config, self._exchange, self.desks, self._bookkeeper, self._side.planner, account)
         self._epoch_since_ms = 0.0
+        self._metas: dict[str, CoinMeta] = {}
         self._halt = HaltState(halted=False)
         self._halt_ordered = False
         self._bus_up = True
-        self._acting = False
+        self._acting = self._stopping = False
         self._commands = Recent(_REMEMBERED_COMMANDS)
         self._handlers: dict[type, Callable[[int, Any], list[Any]]] = {
             Universe: self._on_universe,
@@ -50,6 +57,7 @@ class Executor:
             Depth: self._on_market,
             Trades: self._on_market,
             AssetCtx: self._on_ctx,
+            AssetConfig: self._on_asset_config,
             TargetQuotes: self._on_target,
             RiskLease: self._on_lease,
             Command: self._on_command,
@@ -65,17 +73,27 @@ class Executor:
         (self._bookkeeper.admit if self._acting else self._bookkeeper.restore)(msg)
 
     def step(self, now_ms: int, msg: Any) -> list[Any]:
-        handler = self._handlers.get(type(msg))
-        return handler(now_ms, msg) if handler else []
+        out = self._handlers.get(type(msg), self._on_news)(now_ms, msg)
+        out += self._side.step(now_ms, msg, self._trader.take_unclaimed())
+        out += self._freeze(now_ms)
+        out += self._side.effects(now_ms, self._trader.take_requests())
+        if self._stopping and self._side.closed:
+            self._stopping = False
+            out += self._last_words(now_ms)
+        return out
+
+    @property
+    def stopped(self) -> Reason | None:
+        """Why nothing at all may rest."""
+        return self._trader.stopped
 
     # ---- life ----
 
     def _on_started(self, now_ms: int, _: Started) -> list[Any]:
-        """Nothing of a previous life rests in shadow; what remains is to prove the positions."""
         self._acting = True
-        self._decide_stop()
+        self._decide_stop(now_ms)
         self._trader.sequence = 1000 * max(now_ms, self._bookkeeper.restored_to_ms + 1)
-        return self._bookkeeper.begin(now_ms) + self._bookkeeper.reconcile()
+        return self._bookkeeper.begin(now_ms) + self._side.begin(now_ms)
 
     def _on_tick(self, now_ms: int, tick: Tick) -> list[Any]:
         out = self._trader.take(now_ms, self._exchange.step(now_ms, tick))
@@ -85,19 +103,32 @@ class Executor:
             out += self._bookkeeper.settle(now_ms, desk)
             if desk.orders or desk.unfinished:
                 out += self._trader.align(now_ms, desk)
-        return out + self._bookkeeper.report(now_ms)
+        return out + self._bookkeeper.report(now_ms, self._side.status)
 
     def _on_stopping(self, now_ms: int, _: Stopping) -> list[Any]:
         if not self._acting:
             return []
+        self._acting, self._stopping = False, True
+        self._decide_stop(now_ms)
         out = self._trader.cancel_all(now_ms, "stopping")
-        out += self._trader.take(now_ms, self._exchange.close(now_ms))
-        self._acting = False
-        self._decide_stop()
-        book = self._bookkeeper
-        return [*out, *book.open_positions(now_ms), *book.status(now_ms), book.session_line()]
+        return [*out, *self._trader.take(now_ms, self._exchange.close(now_ms)), *self._side.close(now_ms)]
 
-    def _decide_stop(self) -> None:
+    def _last_words(self, now_ms: int) -> list[Any]:
+        book = self._bookkeeper
+        status = book.status(now_ms, self._side.status(now_ms))
+        return [*book.open_positions(now_ms), *status, book.session_line()]
+
+    def _on_news(self, now_ms: int, msg: Any) -> list[Any]:
+        """Of the exchange."""
+        out = self._trader.take(now_ms, self._exchange.step(now_ms, msg))
+        self._list_coins()
+        if out and self._acting:
+            for desk in self.desks.values():
+                if desk.unfinished:
+                    out += self._trader.align(now_ms, desk)
+        return out
+
+    def _decide_stop(self, now_ms: int) -> None:
         """What stops everything, the strongest reason first."""
         halted = self._halt.halted or self._halt_ordered
         self._trader.stopped = (
@@ -107,22 +138,35 @@ class Executor:
             if not self._bus_up
             else Reason.HALTED
             if halted
-            else None
+            else self.held or self._side.fault(now_ms)
         )
+
+    def _freeze(self, now_ms: int) -> list[Any]:
+        """The exchange's side has become uncertain, or certain again."""
+        before = self._trader.stopped
+        self._decide_stop(now_ms)
+        stopped = self._trader.stopped
+        return self._trader.cancel_all(now_ms, stopped) if stopped and not before else []
 
     # ---- market ----
 
     def _on_universe(self, now_ms: int, universe: Universe) -> list[Any]:
-        metas = {meta.coin: meta for meta in universe.coins}
+        self._metas = {meta.coin: meta for meta in universe.coins}
         out = self._trader.take(now_ms, self._exchange.step(now_ms, universe))
-        for coin in metas:
+        for coin in self._metas:
             self._bookkeeper.prove(self.desks[coin])
         for coin, desk in self.desks.items():
-            if desk.meta is not None and coin not in metas:
+            if desk.meta is not None and coin not in self._metas:
                 out += self._bookkeeper.last_state(now_ms, desk)
-            desk.meta = metas.get(coin)
+        self._list_coins()
+        for desk in self.desks.values():
             out += self._trader.align(now_ms, desk)
         return out
+
+    def _list_coins(self) -> None:
+        """A coin is traded as long as it is in the universe and the exchange knows it."""
+        for coin, desk in self.desks.items():
+            desk.meta = self._metas.get(coin) if self._side.lists(coin) else None
 
     def _on_book(self, now_ms: int, book: Book) -> list[Any]:
         desk = self.desks.get(book.coin)
@@ -154,6 +198,11 @@ class Executor:
         out = self._trader.take(now_ms, reports)
         return out + self._trader.align(now_ms, self.desks[msg.coin]) if reports else out
 
+    def _on_asset_config(self, now_ms: int, config: AssetConfig) -> list[Any]:
+        if self._side.planner is not None:
+            self._side.planner.note_edge(config.coin, config.edge_bps)
+        return []
+
     def _on_ctx(self, now_ms: int, ctx: AssetCtx) -> list[Any]:
         """An hour that is over is settled with the context of before, if that is close enough."""
         desk = self.desks.get(ctx.coin)
@@ -176,7 +225,7 @@ class Executor:
         desk = self.desks.get(lease.coin)
         if desk is None:
             return []
-        desk.lease = lease
+        desk.granted = lease
         return self._trader.align(now_ms, desk)
 
     def _on_command(self, now_ms: int, command: Command) -> list[Any]:
@@ -185,15 +234,17 @@ class Executor:
             return []
         if command.action == "resume":
             self._halt_ordered = False
-            self._decide_stop()
-            return self._bookkeeper.resume(command.time_ms) if self._acting else []
+            self._decide_stop(now_ms)
+            if not self._acting:
+                return []
+            return [*self._bookkeeper.resume(command.time_ms), *self._side.resume(now_ms)]
         self._halt_ordered = self._halt_ordered or command.action == "halt"
-        self._decide_stop()
+        self._decide_stop(now_ms)
         return self._trader.cancel_all(now_ms, f"{command.action} by {command.who}: {command.reason}")
 
     def _on_halt(self, now_ms: int, halt: HaltState) -> list[Any]:
         self._halt = halt
-        self._decide_stop()
+        self._decide_stop(now_ms)
         return self._trader.cancel_all(now_ms, f"halted by {halt.who}: {halt.reason}") if halt.halted else []
 
     # ---- the bus ----
@@ -201,7 +252,7 @@ class Executor:
     def _on_bus_lost(self, now_ms: int, _: BusLost) -> list[Any]:
         """Without the bus there is no lease. Arrives again with every tick while it lasts."""
         self._bus_up = False
-        self._decide_stop()
+        self._decide_stop(now_ms)
         for desk in self.desks.values():
             desk.drop_inputs()
         out = self._trader.cancel_all(now_ms, "bus lost")
@@ -210,5 +261,5 @@ class Executor:
     def _on_bus_back(self, now_ms: int, _: BusBack) -> list[Any]:
         """Orders follow when a book, a lease and a target of after the loss have come."""
         self._bus_up = True
-        self._decide_stop()
+        self._decide_stop(now_ms)
         return []

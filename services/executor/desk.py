@@ -3,6 +3,8 @@
 from collections import deque
 from decimal import Decimal
 
+import msgspec
+
 from services.executor.approve import Surroundings, book_fault, lease_fault
 from services.executor.ledger import Ledger
 from services.executor.orders import LiveOrder, NewOrder
@@ -18,6 +20,7 @@ from shared.messages import (
     QuoteLevel,
     Reason,
     RiskLease,
+    SidePermit,
     TargetQuotes,
 )
 from shared.units import Side, exact, reducible_sz
@@ -34,7 +37,10 @@ class Desk:
         self.coin = coin
         self.meta: CoinMeta | None = None
         self.book: Book | None = None
-        self.lease: RiskLease | None = None
+        self.granted: RiskLease | None = None
+        """The guard's newest lease."""
+        self.restriction: Reason | None = None
+        """Why we ourselves allow only orders towards flat."""
         self.target: TargetQuotes | None = None
         self.ctx: AssetCtx | None = None
         self.orders: dict[str, LiveOrder] = {}
@@ -54,6 +60,14 @@ class Desk:
         self.placed = self.canceled = self.rejected = 0
         self._filled_ms = 0
         self._mids: deque[tuple[int, Decimal]] = deque(maxlen=_REMEMBERED_MIDS)
+
+    @property
+    def lease(self) -> RiskLease | None:
+        """What the guard grants, less what we do not allow ourselves."""
+        lease, reason = self.granted, self.restriction
+        if lease is None or reason is None:
+            return lease
+        return msgspec.structs.replace(lease, bid=_reducing(lease.bid, reason), ask=_reducing(lease.ask, reason))
 
     # ---- inputs ----
 
@@ -92,7 +106,7 @@ class Desk:
 
     def drop_inputs(self) -> None:
         """Forget everything that must be fresh before an order may be sent again."""
-        self.book = self.lease = self.target = None
+        self.book = self.granted = self.target = None
 
     # ---- orders ----
 
@@ -183,6 +197,10 @@ class Desk:
             ask_reason=None if self.live("ask") else self.refused["ask"],
             peak_pnl_usd=ledger.session.peak_pnl_usd,
         )
+
+
+def _reducing(permit: SidePermit, reason: Reason) -> SidePermit:
+    return SidePermit("reduce", reason) if permit.allow == "quote" else permit
 
 
 def update_of(now_ms: int, order: LiveOrder, reason: str = "") -> OrderUpdate:

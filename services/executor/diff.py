@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from services.executor.orders import LiveOrder
 from shared.messages import ZERO, QuoteLevel
-from shared.units import BPS
+from shared.units import BPS, Side
 
 _GROWTH_FRAC = Decimal("0.1")
 """A wanted size may outgrow its order by a tenth before the order loses its place in the queue for it."""
@@ -40,14 +40,47 @@ class Tolerance:
         return away_px <= min(self.max_bps * BPS * self.mid_px, abs(wanted_px - self.mid_px) / 2)
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Orders of one side to cancel, and levels to place now."""
+
+    cancels: Sequence[LiveOrder]
+    places: Sequence[QuoteLevel]
+
+    @property
+    def plain_cancels(self) -> int:
+        """Cancels that are requests of their own: a certain order and its successor are one modify."""
+        return len(self.cancels) - min(sum(order.state == "open" for order in self.cancels), len(self.places))
+
+    def placing(self, side: Side, most: int) -> "Plan":
+        """With so many of the orders at most, the tightest levels first. An order whose successor must wait stays,
+        unless it is closer to the mid than it should be, or larger."""
+        if most >= len(self.places):
+            return self
+        now = sorted(self.places, key=lambda quote: quote.level)[:most]
+        waiting = {quote.level: quote for quote in self.places if quote not in now}
+        return Plan([old for old in self.cancels if not _harmless(side, old, waiting.get(old.new.level))], now)
+
+    def cancelling(self, most: int) -> "Plan":
+        """With so many plain cancels at most."""
+        excess = max(self.plain_cancels - most, 0)
+        return Plan(self.cancels[: len(self.cancels) - excess], self.places)
+
+
+def _harmless(side: Side, order: LiveOrder, wanted: QuoteLevel | None) -> bool:
+    if wanted is None or order.remaining_sz > wanted.sz:
+        return False
+    return order.new.px <= wanted.px if side == "bid" else order.new.px >= wanted.px
+
+
 def plan_side(
     live: Sequence[LiveOrder],
     wanted: Sequence[QuoteLevel],
     tolerance: Tolerance,
     room_sz: Decimal,
     reduce_only: bool,
-) -> tuple[list[LiveOrder], list[QuoteLevel]]:
-    """Orders of one side to cancel, and levels to place now.
+) -> Plan:
+    """What brings one side to what is wanted.
 
     `room_sz` is how much the side may be filled in all. Towards flat only (`reduce_only`) it bounds what stays as
     well; otherwise resting orders need not shrink with every tick of the price that the limit is worth in coins.
@@ -72,4 +105,4 @@ def plan_side(
         if leaving[quote.level] <= 1 and quote.sz <= room_sz:
             places.append(quote)
             room_sz -= quote.sz
-    return cancels, places
+    return Plan(cancels, places)

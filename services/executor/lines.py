@@ -1,8 +1,10 @@
 """The lines that the executor shows to people; their wording is a contract with scripts and eyes."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from services.executor.orders import NewOrder
+from shared.clock import utc
 from shared.messages import Event, Fill, Funding, Mode, Opening, Reason, Severity, Totals
 
 
@@ -78,6 +80,30 @@ def canceled_everything(count: int, why: str) -> Event:
 
 
 # ---- live: the account at the venue --------------------------------------------------------------------------
+
+
+def confirmed(account: str, without: Sequence[str], expires_ms: int) -> Event:
+    gates = f" WITHOUT {', '.join(without)}" if without else ""
+    return Event(
+        level="warning",
+        tag="CONFIRM LIVE",
+        text=f"LIVE on account {account}{gates}: real orders until {utc(expires_ms):%Y-%m-%d %H:%M} UTC.",
+    )
+
+
+def unconfirmed(fault: str) -> Event:
+    """The confirmation has ended, or holds again after the clock went back."""
+    if not fault:
+        return Event(level="warning", tag="CONFIRM LIVE", text="The confirmation holds: quoting begins.")
+    return Event(
+        level="error",
+        tag="CONFIRM LIVE",
+        text=f"🛑 Nothing is quoted: {fault}; stop and start again to confirm anew. Positions are kept.",
+    )
+
+
+def still_there(what: str) -> Event:
+    return Event(level="error", tag="RECONCILE", text=f"🛑 The session ends although {what}; look at the account.")
 
 
 def dark_fill(fill: Fill) -> Event:

@@ -1,10 +1,11 @@
 """The executor: the only service that touches an exchange."""
 
 from services.executor.config import ExecutorConfig
-from services.executor.core import Executor
+from services.executor.mode import build_core, open_door
 from shared.service import Service
 from shared.streams import (
     ACCOUNT,
+    ASSET_CONFIG,
     BOOK,
     COMMAND,
     CTX,
@@ -23,8 +24,9 @@ from shared.streams import (
 SERVICE = Service(
     name="executor",
     config=ExecutorConfig,
-    core=Executor,
-    reads=(TARGET, RISK, BOOK, DEPTH, TRADES, CTX, COMMAND, HALT),
+    core=build_core,
+    door=open_door,
+    reads=(TARGET, RISK, BOOK, DEPTH, TRADES, CTX, ASSET_CONFIG, COMMAND, HALT),
     writes=(ORDERS, FILLS, POSITION, ACCOUNT, STATUS, EVENTS),
     restores=(POSITION, ACCOUNT, FILLS),
     tick_ms=100,

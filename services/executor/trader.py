@@ -8,7 +8,8 @@ from services.executor.approve import Refused, approve
 from services.executor.bookkeeper import Bookkeeper, Desks
 from services.executor.config import ExecutorConfig
 from services.executor.desk import SIDES, Desk, update_of
-from services.executor.diff import Tolerance, plan_side
+from services.executor.diff import Plan, Tolerance, plan_side
+from services.executor.live.planner import Planner
 from services.executor.orders import LiveOrder, NewOrder, cloid
 from services.executor.reports import Accepted, Exchange, Filled, Lost, Rejected, Report, Unclaimed
 from shared.errors import InvariantError
@@ -29,9 +30,10 @@ class Trader:
         exchange: Exchange,
         desks: Desks,
         bookkeeper: Bookkeeper,
-        account: str = "",
+        planner: Planner | None,
+        account: str,
     ) -> None:
-        """`account`: the address traded for; none in shadow."""
+        """`planner` paces requests where they are limited. `account`: the address traded for; none in shadow."""
         self.exchange = exchange
         self.sequence = 0
         """Number of the next order; set at the start (see `orders.cloid`)."""
@@ -39,9 +41,9 @@ class Trader:
         """Connection that the feed runs on."""
         self.stopped: Reason | None = Reason.NO_LEASE
         """Why nothing at all may rest; None while trading."""
-        self.unclaimed: list[Fill] = []
-        """Fills on the account that belong to no live order; whoever looks at them empties the list."""
-        self._config, self._desks, self._bookkeeper = config, desks, bookkeeper
+        self._unclaimed: list[Fill] = []
+        self._requests = 0
+        self._config, self._desks, self._bookkeeper, self._planner = config, desks, bookkeeper, planner
         self._prefix = own_prefix(account)
         self._desk_of: dict[str, Desk] = {}
         self._next_reject_line_ms: dict[str, int] = {}
@@ -52,6 +54,8 @@ class Trader:
         """Bring a coin's orders towards its target."""
         out: list[Any] = []
         desk.unfinished = False
+        if self._planner is not None:
+            desk.restriction = Reason.REQUEST_BUDGET if self._planner.only_reducing else None
         for side in SIDES:
             live = desk.live(side)
             fault = self.stopped or desk.fault(now_ms, side, self.epoch, self._config.target_max_age_ms)
@@ -72,18 +76,33 @@ class Trader:
         why = Reason.UNKNOWN_ORDER if uncertain else desk.pauses.reason(now_ms, side)
         why = why or (Reason.NO_TARGET if desk.outdated else None)
         assert desk.target is not None and desk.meta is not None
-        tolerance = Tolerance(self._config.max_bps_diff, desk.target.mid_px, lot_size(desk.meta.sz_decimals))
-        cancels, places = plan_side(live, wanted, tolerance, desk.room_sz(side), desk.reduce_only(side))
+        max_bps = self._config.max_bps_diff * (self._planner.widening() if self._planner else 1.0)
+        tolerance = Tolerance(max_bps, desk.target.mid_px, lot_size(desk.meta.sz_decimals))
+        plan = plan_side(live, wanted, tolerance, desk.room_sz(side), desk.reduce_only(side))
+        plan = Plan(plan.cancels, ()) if why else plan
+        asked, plan = len(plan.places), self._afford(now_ms, desk, side, plan)
         out: list[Any] = []
-        for order in cancels:
+        for order in plan.cancels:
             out += self.cancel(now_ms, order, desk.refused[side] or "requote")
-        for quote in () if why else places:
+        for quote in plan.places:
             out += self._place(now_ms, desk, side, quote)
+        why = why or (Reason.REQUEST_BUDGET if len(plan.places) < asked else None)
         staying = sum(not order.leaving for order in live)
         desk.refused[side] = desk.refused[side] or why
-        if why or staying + len(places) < len(wanted):
+        if why or staying + len(plan.places) < len(wanted):
             desk.unfinished = True
         return out
+
+    def _afford(self, now_ms: int, desk: Desk, side: Side, plan: Plan) -> Plan:
+        """What of it the request budget allows now; that is spent."""
+        if self._planner is None or not (plan.cancels or plan.places):
+            return plan
+        places = self._planner.allow(now_ms, desk.coin, len(plan.places), plan.plain_cancels).places
+        paced = plan.placing(side, places)
+        paced = paced.cancelling(self._planner.allow(now_ms, desk.coin, 0, paced.plain_cancels).cancels)
+        self._requests += len(paced.places) + paced.plain_cancels
+        self._planner.note_sent(now_ms, desk.coin, len(paced.places), paced.plain_cancels)
+        return paced
 
     def _place(self, now_ms: int, desk: Desk, side: Side, quote: QuoteLevel) -> list[Any]:
         assert desk.target is not None
@@ -128,14 +147,24 @@ class Trader:
                 out += self.cancel(now_ms, order, why)
         return [*out, lines.canceled_everything(len(out), why)] if out else []
 
+    def take_requests(self) -> int:
+        """Requests decided on since the last call, as the planner knows them."""
+        requests, self._requests = self._requests, 0
+        return requests
+
     # ---- what became of it ----
+
+    def take_unclaimed(self) -> list[Fill]:
+        """Fills on the account since the last call that belong to no live order."""
+        unclaimed, self._unclaimed = self._unclaimed, []
+        return unclaimed
 
     def take(self, now_ms: int, reports: Iterable[Report]) -> list[Any]:
         return [output for report in reports for output in self._take(now_ms, report)]
 
     def _take(self, now_ms: int, report: Report) -> list[Any]:
         if isinstance(report, Unclaimed):
-            self.unclaimed.append(report.fill)
+            self._unclaimed.append(report.fill)
             return []
         desk = self._desk_of.get(report.cloid)
         if desk is None:
@@ -156,6 +185,8 @@ class Trader:
             order.fill(report.sz)
             desk.note_fill(now_ms)
             out = self._bookkeeper.book_fill(now_ms, desk, order, report)
+            if self._planner is not None:
+                self._planner.note_fill(now_ms, float(report.px * report.sz))
         elif isinstance(report, Rejected):
             order.meet("rejected")
             reason = report.reason

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from services.executor.config import ExecutorConfig
-from services.executor.door import open_door
+from services.executor.mode import open_door
 from services.executor.live.wiring import (
     AskOrder,
     AskState,

@@ -8,7 +8,7 @@ from itertools import takewhile
 import pytest
 
 from services.executor.config import ExecutorConfig
-from services.executor.core import Executor
+from services.executor.mode import build_core
 from services.ingestor.config import IngestorConfig
 from services.ingestor.core import Ingestor
 from services.ingestor.inputs import Connected, EventReceived
@@ -72,7 +72,7 @@ class Session:
     def __init__(self, recording, model):
         self.metas = {meta.coin: meta for meta in recording.coins}
         self.market, self.out = [], []
-        self.executor = Executor(ExecutorConfig(run_id="recorded", queue_model=model, metrics_port=0))
+        self.executor = build_core(ExecutorConfig(run_id="recorded", queue_model=model, metrics_port=0))
         ingestor = Ingestor(IngestorConfig(metrics_port=0))
         universe = Universe(coins=recording.coins, time_ms=recording.start_ms)
         begin_ms = recording.start_ms

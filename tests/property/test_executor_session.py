@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.executor.config import ExecutorConfig
-from services.executor.core import Executor
+from services.executor.mode import build_core
 from services.executor.orders import LiveOrder, NewOrder
 from services.executor.reports import Filled
 from shared.messages import (
@@ -102,7 +102,7 @@ class Deployment:
     def start(self, new_run):
         self.run += new_run
         self.now_ms += 1_000
-        self.core = Executor(ExecutorConfig(run_id=f"run {self.run}", metrics_port=0))
+        self.core = build_core(ExecutorConfig(run_id=f"run {self.run}", metrics_port=0))
         self.feed_universe()
         named = self.account.coins if self.account else ()
         if self.account:

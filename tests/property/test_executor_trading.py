@@ -215,7 +215,8 @@ def live_orders(draw):
     st.booleans(),
 )
 def test_a_plan_stays_within_the_room_and_keeps_one_order_a_level(live, wanted, room, reduce_only):
-    cancels, places = plan_side(live, wanted, Tolerance(3.0, 100.0, Decimal("0.01")), room, reduce_only)
+    plan = plan_side(live, wanted, Tolerance(3.0, 100.0, Decimal("0.01")), room, reduce_only)
+    cancels, places = plan.cancels, plan.places
     assert all(order.state != "cancelling" for order in cancels)
     if places:
         everything = sum((order.remaining_sz for order in live), ZERO) + sum((q.sz for q in places), ZERO)

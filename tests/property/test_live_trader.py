@@ -28,7 +28,7 @@ class Desked:
         config = ExecutorConfig(run_id="test", metrics_port=0)
         self.desks = Desks()
         bookkeeper = Bookkeeper(config, self.desks)
-        self.trader = Trader(config, self.exchange, self.desks, bookkeeper, ACCOUNT)
+        self.trader = Trader(config, self.exchange, self.desks, bookkeeper, None, ACCOUNT)
         self.trader.epoch, self.trader.stopped = 1, None
         self.out = bookkeeper.begin(self.venue.now_ms)
         self.hear(self.venue.universe)
@@ -64,7 +64,7 @@ class Desked:
             bids, asks = (tuple(Level(level.px, level.sz) for level in side[:5]) for side in shown.levels)
             book = Book(coin=coin, time_ms=now_ms, received_ms=float(now_ms), epoch=1, bids=bids, asks=asks)
             self.desks[coin].take_book(book)
-            self.desks[coin].lease = RiskLease(
+            self.desks[coin].granted = RiskLease(
                 coin=coin, issued_ms=now_ms, valid_until_ms=now_ms + 3_000, bid=SidePermit(), ask=SidePermit()
             )
 
@@ -142,7 +142,7 @@ def test_after_stopping_nothing_rests_and_every_position_is_the_venues(seed, net
         assert not desk.orders
         assert desk.ledger.position_sz == (listing.sz(held.lots) if held is not None else 0)
         assert not desk.chain.difference(desk.ledger)
-    assert not desked.trader.unclaimed
+    assert not desked.trader.take_unclaimed()
     ends = Counter(
         update.cloid for update in desked.out if isinstance(update, OrderUpdate) and update.status in OVER
     )

@@ -4,10 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from services.executor.config import ExecutorConfig
-from services.executor.core import Executor
 from services.executor.orders import LIVES, LiveOrder, NewOrder, cloid
-from shared.errors import ConfigError, InvariantError
+from shared.errors import InvariantError
 from shared.messages import (
     AccountState,
     AccountStatus,
@@ -409,11 +407,6 @@ def test_an_order_can_only_live_as_the_table_says():
         order.meet("canceled")
     assert {state for state, events in LIVES.items() if not events} == {"filled", "canceled", "rejected"}
     assert {to for events in LIVES.values() for to in events.values()} <= set(LIVES)
-
-
-def test_live_trading_is_refused_in_plain_words():
-    with pytest.raises(ConfigError, match="live execution is not part of this version"):
-        Executor(ExecutorConfig(shadow_mode=False))
 
 
 def test_fills_of_the_session_add_up_in_the_status():

@@ -49,7 +49,7 @@ def test_an_account_with_a_position_begins_with_an_opening_balance_that_is_no_re
     opening = next(message for message in session.published if isinstance(message, Opening))
     assert {opening.coin: opening.position_sz} == held == session.positions()
     assert "NIL: opening balance" in session.lines("RECONCILE")[1]
-    status = session.books.status(venue.now_ms)[0]
+    status = session.books.status(venue.now_ms, None)[0]
     assert status.pnl_usd == status.day_pnl_usd == 0
     session.by_another_hand("NIL", "buy", 500)
     session.wait(2_000)
@@ -104,7 +104,7 @@ def test_a_deposit_while_nobody_was_there_is_stated_and_not_taken_for_a_result()
     again = LiveBooks(session.venue, session.store, run=1).until_ready()
     assert "changed by $250.000000 besides trading" in again.lines("RECONCILE")[-2]
     assert again.cash_usd() == again.true_cash_usd()
-    assert again.books.status(again.venue.now_ms)[0].pnl_usd == 0
+    assert again.books.status(again.venue.now_ms, None)[0].pnl_usd == 0
 
 
 # ---- refusals ----

@@ -15,6 +15,7 @@ from services.executor.live.wiring import (
     AskOrder,
     AskState,
     Effect,
+    GiveUp,
     Input,
     OrderUnfound,
     Outcome,
@@ -23,6 +24,8 @@ from services.executor.live.wiring import (
     StateUnread,
 )
 from shared.clock import monotonic_s
+from shared.confirmation import Permit
+from shared.errors import VenueError
 from shared.hyperliquid.replies import Answered, NotSent, Unknown
 from shared.hyperliquid.signing import require_fast_signing
 from shared.secrets import Credentials
@@ -45,14 +48,17 @@ Asked = Send | AskOrder | AskState
 class VenueDoor:
     """The account's stream, and whatever is under way."""
 
-    def __init__(self, config: ExecutorConfig, credentials: Credentials) -> None:
-        """
+    def __init__(self, config: ExecutorConfig, credentials: Credentials, permit: Permit) -> None:
+        """`permit` is kept for as long as the door lives.
+
         Raises:
             ConfigError: signing would be slow.
         """
         require_fast_signing()
         self._inputs: asyncio.Queue[Input | BaseException] = asyncio.Queue()
         self._unhandled: list[Input] = []
+        self._permit = permit
+        self._inputs.put_nowait(permit.confirmation)
         self._transport = Transport(config, credentials)
         self._stream = AccountStream(
             config.url,
@@ -92,7 +98,11 @@ class VenueDoor:
 
     async def finish(self, effects: Sequence[Effect]) -> Sequence[Input]:
         """Returns when everything that was under way or is asked for now has its answer. A cancel that overtakes
-        its order misses it, so orders on their way come first."""
+        its order misses it, so orders on their way come first.
+
+        Raises:
+            VenueError: the core has given up.
+        """
         await self._open()
         self._leaving = True
         self._finish_by_s = min(self._finish_by_s, monotonic_s() + FINISH_WITHIN_S)
@@ -126,6 +136,8 @@ class VenueDoor:
     def _begin(self, effect: Effect) -> None:
         if isinstance(effect, Reconnect):
             return self._stream.reconnect(effect.reason)
+        if isinstance(effect, GiveUp):
+            raise VenueError(f"this session ended although {effect.reason}")
         task = asyncio.create_task(self._carry_out(effect))
         self._under_way[task] = effect
         task.add_done_callback(self._done)

@@ -96,6 +96,15 @@ class LiveExchange:
         steady = all(ticket.state == "open" and not ticket.leaving and not ticket.asking for ticket in tickets)
         return steady and not (self._batches or self._new or self._fates.has_news)
 
+    @property
+    def empty(self) -> bool:
+        """Is every order over?"""
+        return not self._fates.tickets
+
+    def lists(self, coin: str) -> bool:
+        """Is the coin's number known?"""
+        return coin in self._assets
+
     # ---- our side ----
 
     def place(self, now_ms: int, approved: Approved) -> None:
@@ -121,6 +130,11 @@ class LiveExchange:
     def adopt(self, order: OpenOrder) -> None:
         """Cancel an order of this engine that a process before this one placed."""
         self._fates.adopt(order, self._assets[order.coin])
+
+    def insist(self) -> None:
+        """Cancels do not wait for their next turn."""
+        for ticket in self._fates.tickets.values():
+            ticket.next_cancel_ms = 0.0
 
     def close(self, now_ms: int) -> Iterable[Report]:
         """Orders live on at the venue; their cancels are among the last effects."""

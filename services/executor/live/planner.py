@@ -162,6 +162,10 @@ class Planner:
             places = max(min(n_places, affordable - cancels), 0)
         return Allowance(places, cancels, self._reducing)
 
+    @property
+    def only_reducing(self) -> bool:
+        return self._reducing
+
     def widening(self) -> float:
         """Factor on spreads and on the requote threshold, 1 to 4."""
         return arithmetic.widening(self._headroom_frac)

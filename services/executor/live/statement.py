@@ -31,9 +31,9 @@ OVERLAP_MS = 60_000
 class Statement:
     """`dex` is the perp dex traded on: other markets of the account are not ours to book."""
 
-    def __init__(self, bookkeeper: Bookkeeper, desks: Desks, dex: str) -> None:
+    def __init__(self, bookkeeper: Bookkeeper, desks: Desks, dex: str, account: str) -> None:
         self.books = bookkeeper
-        self._desks, self._dex = desks, dex
+        self._desks, self._dex, self._account = desks, dex, account
 
     @property
     def baseline(self) -> Baseline | None:
@@ -100,7 +100,12 @@ class Statement:
         openings = [_opening(entry.position, state.time) for entry in state.asset_positions]
         out = self.books.open(now_ms, [opening for opening in openings if opening.position_sz])
         cash_usd = state.margin_summary.total_raw_usd
-        baseline = Baseline(opened_ms=state.time, cash_usd=cash_usd - self.books.cash_usd, proven_ms=state.time)
+        baseline = Baseline(
+            account=self._account,
+            opened_ms=state.time,
+            cash_usd=cash_usd - self.books.cash_usd,
+            proven_ms=state.time,
+        )
         return [*out, *self.books.state_baseline(baseline), lines.baseline(cash_usd, None)]
 
     def restate(self, state: ClearinghouseState) -> list[Any]:

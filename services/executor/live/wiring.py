@@ -5,12 +5,13 @@ in one `StateRead` or `StateUnread`. Several of each may be under way; they end 
 orders and fills before, between and after. Connections have numbers: what the stream brings between
 `StreamUp(n)` and `StreamDown(n)` came from connection n. `Reconnect` gives the present one up (if any) and opens
 the next, after a pause if the last ones failed; each ends in `StreamUp` or `StreamDown`. `Listed` comes before the
-first `StreamUp`.
+first `StreamUp`, and the `Confirmation` that the door holds before everything.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from shared.confirmation import Confirmation
 from shared.hyperliquid import replies
 from shared.hyperliquid.account import (
     ClearinghouseState,
@@ -69,7 +70,14 @@ class Reconnect:
     reason: str
 
 
-Effect = Send | AskOrder | AskState | Reconnect
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The process ends, and something of ours may be left at the venue: let it end with an error."""
+
+    reason: str
+
+
+Effect = Send | AskOrder | AskState | Reconnect | GiveUp
 
 # ---- inputs --------------------------------------------------------------------------------------------------
 
@@ -152,7 +160,8 @@ class OrderUpdates:
 
 
 Input = (
-    Outcome
+    Confirmation
+    | Outcome
     | OrderFound
     | OrderUnfound
     | StateRead
