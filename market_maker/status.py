@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from market_maker import live_status
 from market_maker.deployment import Record, bus_url, read_record, read_supervisor, supervisor_pid
 from market_maker.snapshot import Snapshot, look
 from market_maker.summary import coin_line
@@ -17,6 +18,14 @@ from shared.errors import BusError
 NOT_FOUND = 2
 NOT_RUNNING = 3
 SILENT_AFTER_S = 10.0
+REDUCING, FLATTENING = "REDUCE-ONLY", "FLATTENING"
+STYLES = {
+    live_status.BANNER: "bold white on red",
+    live_status.ALARM: "bold red",
+    REDUCING: "bold yellow",
+    FLATTENING: "bold yellow",
+}
+"""Of lines that begin so, on a terminal."""
 
 
 def show(run_dir: Path, as_json: bool, only: Collection[str] = ()) -> int:
@@ -76,6 +85,9 @@ def describe(snapshot: Snapshot, record: Record | None, restarts: dict[str, int]
         "halted": snapshot.halt.halted,
         "halt_reason": snapshot.halt.reason,
         "halted_by": snapshot.halt.who,
+        "reduce_only": {coin or "all": reason for coin, reason in account.reduce_only.items()} if account else {},
+        "flattening": list(account.flattening) if account else [],
+        "live": live_status.facts(account.live, now_ms) if account and account.live else None,
         "feed_connected": feed.connected if feed else None,
         "feed_latency_p95_ms": round(feed.latency_p95_ms, 2) if feed else None,
         "services": {
@@ -103,8 +115,6 @@ def describe(snapshot: Snapshot, record: Record | None, restarts: dict[str, int]
 
 def headline(facts: dict[str, Any]) -> list[str]:
     """What comes before the table."""
-    halted = f"HALTED by {facts['halted_by']}: {facts['halt_reason']}" if facts["halted"] else "not halted"
-    state = "running" if facts["running"] else "NOT RUNNING (this is what Redis still holds)"
     silent = [name for name, service in facts["services"].items() if service["silent"]]
     services = ", ".join(
         f"{name} {service['heartbeat_age_s']:.0f}s" for name, service in facts["services"].items()
@@ -114,13 +124,24 @@ def headline(facts: dict[str, Any]) -> list[str]:
         "funding": facts["funding_usd"], "volume": facts["volume_usd"],
     }  # fmt: skip
     return [
-        f"{(facts['mode'] or '?').upper()} on {facts['venue'] or '?'} ({facts['deployment'] or '?'}), {state},"
-        f" up {facts['uptime_s'] or 0} s, {halted}",
+        *(live_status.lines(facts["live"]) if facts["live"] else ()),
+        _state_line(facts),
+        *(f"{REDUCING} {coin}: {reason}" for coin, reason in facts["reduce_only"].items()),
+        *([f"{FLATTENING} {', '.join(facts['flattening'])}"] if facts["flattening"] else ()),
         ", ".join(f"{name} ${_cents(value)}" for name, value in money.items()) + f", {facts['fills']} fills",
         f"{facts['coins_with_fresh_book']} of {facts['coins_total']} coins with a fresh book,"
         f" {facts['coins_quoting_both_sides']} quoting both sides",
         f"heartbeats: {services or 'none'}" + (f"; SILENT: {', '.join(silent)}" if silent else ""),
     ]
+
+
+def _state_line(facts: dict[str, Any]) -> str:
+    halted = f"HALTED by {facts['halted_by']}: {facts['halt_reason']}" if facts["halted"] else "not halted"
+    state = "running" if facts["running"] else "NOT RUNNING (this is what Redis still holds)"
+    return (
+        f"{(facts['mode'] or '?').upper()} on {facts['venue'] or '?'} ({facts['deployment'] or '?'}), {state},"
+        f" up {facts['uptime_s'] or 0} s, {halted}"
+    )
 
 
 _COLUMNS = ("coin", "mid", "bps", "our bid", "our ask", "pos $", "PnL $", "fills", "state")
@@ -178,10 +199,8 @@ def _print_rich(facts: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = Console()
-    first, *others = headline(facts)
-    console.print(first, style="bold red" if facts["halted"] or not facts["running"] else "bold")
-    for line in others:
-        console.print(line)
+    for line in headline(facts):
+        console.print(line, style=_style(line, facts), markup=False)
     table = Table(box=None, header_style="bold", pad_edge=False)
     shown = [name for name in _COLUMNS if console.width >= WIDE or name not in _LEFT_OUT]
     for name in shown:
@@ -191,6 +210,12 @@ def _print_rich(facts: dict[str, Any]) -> None:
         style = None if cells["state"] == "quoting" else "yellow"
         table.add_row(*(cells[name] for name in shown), style=style)
     console.print(table)
+
+
+def _style(line: str, facts: dict[str, Any]) -> str | None:
+    if line == _state_line(facts):
+        return "bold red" if facts["halted"] or not facts["running"] else "bold"
+    return next((style for begin, style in STYLES.items() if line.startswith(begin)), None)
 
 
 def _cents(value: str | None) -> str:
