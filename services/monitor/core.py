@@ -2,8 +2,12 @@
 
 Reads everything, decides nothing: it publishes only its own notices, about services that fell silent. What it
 knows is read by `exposition` at every scrape. Handlers are idempotent: an entry delivered twice counts once.
+
+Money, orders and fills are those of the mode it runs in. In live the shadow goes on trading on the same targets;
+its fills are kept apart, for the comparison.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +15,7 @@ from typing import Any
 from services import SERVICES
 from services.monitor.coin import Coin
 from services.monitor.config import MonitorConfig
+from services.monitor.twin import Twin
 from shared.messages import (
     AccountStatus,
     AssetConfig,
@@ -22,17 +27,21 @@ from shared.messages import (
     HaltState,
     Heartbeat,
     Message,
+    Mode,
     OrderUpdate,
     RiskLease,
     TargetQuotes,
     Universe,
 )
 from shared.recent import Recent
-from shared.service import Tick
+from shared.service import Started, Tick
 
 NAME = "monitor"
 _REMEMBERED = 20_000
 STALL_PANIC = "STALL PANIC"
+DARK_FILL = "DARK FILL"
+FRESH_MS = 10_000
+"""What a writer said longer ago than this about the present is no longer the present."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +71,15 @@ class Monitor:
     """Everything people look at."""
 
     def __init__(self, config: MonitorConfig) -> None:
-        self.venue = config.venue
+        self.venue, self.mode = config.venue, config.mode
         self._silence_ms = config.monitor_silence_s * 1000
         self.coins: dict[str, Coin] = {}
         self.account: AccountStatus | None = None
+        """Of the executor in our own mode."""
+        self.executor_mode: Mode | None = None
+        """What the executor says it does, whatever we were told."""
+        self.twin = Twin()
+        self.dark_fills: Counter[str] = Counter()
         self.halt: HaltState | None = None
         self.feed: FeedHealth | None = None
         self.heartbeats: dict[str, Heartbeat] = {}
@@ -77,7 +91,10 @@ class Monitor:
 
     def restore(self, now_ms: int, msg: Message) -> None:
         """Statuses and heartbeats from before a restart of ours, so that a dead service is missed at once."""
-        self._take_status(msg, counted=False)
+        if isinstance(msg, Heartbeat):
+            self._take_heartbeat(msg)
+        elif isinstance(msg, AccountStatus) and msg.mode == self.mode:
+            self._take_account(msg, counted=False)
 
     def step(self, now_ms: int, msg: Any) -> Iterable[Event | Show]:
         if isinstance(msg, Event):
@@ -93,8 +110,12 @@ class Monitor:
             self.feed = msg
         elif isinstance(msg, RedisMemory):
             self.redis_memory_ratio = msg.ratio or None
-        elif isinstance(msg, (AccountStatus, Heartbeat)):
-            self._take_status(msg)
+        elif isinstance(msg, Heartbeat):
+            self._take_heartbeat(msg)
+        elif isinstance(msg, AccountStatus):
+            return self._take_status(now_ms, msg)
+        elif isinstance(msg, Started):
+            self.twin.begin(now_ms)
         else:
             self._take_for_coin(now_ms, msg)
         return ()
@@ -117,25 +138,45 @@ class Monitor:
             if msg.status == "rejected" and self._orders.add(msg.cloid):
                 coin.take_order(msg)
         elif isinstance(msg, Fill):
-            if self._fills.add(msg.fill_id):
-                coin.take_fill(now_ms, msg)
+            if self._fills.add((msg.mode, msg.fill_id)):
+                self._take_fill(now_ms, coin, msg)
 
-    def _take_status(self, msg: Message, counted: bool = True) -> None:
+    def _take_fill(self, now_ms: int, coin: Coin, fill: Fill) -> None:
+        if fill.mode == self.mode:
+            coin.take_fill(now_ms, fill)
+        if self.mode == "live":
+            self.twin.take(fill)
+
+    def _take_heartbeat(self, beat: Heartbeat) -> None:
+        """In shadow there is nothing to watch: a watchdog's word is left over from live trading."""
+        known = self.heartbeats.get(beat.service)
+        left_over = beat.service == "watchdog" and self.mode == "shadow"
+        if not left_over and (known is None or beat.time_ms >= known.time_ms):
+            self.heartbeats[beat.service] = beat
+
+    def _take_status(self, now_ms: int, status: AccountStatus) -> Iterable[Event]:
+        """An executor in the other mode than ours is told of and not mixed in."""
+        if status.mode == self.mode:
+            self._take_account(status)
+        if now_ms - status.time_ms > FRESH_MS or status.mode == self.executor_mode:
+            return ()
+        self.executor_mode = status.mode
+        if status.mode == self.mode:
+            return ()
+        text = f"the executor is in {status.mode} mode and we are in {self.mode}: its money is not shown here"
+        return (Event(level="error", tag="MONITOR", text=text),)
+
+    def _take_account(self, status: AccountStatus, counted: bool = True) -> None:
         """`counted` is False for time that an earlier life of this process has already summed up."""
-        if isinstance(msg, Heartbeat):
-            known = self.heartbeats.get(msg.service)
-            if known is None or msg.time_ms >= known.time_ms:
-                self.heartbeats[msg.service] = msg
-        elif isinstance(msg, AccountStatus):
-            before = self.account
-            if before is not None and msg.time_ms <= before.time_ms:
-                return
-            self.account = msg
-            follows = counted and before is not None and before.session_start_ms == msg.session_start_ms
-            step_s = (msg.time_ms - before.time_ms) / 1000 if follows and before is not None else 0.0
-            for line in msg.coins:
-                if line.coin in self.coins:
-                    self.coins[line.coin].take_status(line, step_s)
+        before = self.account
+        if before is not None and status.time_ms <= before.time_ms:
+            return
+        self.account = status
+        follows = counted and before is not None and before.session_start_ms == status.session_start_ms
+        step_s = (status.time_ms - before.time_ms) / 1000 if follows and before is not None else 0.0
+        for line in status.coins:
+            if line.coin in self.coins:
+                self.coins[line.coin].take_status(line, step_s)
 
     def _take_event(self, event: Event) -> Iterable[Show]:
         key = (event.service, event.time_ms, event.tag, event.coin, event.text)
@@ -143,6 +184,8 @@ class Monitor:
             return
         if event.service == "guard" and STALL_PANIC in event.text:
             self.stall_panics += 1
+        if event.service == "executor" and event.tag == DARK_FILL:
+            self.dark_fills[event.coin] += 1
         if event.tag == "CONVERTER" and "success_ms" in event.fields:
             self.converted_ms = int(event.fields["success_ms"])
         yield Show(event)
@@ -150,6 +193,9 @@ class Monitor:
     def _tick(self, now_ms: int) -> Iterable[Event]:
         for coin in self.coins.values():
             coin.tick(now_ms)
+        line = self.twin.line(now_ms) if self.mode == "live" else None
+        if line is not None:
+            yield line
         for service, beat in self.heartbeats.items():
             age_ms = now_ms - beat.time_ms
             if age_ms > self._silence_ms and service not in self._silent:

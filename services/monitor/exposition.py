@@ -10,13 +10,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from services.monitor.coin import SIDES, Coin
-from services.monitor.core import Monitor, halt_code
+from services.monitor.core import FRESH_MS, Monitor, halt_code
+from services.monitor.live_exposition import live_samples, reducing_samples
 from shared.clock import wall_ms
 from shared.messages import CoinStatus
 from shared.metrics import GRID
-
-FRESH_MS = 10_000
-"""What a writer said longer ago than this about the present is no longer the present."""
 
 Sample = tuple[tuple[str, ...], float]
 
@@ -94,15 +92,15 @@ class GridCollector(Collector):
             name: [((coin.name,), value) for coin in coins if (value := read(coin)) is not None]
             for name, read in _OF_COIN.items()
         }
-        for part in (self._sides, self._present, self._risk, self._account, self._services, self._build):
+        parts = self._sides, self._present, self._risk, self._account, self._live, self._services, self._build
+        for part in parts:
             for name, labels, value in part(now_ms):
                 samples.setdefault(name, []).append((labels, value))
         return {metric.name: samples.get(metric.name, []) for metric in GRID}
 
     def _sides(self, now_ms: float) -> Iterable[tuple[str, tuple[str, ...], float]]:
         """Orders and reasons, while the executor is there to tell."""
-        account = self._core.account
-        heard = account is not None and now_ms - account.time_ms <= FRESH_MS
+        heard = self._heard(now_ms)
         for coin in self._core.coins.values():
             for (side, reason), seconds in coin.noquote_s.items():
                 yield "mm_noquote_seconds_total", (coin.name, side, reason), seconds
@@ -147,18 +145,29 @@ class GridCollector(Collector):
         if "guard" in core.heartbeats:
             yield "mm_stall_panics_total", (), core.stall_panics
 
+    def _heard(self, now_ms: float) -> bool:
+        account = self._core.account
+        return account is not None and now_ms - account.time_ms <= FRESH_MS
+
     def _account(self, now_ms: float) -> Iterable[tuple[str, tuple[str, ...], float]]:
         account = self._core.account
+        if self._core.executor_mode is not None:
+            yield "mm_live", (), float(self._core.executor_mode == "live")
         if account is None:
             return
         equity_usd = float(account.starting_balance_usd + account.pnl_usd)
         yield "mm_session_pnl_usd", (), float(account.pnl_usd)
         yield "mm_account_value_usd", (), equity_usd
-        yield "mm_live", (), float(account.mode == "live")
         for coin in self._core.coins.values():
             if coin.status is not None:
                 lost_usd = float(coin.status.peak_pnl_usd - coin.status.pnl_usd)
                 yield "mm_drawdown_pct", (coin.name,), lost_usd / equity_usd if equity_usd > 0 else 1.0
+
+    def _live(self, now_ms: float) -> Iterable[tuple[str, tuple[str, ...], float]]:
+        account, heard = self._core.account, self._heard(now_ms)
+        if account is not None and heard:
+            yield from reducing_samples(account, self._core.coins)
+        yield from live_samples(self._core, now_ms, heard)
 
     def _services(self, now_ms: float) -> Iterable[tuple[str, tuple[str, ...], float]]:
         core = self._core

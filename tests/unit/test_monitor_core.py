@@ -8,12 +8,12 @@ import pytest
 from services.monitor.config import MonitorConfig
 from services.monitor.core import Monitor, RedisMemory, Show, halt_code
 from shared import messages as m
-from shared.service import Tick
-from tests.fixtures.make import book, fill
+from shared.service import Started, Tick
+from tests.fixtures.make import book, fill, live_status
 
 
-def monitor(*coins: str) -> Monitor:
-    core = Monitor(MonitorConfig())
+def monitor(*coins: str, mode: m.Mode = "shadow") -> Monitor:
+    core = Monitor(MonitorConfig(shadow_mode=mode == "shadow"))
     metas = tuple(m.CoinMeta(coin=coin, sz_decimals=2, max_leverage=5) for coin in coins or ("BTC",))
     assert list(core.step(0, m.Universe(coins=metas, time_ms=0))) == []
     return core
@@ -41,6 +41,10 @@ def status(time_ms: int, *lines: m.CoinStatus, session_start_ms: int = 0) -> m.A
         starting_balance_usd=Decimal(1000), pnl_usd=Decimal(0), day_pnl_usd=Decimal(0), peak_pnl_usd=Decimal(0),
         fees_usd=Decimal(0), funding_usd=Decimal(0), volume_usd=Decimal(0), fills=0, coins=lines,
     )  # fmt: skip
+
+
+def live(time_ms: int, *lines: m.CoinStatus, **changes) -> m.AccountStatus:
+    return msgspec.structs.replace(status(time_ms, *lines), mode="live", live=live_status(**changes))
 
 
 def event(**changes) -> m.Event:
@@ -170,3 +174,79 @@ def test_memory_without_a_limit_is_unknown_not_zero():
     assert core.redis_memory_ratio == 0.4
     core.step(0, RedisMemory(0.0))
     assert core.redis_memory_ratio is None
+
+
+# ---- live beside its shadow ----
+
+
+def test_money_and_orders_are_those_of_our_own_mode():
+    core = monitor(mode="live")
+    list(core.step(1_000, live(1_000, line(position_sz=Decimal(3)))))
+    list(core.step(2_000, status(2_000, line(position_sz=Decimal(7)))))
+    core.restore(2_000, status(2_500, line(position_sz=Decimal(8))))
+    assert core.account is not None and core.account.mode == "live"
+    assert core.coins["BTC"].status.position_sz == 3
+
+
+def test_an_executor_in_the_other_mode_is_named_once():
+    core = monitor()
+    [said] = core.step(1_000, live(1_000))
+    assert (said.level, said.text) == (
+        "error", "the executor is in live mode and we are in shadow: its money is not shown here",
+    )  # fmt: skip
+    assert list(core.step(2_000, live(2_000))) == [] and core.executor_mode == "live"
+    assert list(core.step(3_000, status(3_000))) == [] and core.executor_mode == "shadow"
+
+
+def test_what_an_executor_of_another_session_said_long_ago_tells_no_mode():
+    core = monitor(mode="live")
+    assert list(core.step(60_000, status(1_000))) == []
+    assert core.executor_mode is None
+
+
+def test_a_watchdog_left_over_from_live_trading_is_not_missed_in_shadow():
+    shadow, in_live = monitor(), monitor(mode="live")
+    for core in (shadow, in_live):
+        core.restore(1_000, beat("watchdog"))
+        list(core.step(1_000, beat("watchdog")))
+    assert list(shadow.step(60_000, Tick())) == []
+    assert [item.text for item in in_live.step(60_000, Tick())] == ["watchdog silent for 59 s"]
+
+
+def test_the_line_of_the_twin_compares_the_last_ten_minutes():
+    core = monitor(mode="live")
+    list(core.step(0, Started()))
+    mids = {"bid": Decimal("100.02"), "ask": Decimal("99.99")}
+    for mode, seq, side in (("live", 1, "bid"), ("shadow", 1, "bid"), ("shadow", 2, "ask"), ("shadow", 2, "ask")):
+        made = msgspec.structs.replace(fill(seq=seq, side=side, mode=mode), mid_px=mids[side])
+        core.step(1_000, made)
+    assert list(core.step(599_999, Tick())) == []
+    [said] = core.step(600_000, Tick())
+    assert (said.tag, said.text) == (
+        "TWIN", "live 1 fills $20 edge +2.0 bps | shadow 2 fills $40 edge +1.5 bps",
+    )  # fmt: skip
+    [said] = core.step(1_200_000, Tick())
+    assert said.text == "live 0 fills $0 | shadow 0 fills $0"
+    assert core.twin.tallies["BTC", "shadow"].fills == 2
+
+
+def test_fills_of_an_earlier_session_are_not_the_twins():
+    core = monitor(mode="live")
+    list(core.step(10, Started()))
+    core.step(10, fill(seq=9, mode="shadow"))
+    core.step(10, fill(seq=10, mode="shadow"))
+    assert core.twin.tallies["BTC", "shadow"].fills == 1
+
+
+def test_shadow_mode_has_no_twin():
+    core = monitor()
+    core.step(0, fill())
+    assert list(core.step(10_000_000, Tick())) == [] and not core.twin.tallies
+
+
+def test_dark_fills_are_counted_once_and_only_on_the_executors_word():
+    core = monitor(mode="live")
+    dark = event(service="executor", tag="DARK FILL", coin="BTC")
+    for item in (dark, dark, event(service="screener", tag="DARK FILL", coin="BTC")):
+        list(core.step(0, item))
+    assert core.dark_fills == {"BTC": 1}

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from decimal import Decimal
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -12,9 +13,9 @@ from services.monitor.core import Monitor
 from services.monitor.exposition import FRESH_MS, GridCollector
 from shared import messages as m
 from shared.metrics import GRID
-from tests.fixtures.make import book, fill
+from tests.fixtures.make import book, fill, request_budget
 from tests.fixtures.monitor_session import COINS, QUIET, Session
-from tests.unit.test_monitor_core import line, monitor, status
+from tests.unit.test_monitor_core import event, line, live, monitor, status
 
 
 def scrape(core: Monitor, now_ms: float = 0.0) -> dict[tuple, float]:
@@ -168,3 +169,133 @@ def test_a_disabled_coin_says_so_and_the_rest_quotes():
     shown = scrape(session.core, session.now_ms)
     assert shown["mm_side_blocked", QUIET, "bid", "coin_disabled"] == 1
     assert sum(shown.get(("mm_quoting", coin, "bid"), 0) for coin in COINS) >= 20
+
+
+# ---- live ----
+
+
+def shown_live(now_ms: float = 1_500, *lines: m.CoinStatus, **changes) -> dict[tuple, float]:
+    core = monitor(mode="live")
+    list(core.step(1_000, live(1_000, *lines, **changes)))
+    return scrape(core, now_ms)
+
+
+def test_shadow_shows_nothing_of_live():
+    core = monitor()
+    core.step(1_000, status(1_000, line()))
+    names = {name for name, *_ in scrape(core, 1_000)}
+    assert not {name for name in names if name.startswith(("mm_api", "mm_twin", "mm_dark", "mm_unknown"))}
+    assert scrape(core, 1_000)["mm_live",] == 0
+
+
+def test_the_mode_shown_is_what_the_executor_does_even_where_we_were_told_otherwise():
+    core = monitor()
+    list(core.step(1_000, live(1_000, line())))
+    shown = scrape(core, 1_000)
+    assert shown["mm_live",] == 1 and ("mm_position", "BTC") not in shown
+
+
+def test_what_live_trading_tells_of_itself():
+    shown = shown_live(
+        1_500, line(orders_placed=40), line("ETH", orders_placed=10),
+        confirmed_until_ms=61_500, without=("gate3", "gate5"), phase="waiting", unknown_orders=2, tied_out_ms=500,
+        untied={"BTC": "0.1 more", "": "$3"}, rejects={"would_cross": 5, "Tick 7!": 1, "what?": 2},
+    )  # fmt: skip
+    expected = {
+        ("mm_live",): 1,
+        ("mm_confirmation_left_seconds",): 60,
+        ("mm_gate_missing", "gate3"): 1,
+        ("mm_gate_missing", "gate5"): 1,
+        ("mm_recovery_phase", "waiting"): 1,
+        ("mm_unknown_orders",): 2,
+        ("mm_tie_out_age_seconds",): 1,
+        ("mm_untied_balances",): 2,
+        ("mm_live_orders_rejected_total", "would_cross"): 5,
+        ("mm_live_orders_rejected_total", "other"): 3,
+        ("mm_post_only_reject_ratio",): 0.1,
+        ("mm_dark_fills_total", "BTC"): 0,
+    }
+    assert {key: shown.get(key) for key in expected} == pytest.approx(expected)
+
+
+def test_the_request_budget():
+    budget = request_budget(
+        left=2_500, used=11_500, cap=14_001, headroom_frac=0.25, widening=2.0, hours_to_empty=2.5, forecasts=3,
+        forecast_error_frac=0.07,
+    )  # fmt: skip
+    shown = shown_live(budget=budget)
+    expected = {
+        ("mm_api_mode", "quoting"): 1,
+        ("mm_api_headroom_ratio",): 0.25,
+        ("mm_api_requests_left",): 2_500,
+        ("mm_api_requests_used",): 11_500,
+        ("mm_api_requests_cap",): 14_001,
+        ("mm_api_spread_multiplier",): 2,
+        ("mm_api_empty_seconds",): 9_000,
+        ("mm_api_forecast_error_ratio",): 0.07,
+        ("mm_api_hourly_requests", "spent"): 900,
+        ("mm_api_hourly_requests", "earned"): 400,
+        ("mm_api_hourly_requests", "affordable"): 1_500,
+    }
+    assert {key: shown.get(key) for key in expected} == expected
+    growing = shown_live(budget=request_budget(hours_to_empty=None))
+    assert ("mm_api_empty_seconds",) not in growing and ("mm_api_forecast_error_ratio",) not in growing
+
+
+def test_a_budget_that_the_venue_has_not_told_yet_is_not_an_empty_one():
+    shown = shown_live(budget=request_budget(mode="unknown", left=0, headroom_frac=0.0, widening=4.0))
+    assert shown["mm_api_mode", "unknown"] == 1
+    assert [name for name, *_ in shown if name.startswith("mm_api")] == ["mm_api_mode"]
+
+
+def test_a_silent_executor_leaves_its_sums_and_takes_the_present_along():
+    late = shown_live(1_001 + FRESH_MS, tied_out_ms=1_000)
+    assert {"mm_unknown_orders", "mm_recovery_phase", "mm_api_mode", "mm_reduce_only"} & {
+        n for n, *_ in late
+    } == set()
+    assert late["mm_tie_out_age_seconds",] == pytest.approx(10.001)
+
+
+def test_books_that_never_agreed_grow_old_from_the_beginning_of_the_session():
+    core = monitor(mode="live")
+    never = live(90_000, tied_out_ms=0)
+    list(core.step(90_000, msgspec.structs.replace(never, session_start_ms=30_000)))
+    assert scrape(core, 90_000)["mm_tie_out_age_seconds",] == 60
+
+
+def test_dark_fills_count_by_coin_from_zero_so_that_the_first_is_an_increase():
+    core = monitor("BTC", "ETH", mode="live")
+    list(core.step(1_000, live(1_000)))
+    list(core.step(1_000, event(service="executor", tag="DARK FILL", coin="BTC")))
+    shown = scrape(core, 1_000)
+    assert (shown["mm_dark_fills_total", "BTC"], shown["mm_dark_fills_total", "ETH"]) == (1, 0)
+
+
+@pytest.mark.parametrize(("reduce_only", "shown"), [({"": "all"}, (1, 1)), ({"BTC": "x"}, (1, 0)), ({}, (0, 0))])
+def test_coins_that_may_only_reduce(reduce_only, shown):
+    core = monitor("BTC", "ETH")
+    told = msgspec.structs.replace(status(1_000), reduce_only=reduce_only, flattening=("ETH",))
+    core.step(1_000, told)
+    values = scrape(core, 1_000)
+    assert (values["mm_reduce_only", "BTC"], values["mm_reduce_only", "ETH"]) == shown
+    assert (values["mm_flattening", "BTC"], values["mm_flattening", "ETH"]) == (0, 1)
+
+
+def test_fills_live_and_of_the_twin_stand_side_by_side():
+    core = monitor(mode="live")
+    list(core.step(1_000, live(1_000, line())))
+    above = {"mid_px": Decimal("100.05")}
+    for mode, seq in (("live", 1), ("shadow", 1), ("shadow", 2), ("shadow", 2)):
+        core.step(10, msgspec.structs.replace(fill(seq=seq, mode=mode), **above))
+    shown = scrape(core, 1_000)
+    assert [shown["mm_twin_fills_total", "BTC", mode] for mode in ("live", "shadow")] == [1, 2]
+    assert [shown["mm_twin_fill_usd_total", "BTC", mode] for mode in ("live", "shadow")] == [20, 40]
+    assert shown["mm_twin_edge_bps", "BTC", "live"] == pytest.approx(5.0)
+
+
+def test_markouts_are_those_of_our_own_fills():
+    core = monitor(mode="live")
+    core.step(10, fill(mode="shadow"))
+    core.step(5_000, book(time_ms=5_000, bid="98.9", ask="99.1"))
+    core.step(5_200, book(time_ms=5_200, bid="88.9", ask="89.1"))
+    assert ("mm_adverse_selection_bps", "BTC") not in scrape(core)
