@@ -11,17 +11,17 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from market_maker.local import METRICS_PORT
 from market_maker.options import Checked
 from market_maker.prepare import IMAGE_UID
 from market_maker.redis_server import PROJECT
 from shared.config import config_file
-from shared.errors import MarketMakerError
+from shared.errors import ConfigError, MarketMakerError
 from shared.secrets import ADDRESS, EXECUTOR_KEY, KEY_SOURCES, SECRET_VARIABLES, key_file, read_address
 
 OVERRIDE = "compose.launch.json"
-PROFILES = {"sim": ["demo"], "replay": ["demo"]}
 _OF_THE_FILE = {
     "MM_DATA_DIR", "MM_RUN_DIR", "MM_LOG_DIR", "MM_SECRETS_DIR", "MM_CONFIRMATION_DIR", "MM_METRICS_HOST",
     "MM_METRICS_PORT", "MM_CONFIG", "MM_UID", "MM_GID", "MM_REDIS_PORT", "MM_VENUE_PORT",
@@ -30,6 +30,7 @@ _OF_THE_FILE = {
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 RECORDING_INSIDE = "/recording"
 CONFIG_INSIDE = "/app/market_maker.toml"
+CONFIRMATION_INSIDE = "/app/.secrets/live"
 
 
 def override(checked: Checked, run_id: str) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def override(checked: Checked, run_id: str) -> dict[str, Any]:
         name: value for name, value in os.environ.items() if name.startswith("MM_") and name not in _OF_THE_FILE
     }
     environment |= _settings_of_the_file(checked) | {"MM_RUN_ID": run_id}
-    volumes = []
+    volumes: list[str] = []
     if config_file().exists():
         volumes.append(f"{config_file().resolve()}:{CONFIG_INSIDE}:ro")
     services: dict[str, Any] = {
@@ -52,12 +53,43 @@ def override(checked: Checked, run_id: str) -> dict[str, Any]:
     generated: dict[str, Any] = {"services": services}
     if not checked.launcher.shadow_mode:
         generated["secrets"] = _give_keys(services)
+        confirmation = f"{checked.launcher.confirmation_dir.resolve()}:{CONFIRMATION_INSIDE}"
+        services["executor"]["volumes"].append(f"{confirmation}:ro")
+        services["prepare"]["volumes"] = [confirmation]
     return generated
+
+
+def obstacle(checked: Checked) -> str | None:
+    """Why this start cannot be one of containers; None when it can."""
+    host = urlsplit(checked.launcher.venue_url).hostname or ""
+    if host in ("localhost", "::1") or host.startswith("127."):
+        return f"no container reaches the venue on this machine ({checked.launcher.venue_url})"
+    return None
+
+
+def require_readable_keys(checked: Checked) -> None:
+    """
+    Raises:
+        ConfigError: a key is not in a file, or in one that its container could not read.
+    """
+    uid, _ = owner(checked)
+    for source in KEY_SOURCES.values():
+        file = key_file(source)
+        try:
+            owned_by = file.stat().st_uid
+        except OSError as error:
+            raise ConfigError(f"the file of {source.file} cannot be read: {error.strerror}") from error
+        if owned_by != uid:
+            raise ConfigError(
+                f"{file} belongs to user {owned_by}, and the containers run as {uid}, who cannot read it:"
+                f" chown {uid} {file}"
+            )
 
 
 def _give_keys(services: dict[str, Any]) -> dict[str, Any]:
     """Each key to its one container, as a file: whoever may use Docker can read the variables of a container. The
-    watchdog, which only runs live, has its place in the compose file.
+    watchdog, which only runs live, has its place in the compose file. Who runs that file alone gives the executor
+    neither key nor confirmation.
 
     Raises:
         ConfigError: a key is not in a file.
@@ -108,8 +140,15 @@ def command(checked: Checked | None, run_dir: Path, *arguments: str) -> list[str
 
 
 def _profiles(checked: Checked) -> list[str]:
-    live = [] if checked.launcher.shadow_mode else ["live"]
-    return PROFILES.get(checked.launcher.venue, []) + live
+    demo = ["demo"] if checked.bundled_venue else []
+    return demo if checked.launcher.shadow_mode else [*demo, "live"]
+
+
+def owner(checked: Checked) -> tuple[int, int]:
+    """User and group of the containers and of the files that they share with us."""
+    config = checked.launcher
+    uid = config.uid or os.getuid() or IMAGE_UID
+    return uid, config.gid or (uid if os.getuid() == 0 else os.getgid())
 
 
 def environment(checked: Checked | None = None) -> dict[str, str]:
@@ -118,8 +157,7 @@ def environment(checked: Checked | None = None) -> dict[str, str]:
     if checked is None:
         return clean
     config = checked.launcher
-    uid = config.uid or os.getuid() or IMAGE_UID
-    gid = config.gid or (uid if os.getuid() == 0 else os.getgid())
+    uid, gid = owner(checked)
     ports = {
         "MM_REDIS_PORT": config.redis_port,
         "MM_METRICS_PORT": METRICS_PORT if config.metrics_port is None else config.metrics_port,

@@ -13,14 +13,16 @@ from market_maker.plan import SupervisorState
 from market_maker.supervisor import PID_FILE, STATE_FILE
 from shared.environment import read_env_file
 from shared.errors import ConfigError
+from shared.messages import Mode
 
 RECORD = "launch.json"
+Deployment = Literal["local", "docker"]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One start."""
 
-    deployment: Literal["local", "docker"]
+    deployment: Deployment
     venue: str
     venue_url: str
     run_id: str
@@ -31,6 +33,22 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     metrics_url: str
     log_dir: str
     secrets_dir: str
+    live: "Live | None" = None
+    """None in shadow mode."""
+
+    @property
+    def mode(self) -> Mode:
+        return "shadow" if self.live is None else "live"
+
+
+class Live(msgspec.Struct, frozen=True, kw_only=True):
+    """What was confirmed for a live start."""
+
+    account: str
+    without: tuple[str, ...]
+    """Gates without evidence."""
+    expires_ms: int
+    confirmation_dir: str
 
 
 def run_dir() -> Path:

@@ -36,12 +36,25 @@ class Finding:
 
 
 def examine() -> int:
-    """Print all findings; 0 unless one of them is a failure."""
+    """Print all findings, live those of a live start; 0 unless one of them is a failure."""
     config = load(LauncherConfig)
+    if not config.shadow_mode:
+        return _examine_live()
     findings = list(look(config))
     for finding in findings:
         print(line(finding))
     return 1 if any(finding.verdict == "FAIL" for finding in findings) else 0
+
+
+def _examine_live() -> int:
+    """What a live start would show before it asks."""
+    from market_maker.live import preflight
+    from market_maker.options import Options, check
+
+    found = preflight.examine(check(Options()), ())
+    for text in preflight.lines(found):
+        print(text)
+    return 0 if found.passed else 1
 
 
 def look(config: LauncherConfig) -> Iterator[Finding]:
@@ -57,7 +70,9 @@ def machine(config: LauncherConfig) -> Iterator[Finding]:
 
 
 def line(finding: Finding) -> str:
-    return f"{finding.verdict:<8} {finding.subject:<10} {finding.text}"
+    """Further lines of a text stand below its first."""
+    text = finding.text.replace("\n", f"\n{'':<20}")
+    return f"{finding.verdict:<8} {finding.subject:<10} {text}"
 
 
 def _python(config: LauncherConfig) -> Finding:

@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
+import msgspec
+
 from market_maker import compose, local
 from market_maker.deployment import (
+    Deployment,
+    Live,
     Record,
     bus_url,
     read_record,
@@ -20,12 +24,14 @@ from market_maker.deployment import (
     supervisor_pid,
     write_record,
 )
+from market_maker.launch_lines import progress, starting, where_to_look
 from market_maker.options import Checked, Options, check
 from market_maker.preflight import ask_venue, docker_problem
 from market_maker.snapshot import Snapshot, beginning, look
 from market_maker.summary import Watch, memory_of, render, summarise
 from shared.bus import RedisBus
 from shared.clock import monotonic_s, utc, wall_ms
+from shared.confirmation import void
 from shared.errors import BusError, ConfigError, MarketMakerError, VenueError
 
 LOOK_EVERY_S = 0.5
@@ -33,7 +39,7 @@ PROGRESS_EVERY_S = 10.0
 SETTLE_S = 8.0
 """After the first quote: how long we wait for most of the other coins before we report."""
 MOST = 5 / 6
-NOT_RUNNING, TIMED_OUT = 3, 5
+GATE_FAILED, TIMED_OUT = 2, 5
 
 Say = Callable[[str], None]
 
@@ -66,13 +72,19 @@ def launch(options: Options) -> int:
     say = _to_stderr if options.as_json else _to_stdout
     checked = check(options)
     refuse_second_start(checked.launcher.run_dir)
+    deployment = _deployment(options, checked, say)
+    record = _record(checked, deployment)
     if not checked.launcher.shadow_mode:
-        from market_maker.live.preflight import refuse_live
+        from market_maker.live.start import NoEvidence
 
-        refuse_live(checked, options.accept_missing, say)
-    if not checked.bundled_venue:
+        try:
+            record = _confirmed(options, checked, record, say)
+        except NoEvidence as error:
+            print(f"error: {error}", file=sys.stderr)
+            return GATE_FAILED
+    elif not checked.bundled_venue:
         _require_venue(checked.launcher.url)
-    session = _start(options, checked, say)
+    session = _start(options, checked, record, say)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl+C: stop what we started, then end
     watch = Watch(wall_ms())
     try:
@@ -106,7 +118,11 @@ def refuse_second_start(run_dir: Path) -> None:
 
 
 def stop(run_dir: Path) -> Iterable[str]:
-    """Stop whatever deployment runs; yields lines to show, none when nothing ran."""
+    """Stop whatever deployment runs; yields lines to show, none when nothing ran. A confirmation of live trading
+    is over with the start that it was given for, also where that has ended by itself."""
+    record = read_record(run_dir)
+    if record is not None and record.live is not None and void(Path(record.live.confirmation_dir)):
+        yield "The confirmation of live trading is taken back."
     if supervisor_pid(run_dir) is not None:
         yield from local.stop(run_dir)
     if docker_problem() is None and compose.running(run_dir):
@@ -122,24 +138,33 @@ def _require_venue(url: str) -> None:
         ) from error
 
 
-def _start(options: Options, checked: Checked, say: Say) -> Session:
-    deployment = options.deployment
-    if deployment is None:
-        obstacle = docker_problem()
-        deployment = "local" if obstacle else "docker"
-        if obstacle:
-            say(f"{obstacle}: running locally, as processes.")
-    elif deployment == "docker" and (obstacle := docker_problem()):
-        raise ConfigError(f"--docker: {obstacle}")
+def _deployment(options: Options, checked: Checked, say: Say) -> Deployment:
+    """As asked for; else Docker where it can be.
+
+    Raises:
+        ConfigError: Docker is insisted on and cannot be, or a container could not read its key.
+    """
+    if options.deployment != "local":
+        obstacle = docker_problem() or compose.obstacle(checked)
+        if obstacle is None:
+            if not checked.launcher.shadow_mode:
+                compose.require_readable_keys(checked)
+            return "docker"
+        if options.deployment == "docker":
+            raise ConfigError(f"--docker: {obstacle}")
+        say(f"{obstacle}: running locally, as processes.")
+    return "local"
+
+
+def _record(checked: Checked, deployment: Deployment) -> Record:
     config = checked.launcher
-    run_id = f"{utc(wall_ms()):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
     socket = (config.run_dir / "redis.sock").resolve()
     metrics_port = config.metrics_port if config.metrics_port is not None else local.METRICS_PORT
-    record = Record(
+    return Record(
         deployment=deployment,
         venue=config.venue,
         venue_url=config.url,
-        run_id=run_id,
+        run_id=f"{utc(wall_ms()):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
         started_ms=int(wall_ms()),
         redis_url=f"unix://{socket}" if deployment == "local" else f"redis://127.0.0.1:{config.redis_port}",
         redis_port=config.redis_port,
@@ -147,15 +172,42 @@ def _start(options: Options, checked: Checked, say: Say) -> Session:
         log_dir=str(config.log_dir.resolve()),
         secrets_dir=str(config.secrets_dir.resolve()),
     )
-    say(f"Starting in shadow mode on venue {config.venue} ({deployment}): no key, simulated orders.")
+
+
+def _confirmed(options: Options, checked: Checked, record: Record, say: Say) -> Record:
+    """The record of a start that a person has confirmed."""
+    from market_maker.live.start import confirmed
+
+    try:
+        given = confirmed(checked, options.accept_missing, record.run_id, say, on_stderr=options.as_json)
+    except KeyboardInterrupt as error:
+        raise MarketMakerError("interrupted: nothing was started") from error
+    live = Live(
+        account=given.subject.account,
+        without=given.without,
+        expires_ms=given.expires_ms,
+        confirmation_dir=str(checked.launcher.confirmation_dir.resolve()),
+    )
+    return msgspec.structs.replace(record, live=live)
+
+
+def _start(options: Options, checked: Checked, record: Record, say: Say) -> Session:
+    """Everything on its way up. A confirmation does not outlive a start that fails."""
+    say(starting(record))
+    run_dir, live = checked.launcher.run_dir, record.live
     supervisor = None
-    if deployment == "local":
-        supervisor, moved = local.start(checked, run_id, foreground=options.duration_s is not None)
-        if moved:
-            say(moved)
-    write_record(config.run_dir, record)
-    if deployment == "docker":
-        _say_all(say, compose.start(checked, run_id))
+    try:
+        if record.deployment == "local":
+            supervisor, moved = local.start(checked, record.run_id, foreground=options.duration_s is not None)
+            if moved:
+                say(moved)
+        write_record(run_dir, record)
+        if record.deployment == "docker":
+            _say_all(say, compose.start(checked, record.run_id))
+    except BaseException:
+        if live is not None:
+            void(Path(live.confirmation_dir))
+        raise
     return Session(checked, options, record, supervisor)
 
 
@@ -234,22 +286,11 @@ async def _for_a_while(session: Session, watch: Watch, duration_s: float, say: S
             if snapshot is not None:
                 watch.take(snapshot, _memory(session, snapshot))
                 if monotonic_s() >= next_line_s:
-                    say(progress_line(snapshot, end_s - monotonic_s()))
+                    say(progress(snapshot, end_s - monotonic_s()))
                     next_line_s += PROGRESS_EVERY_S
             await asyncio.sleep(min(LOOK_EVERY_S, max(0.0, end_s - monotonic_s())))
     finally:
         await bus.close()
-
-
-def progress_line(snapshot: Snapshot, left_s: float) -> str:
-    account = snapshot.account
-    money = (
-        f"PnL ${account.pnl_usd:.4f}, {account.fills} fills, volume ${account.volume_usd:.2f}" if account else "-"
-    )
-    return (
-        f"  {len(snapshot.fresh_books)} books, {len(snapshot.resting_both_sides)} coins both sides, {money};"
-        f" {left_s:.0f} s left"
-    )
 
 
 def _memory(session: Session, snapshot: Snapshot) -> dict[str, float]:
@@ -268,29 +309,19 @@ def _finish(session: Session, watch: Watch, say: Say) -> int:
     _say_all(say, stop(session.run_dir))
     record = session.record
     summary = summarise(
-        watch, ended_ms, restarts, venue=record.venue, deployment=record.deployment, run_id=record.run_id
+        watch,
+        ended_ms,
+        restarts,
+        mode=record.mode,
+        venue=record.venue,
+        deployment=record.deployment,
+        run_id=record.run_id,
     )
     if session.options.as_json:
         print(json.dumps(summary, indent=1))
     else:
         _say_all(say, render(summary))
     return 0
-
-
-def where_to_look(record: Record) -> list[str]:
-    """The box at the end of a start."""
-    in_docker = record.deployment == "docker"
-    table = {
-        "state": "./start_mm_bot.sh --status   or   .venv/bin/market_maker status",
-        "events": "docker logs -f mm_monitor" if in_docker else f"tail -f {record.log_dir}/monitor.log",
-        "metrics": f"curl {record.metrics_url}",
-        "fills, PnL": f"redis-cli -p {record.redis_port} subscribe mm:shadow_fills mm:engine_status",
-        "halt": '.venv/bin/market_maker halt "why"   (market_maker resume clears it)',
-        "stop": "./start_mm_bot.sh --stop",
-    }
-    lines = [f" {name:<11} {text} " for name, text in table.items()]
-    width = max(map(len, lines))
-    return [f"┌{'─' * width}┐", *(f"│{line:<{width}}│" for line in lines), f"└{'─' * width}┘"]
 
 
 def _say_all(say: Say, lines: Iterable[str]) -> None:

@@ -98,7 +98,7 @@ def build_plan(checked: Checked, run_id: str, server: redis_server.Server, foreg
 
 def _process(checked: Checked, name: str, run_id: str) -> Process:
     env = {"MM_RUN_ID": run_id, "MM_METRICS_PORT": str(metrics_port(checked, name)), **LEAN}
-    if checked.bundled_venue and not checked.launcher.venue_url:
+    if checked.bundled_venue:
         env["MM_VENUE_URL"] = venue_url(checked.venue)
     if not checked.launcher.shadow_mode:
         env |= environment_of(name, os.environ)

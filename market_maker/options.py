@@ -82,7 +82,8 @@ class Checked:
 
     @property
     def bundled_venue(self) -> bool:
-        return self.launcher.venue in BUNDLED
+        """Does this start bring its venue along? With MM_VENUE_URL it is one that somebody else runs."""
+        return self.launcher.venue in BUNDLED and not self.launcher.venue_url
 
     @property
     def venue(self) -> VenueConfig:
@@ -106,9 +107,25 @@ def check(options: Options) -> Checked:
     if launcher.shadow_mode and options.accept_missing:
         raise ConfigError("--accept-missing belongs to live trading (MM_SHADOW_MODE=false)")
     checked = Checked(launcher, services, configs)
-    if launcher.venue == "replay":
-        _check_recording(checked.venue.recording)
+    if checked.bundled_venue:
+        _check_bundled(checked)
     return checked
+
+
+def _check_bundled(checked: Checked) -> None:
+    """
+    Raises:
+        ConfigError: live on a venue that begins anew with this start, or a recording that cannot be played.
+    """
+    if not checked.launcher.shadow_mode:
+        raise ConfigError(
+            f"live trading on --venue {checked.launcher.venue} needs a venue that runs already: start"
+            " `market_maker venue`, open the account (`market_maker venue account ADDRESS --deposit 1000`),"
+            " approve both keys (`market_maker venue agent ADDRESS AGENT --name executor`, and the watchdog's)"
+            " and set MM_VENUE_URL=http://127.0.0.1:3001; docs/live.md has every step"
+        )
+    if checked.launcher.venue == "replay":
+        _check_recording(checked.venue.recording)
 
 
 def _load(service: Service[Any]) -> settings.EngineConfig:

@@ -1,7 +1,9 @@
 """First container of a Compose start (`mm_prepare`), as root for a moment: folders, owners, bus passwords.
 
 Everything else runs without root on a read-only system, so what it may write has to be there before.
-A simulated market begins anew, unless the stack is up already: then this is a repeated `docker compose up`.
+A simulated market begins anew, unless the stack is up already (then this is a repeated `docker compose up`) or
+somebody else runs the venue. A confirmation of live trading, written by who started the stack, gets the owner that
+the executor runs as.
 """
 
 import os
@@ -33,12 +35,13 @@ def prepare(config: LauncherConfig, uid: int, gid: int) -> Iterator[str]:
         if moved:
             yield moved
         bus = state / REDIS_DATA / config.venue
-        if config.venue in BUNDLED and bus.exists():
+        if config.venue in BUNDLED and not config.venue_url and bus.exists():
             shutil.rmtree(bus)
         bus.mkdir(parents=True, exist_ok=True)
     access.prepare(config.secrets_dir, [load_service(name) for name in SERVICES])
-    for folder in (config.data_dir, config.secrets_dir):
-        _give(folder, uid, gid)
+    for folder in (config.data_dir, config.secrets_dir, config.confirmation_dir):
+        if folder.exists():
+            _give(folder, uid, gid)
     yield f"prepared for user {uid}:{gid}, venue {config.venue}"
 
 

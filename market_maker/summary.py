@@ -59,7 +59,7 @@ def summarise(watch: Watch, ended_ms: float, restarts: dict[str, int], **about: 
     statuses = snapshot.quoted.values()
     return {
         **about,
-        "mode": account.mode if account else None,
+        "mode": account.mode if account else about.get("mode"),
         "duration_s": round((ended_ms - watch.started_ms) / 1000, 1),
         "coins": len(snapshot.coins),
         "coins_with_fresh_book": len(snapshot.fresh_books),

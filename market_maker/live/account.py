@@ -1,4 +1,4 @@
-"""What the venue says of the account and of the key, and whether one may trade with them."""
+"""What the venue says of the account and of the keys, and whether one may trade with them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,6 +6,9 @@ from decimal import Decimal
 from typing import Protocol
 
 from market_maker.doctor import LARGEST_CLOCK_ERROR_S, Finding
+from services.executor.config import ExecutorConfig
+from services.executor.live.budget import Budget, headroom, widening
+from services.executor.live.endurance import Expected, Refusal, check_lasts
 from shared.clock import utc, wall_ms
 from shared.fees import FEE_TIERS
 from shared.hyperliquid.account import (
@@ -21,9 +24,7 @@ from shared.hyperliquid.cloids import is_own, own_prefix
 from shared.hyperliquid.rest import InfoClient
 
 CLOCK_LOOKS = 3
-LEAST_HEADROOM = Decimal("0.10")
-"""Of the request budget: below it the executor only reduces."""
-WORRYING_HEADROOM = Decimal("0.25")
+WORRYING_WIDENING = 2.0
 BALANCE_TOLERANCE = Decimal("0.1")
 STANDARD_MODES = ("disabled", "default", "dexAbstraction")
 """Account modes in which the margin of a perp account is its own (reference page §3.3)."""
@@ -31,7 +32,7 @@ _SHOWN_ORDERS = 5
 
 
 class Credentials(Protocol):
-    """Addresses in lower case, of the account and of the key that signs for it."""
+    """Addresses in lower case, of the account and of the executor's key, which signs for it."""
 
     @property
     def address(self) -> str: ...
@@ -49,7 +50,10 @@ class Needs:
     """For all coins at their inventory limits, at the highest leverage they allow."""
     fee_tier: int
     until_ms: float
-    """How long the key must be good."""
+    """How long the keys must be good."""
+    executor: ExecutorConfig
+    quoting: Expected
+    """What has to be affordable in requests."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class AccountFacts:
     clock_error_ms: float
     account_role: UserRole
     key_role: UserRole
+    watchdog_role: UserRole | None
+    """None: its key is missing."""
     agents: tuple[ExtraAgent, ...]
     mode: str
     state: ClearinghouseState
@@ -71,8 +77,9 @@ class AccountFacts:
 # ---- asking --------------------------------------------------------------------------------------------------
 
 
-async def ask(client: InfoClient, credentials: Credentials, dex: str) -> AccountFacts:
-    """
+async def ask(client: InfoClient, credentials: Credentials, watchdog: str | None, dex: str) -> AccountFacts:
+    """`watchdog`: the address of its key.
+
     Raises:
         VenueError: the venue does not answer one of the questions.
     """
@@ -84,6 +91,7 @@ async def ask(client: InfoClient, credentials: Credentials, dex: str) -> Account
         clock_error_ms=error_ms,
         account_role=await account.role(),
         key_role=await AccountInfo(client, credentials.agent).role(),
+        watchdog_role=await AccountInfo(client, watchdog).role() if watchdog else None,
         agents=await account.extra_agents(),
         mode=await client.ask(str, {"type": "userAbstraction", "user": credentials.address}),
         state=await account.clearinghouse_state(dex),
@@ -108,15 +116,18 @@ async def clock(client: InfoClient) -> tuple[float, float]:
 # ---- judging -------------------------------------------------------------------------------------------------
 
 
-def judge(facts: AccountFacts, credentials: Credentials, needs: Needs) -> Iterator[Finding]:
+def judge(facts: AccountFacts, credentials: Credentials, watchdog: str | None, needs: Needs) -> Iterator[Finding]:
+    """`watchdog`: the address of its key; nothing is said of one that is missing."""
     yield _clock(facts)
     yield _account(facts, credentials)
-    yield from _key(facts, credentials, needs)
+    yield _key("key", facts.key_role, credentials.agent, credentials.address, facts.agents, needs)
+    if watchdog is not None and facts.watchdog_role is not None:
+        yield _watchdog(facts, facts.watchdog_role, credentials, watchdog, needs)
     yield _mode(facts)
     yield from _margin(facts, needs)
     yield _positions(facts)
     yield _orders(facts, credentials)
-    yield _budget(facts)
+    yield budget(facts.budget, needs)
     yield _fees(facts, needs)
 
 
@@ -142,32 +153,39 @@ def _account(facts: AccountFacts, credentials: Credentials) -> Finding:
     return Finding("FAIL", "account", text)
 
 
-def _key(facts: AccountFacts, credentials: Credentials, needs: Needs) -> Iterator[Finding]:
-    fault = _key_fault(facts, credentials)
+def _watchdog(
+    facts: AccountFacts, role: UserRole, credentials: Credentials, watchdog: str, needs: Needs
+) -> Finding:
+    """Its own key: it must work while the executor's does not, and each key counts its own nonces."""
+    if watchdog == credentials.agent:
+        return Finding("FAIL", "watchdog", "it has the executor's key; approve an agent of its own for it")
+    return _key("watchdog", role, watchdog, credentials.address, facts.agents, needs)
+
+
+def _key(
+    subject: str, role: UserRole, agent: str, account: str, agents: tuple[ExtraAgent, ...], needs: Needs
+) -> Finding:
+    fault = _key_fault(role, agent, account)
     if fault:
-        yield Finding("FAIL", "key", fault)
-        return
-    agent = next((agent for agent in facts.agents if agent.address.lower() == credentials.agent), None)
-    if agent is None:
-        remedy = "approve one with a name"
-        yield Finding("FAIL", "key", f"the venue does not list it, so when it expires is not known; {remedy}")
-        return
-    text = f"agent {agent.name!r}, valid until {utc(agent.valid_until):%Y-%m-%d %H:%M} UTC"
-    if agent.valid_until >= needs.until_ms:
-        yield Finding("ok", "key", text)
-    else:
-        yield Finding("FAIL", "key", f"{text}, too soon: without it nothing can be cancelled; approve a new one")
+        return Finding("FAIL", subject, fault)
+    listed = next((each for each in agents if each.address.lower() == agent), None)
+    if listed is None:
+        text = "the venue does not list it, so when it expires is not known; approve one with a name"
+        return Finding("FAIL", subject, text)
+    text = f"agent {listed.name!r}, valid until {utc(listed.valid_until):%Y-%m-%d %H:%M} UTC"
+    if listed.valid_until >= needs.until_ms:
+        return Finding("ok", subject, text)
+    return Finding("FAIL", subject, f"{text}, too soon: without it nothing can be cancelled; approve a new one")
 
 
-def _key_fault(facts: AccountFacts, credentials: Credentials) -> str | None:
+def _key_fault(role: UserRole, agent: str, account: str) -> str | None:
     """Only an agent of the account will do: it can trade and not withdraw."""
-    role = facts.key_role
-    if credentials.agent == credentials.address or role.role not in ("agent", "missing"):
+    if agent == account or role.role not in ("agent", "missing"):
         return "it belongs to an account and could withdraw; approve an agent (API wallet) and give its key"
     if role.role == "missing":
-        return f"its address {credentials.agent} is no agent, or no more: approve it for {credentials.address}"
-    if (role.data.user or "").lower() != credentials.address:
-        return f"it is an agent of {role.data.user}, not of HL_ADDRESS {credentials.address}"
+        return f"its address {agent} is no agent, or no more: approve it for {account}"
+    if (role.data.user or "").lower() != account:
+        return f"it is an agent of {role.data.user}, not of HL_ADDRESS {account}"
     return None
 
 
@@ -219,15 +237,20 @@ def _order(order: OpenOrder) -> str:
     return f"{order.coin} {side} {order.sz} @ {order.limit_px} (oid {order.oid})"
 
 
-def _budget(facts: AccountFacts) -> Finding:
-    budget = facts.budget
-    left = max(budget.n_requests_cap - budget.n_requests_used, 0) + budget.n_requests_surplus
-    headroom = Decimal(left) / max(budget.n_requests_cap, 1)
-    text = f"{left:,} of {budget.n_requests_cap:,} requests left"
-    if headroom < LEAST_HEADROOM:
-        remedy = f"below {LEAST_HEADROOM:.0%} only reducing orders are sent; each dollar traded adds one"
-        return Finding("FAIL", "budget", f"{text}; {remedy}")
-    return Finding("ok" if headroom >= WORRYING_HEADROOM else "warning", "budget", text)
+def budget(rate_limit: RateLimit, needs: Needs) -> Finding:
+    """Does the least quoting that is worth it last? The planner never lets the budget run out, so what it cannot
+    afford shows as coins that are not quoted most of the time: this is told before, not found out."""
+    found = check_lasts(needs.executor, rate_limit, needs.quoting)
+    text = f"With each order moved every {60 / needs.quoting.replacements_per_hour:.0f} minutes: {found.text}"
+    if isinstance(found, Refusal):
+        remedies = "\n".join(f"  or     {remedy}" for remedy in found.remedies)
+        return Finding("FAIL", "budget", f"{text}\n{remedies.replace('or', 'do', 1)}")
+    wider = widening(headroom(Budget.told(rate_limit), needs.executor.budget_full_requests))
+    if wider < WORRYING_WIDENING:
+        return Finding("ok", "budget", text)
+    return Finding(
+        "warning", "budget", f"{text}\n  but    spreads begin {wider:.1f} times as wide: little is left"
+    )
 
 
 def _fees(facts: AccountFacts, needs: Needs) -> Finding:

@@ -1,10 +1,9 @@
 """Everything that is looked at before live trading may be confirmed, and what it can lose."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NoReturn
 
 from market_maker import doctor
 from market_maker.doctor import Finding
@@ -13,6 +12,8 @@ from market_maker.live.account import AccountFacts, Needs
 from market_maker.live.losses import Losses, losses, render
 from market_maker.options import Checked, venue_url
 from services import trading_settings
+from services.executor.config import ExecutorConfig
+from services.executor.live.endurance import Expected
 from services.ingestor.universe import choose
 from shared.clock import wall_ms
 from shared.config import load_assets
@@ -22,10 +23,11 @@ from shared.fees import FEE_TIERS, builder_dex_factor
 from shared.hyperliquid.rest import Asset, InfoClient
 from shared.hyperliquid.signing import require_fast_signing
 from shared.messages import ZERO, AssetConfig
-from shared.secrets import EXECUTOR_KEY, read_credentials
+from shared.secrets import EXECUTOR_KEY, WATCHDOG_KEY, read_credentials
 from shared.units import exact
 
 TIMEOUT_S = 5.0
+LEAST_REPLACEMENTS_PER_HOUR = 4.0
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,13 @@ class Preflight:
     without: tuple[str, ...]
 
     @property
+    def failed(self) -> tuple[str, ...]:
+        """What keeps live trading out, by subject."""
+        return tuple(dict.fromkeys(finding.subject for finding in self.findings if finding.verdict == "FAIL"))
+
+    @property
     def passed(self) -> bool:
-        return not any(finding.verdict == "FAIL" for finding in self.findings)
+        return not self.failed
 
 
 @dataclass(frozen=True)
@@ -48,19 +55,6 @@ class _Outside:
     findings: tuple[Finding, ...]
     coins: tuple[Asset, ...] | None = None
     account: AccountFacts | None = None
-
-
-def refuse_live(checked: Checked, accepted: Sequence[str], say: Callable[[str], None]) -> NoReturn:
-    """Show what a live start would show, and start nothing.
-
-    Raises:
-        ConfigError: always.
-    """
-    for line in lines(examine(checked, accepted)):
-        say(line)
-    raise ConfigError(
-        "live execution is not part of this version: nothing was started; unset MM_SHADOW_MODE for shadow mode"
-    )
 
 
 def examine(checked: Checked, accepted: Sequence[str]) -> Preflight:
@@ -91,8 +85,8 @@ def lines(preflight: Preflight) -> Iterator[str]:
     yield ""
     yield from render(preflight.losses)
     yield ""
-    failures = [finding.subject for finding in preflight.findings if finding.verdict == "FAIL"]
-    yield f"Not ready for live trading: {', '.join(failures)}." if failures else "Ready for live trading."
+    missing = ", ".join(preflight.failed)
+    yield f"Not ready for live trading: {missing}." if missing else "Ready for live trading."
 
 
 # ---- machine, gates ------------------------------------------------------------------------------------------
@@ -131,20 +125,32 @@ async def _ask(checked: Checked) -> _Outside:
             coins = choose(assets, checked.launcher.coins, checked.launcher.top_n)
         except ConfigError as error:
             return _Outside((venue, Finding("FAIL", "coins", str(error))))
-        named = Finding("ok", "coins", f"{len(coins)}: {', '.join(meta.name for meta, _ in coins)}")
+        coins_found = Finding("ok", "coins", f"{len(coins)}: {', '.join(meta.name for meta, _ in coins)}")
+        watchdog, fault = _watchdog()
+        named = (venue, coins_found, *fault)
         try:
             credentials = read_credentials(EXECUTOR_KEY)
-            facts = await account.ask(client, credentials, checked.launcher.dex)
+            facts = await account.ask(client, credentials, watchdog, checked.launcher.dex)
         except ConfigError as error:
-            return _Outside((venue, named, Finding("FAIL", "key", str(error))), coins)
+            return _Outside((*named, Finding("FAIL", "key", str(error))), coins)
         except VenueError as error:
-            return _Outside((venue, named, Finding("FAIL", "account", str(error))), coins)
-    judged = account.judge(facts, credentials, _needs(checked, coins))
-    return _Outside((venue, named, *judged), coins, facts)
+            return _Outside((*named, Finding("FAIL", "account", str(error))), coins)
+    judged = account.judge(facts, credentials, watchdog, _needs(checked, coins))
+    return _Outside((*named, *judged), coins, facts)
+
+
+def _watchdog() -> tuple[str | None, tuple[Finding, ...]]:
+    """Address of the watchdog's key; a finding instead where there is none that could be used."""
+    try:
+        return read_credentials(WATCHDOG_KEY).agent, ()
+    except ConfigError as error:
+        return None, (Finding("FAIL", "watchdog", str(error)),)
 
 
 def _needs(checked: Checked, coins: Iterable[Asset]) -> Needs:
     config, assets = checked.launcher, load_assets()
+    executor = checked.configs["executor"]
+    assert isinstance(executor, ExecutorConfig)
     limits = [(assets.get(meta.name, AssetConfig(coin=meta.name)), meta.maxLeverage) for meta, _ in coins]
     margins = [exact(asset.max_inv_usd) / leverage for asset, leverage in limits if asset.enabled]
     return Needs(
@@ -153,6 +159,25 @@ def _needs(checked: Checked, coins: Iterable[Asset]) -> Needs:
         margin_usd=sum(margins, ZERO),
         fee_tier=config.fee_tier,
         until_ms=wall_ms() + VALID_MS,
+        executor=executor,
+        quoting=least_quoting([asset for asset, _ in limits if asset.enabled]),
+    )
+
+
+def least_quoting(assets: Sequence[AssetConfig]) -> Expected:
+    """The least that is worth to be called quoting: every order is moved to where the market is once in a quarter
+    of an hour, with a cancel and a place.
+
+    How often orders would move if requests were free is no question here: the planner widens and paces until what
+    is left lasts. Nor is anything counted on what trading earns: before the first fill nothing is earned.
+    """
+    levels = max((len(asset.tier_multipliers) for asset in assets), default=0)
+    return Expected(
+        coins=len(assets),
+        orders_per_coin=2 * levels,
+        replacements_per_hour=LEAST_REPLACEMENTS_PER_HOUR,
+        volume_usd_per_hour=0.0,
+        by_threshold=False,
     )
 
 

@@ -33,7 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def live() -> Checked:
     os.environ["MM_SHADOW_MODE"] = "false"
-    return check(Options(venue="sim"))
+    return check(Options(venue="testnet"))
 
 
 def by_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +141,57 @@ def test_no_container_sees_the_folder_or_the_file_of_the_keys() -> None:
         sources = {volume.split(":")[0] for volume in entry.get("volumes", [])}
         assert not sources & {".", "./", "./.env"}, name
         assert "./.secrets" not in sources or name == "prepare"
+
+
+def test_the_confirmation_is_in_the_executor_only_and_cannot_be_changed_there(
+    keys: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MM_CONFIRMATION_DIR", "elsewhere/live")
+    generated = compose.override(live(), "r1")["services"]
+    mounts = {name: [v for v in entry.get("volumes", []) if "live" in v] for name, entry in generated.items()}
+    confirmation = f"{Path('elsewhere/live').resolve()}:/app/.secrets/live"
+    assert {name: volumes for name, volumes in mounts.items() if volumes} == {
+        "executor": [f"{confirmation}:ro"],
+        "prepare": [confirmation],
+    }
+    assert all("MM_CONFIRMATION_DIR" not in entry["environment"] for entry in generated.values())
+    in_file = [volume for entry in FILE["services"].values() for volume in entry.get("volumes", [])]
+    assert not any("live" in volume for volume in in_file), "`docker compose up` alone gives nobody a confirmation"
+
+
+def test_a_key_that_its_container_could_not_read_is_refused_with_the_remedy(
+    keys: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MM_UID", str(os.getuid() or 1000))
+    if os.getuid() == 0:
+        for file in keys.values():
+            os.chown(file, 1000, -1)
+    compose.require_readable_keys(live())
+    monkeypatch.setenv("MM_UID", "4321")
+    with pytest.raises(
+        ConfigError, match=f"containers run as 4321, who cannot read it: chown 4321 {keys['hl_private_key']}"
+    ):
+        compose.require_readable_keys(live())
+    keys["hl_private_key"].unlink()
+    with pytest.raises(ConfigError, match="the file of HL_PRIVATE_KEY_FILE cannot be read: No such file"):
+        compose.require_readable_keys(live())
+
+
+@pytest.mark.parametrize(
+    ("url", "reached"),
+    [
+        ("http://127.0.0.1:3001", False),
+        ("http://localhost:3001", False),
+        ("http://[::1]:3001", False),
+        ("http://172.17.0.1:3001", True),
+        ("", True),
+    ],
+)
+def test_a_venue_on_this_machine_is_out_of_reach_of_containers(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, url: str, reached: bool
+) -> None:
+    monkeypatch.setenv("MM_VENUE_URL", url)
+    assert (compose.obstacle(check(Options(venue="sim"))) is None) is reached
 
 
 def test_containers_take_no_key_from_a_variable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 from eth_account import Account as Wallet
 from hyperliquid.utils.types import Cloid
 
+from market_maker import compose, doctor, local, redis_server
 from market_maker.launch import launch
 from market_maker.live import gates, preflight
 from market_maker.options import Options, check
@@ -30,23 +31,34 @@ def venue() -> Iterator[RunningVenue]:
 
 
 @pytest.fixture
-def trader(venue: RunningVenue, tmp_path: Path) -> Trader:
-    return joined(venue, tmp_path)
+def folder(tmp_path: Path) -> Path:
+    """Everything that a start writes lies here."""
+    made = tmp_path / "run"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def trader(venue: RunningVenue, folder: Path) -> Trader:
+    return joined(venue, folder)
 
 
 def joined(venue: RunningVenue, folder: Path) -> Trader:
-    """An account with $1000 and an agent, whose key the environment has."""
+    """An account with $1000 and two agents, whose keys the environment has."""
     trader = Trader(venue)
     venue.do(lambda server: server.world.accounts.open(trader.address, server.world.now_ms))
     trader.deposit(1000)
     _, key = trader.exchange.approve_agent("desk")
+    _, watchdogs = trader.exchange.approve_agent("watchdog")
     os.environ |= {
         "MM_SHADOW_MODE": "false",
         "MM_VENUE_URL": venue.url,
         "MM_RUN_DIR": str(folder),
         "MM_DATA_DIR": str(folder),
+        "MM_CONFIRMATION_DIR": str(folder / "live"),
         "HL_ADDRESS": trader.wallet.address,
         "HL_PRIVATE_KEY": key,
+        "HL_WATCHDOG_KEY": watchdogs,
     }
     return trader
 
@@ -75,6 +87,7 @@ def test_an_account_with_an_agent_is_ready(trader: Trader) -> None:
     by_subject = {finding.subject: finding for finding in result.findings}
     assert by_subject["account"].text == trader.address
     assert by_subject["key"].text.startswith("agent 'desk', valid until 20")
+    assert by_subject["watchdog"].text.startswith("agent 'watchdog', valid until 20")
     assert by_subject["orders"].text == "none open" and by_subject["positions"].text == "none"
     assert by_subject["coins"].text == "3: BTC, ETH, SOL"
     assert (result.losses.account_usd, result.losses.most_held_usd, result.losses.daily_stop_usd) == (
@@ -114,6 +127,16 @@ def test_an_agent_of_another_account_is_refused(trader: Trader, venue: RunningVe
 def test_a_key_that_nobody_approved_is_refused(trader: Trader) -> None:
     os.environ["HL_PRIVATE_KEY"] = new_wallet().key.hex()
     assert "is no agent, or no more" in failures()["key"]
+
+
+def test_the_watchdog_needs_a_key_of_its_own(trader: Trader) -> None:
+    os.environ["HL_WATCHDOG_KEY"] = os.environ["HL_PRIVATE_KEY"]
+    assert "it has the executor's key" in failures()["watchdog"]
+    os.environ["HL_WATCHDOG_KEY"] = new_wallet().key.hex()
+    assert "is no agent, or no more" in failures()["watchdog"]
+    del os.environ["HL_WATCHDOG_KEY"]
+    found = failures()
+    assert set(found) == {"watchdog"} and "HL_WATCHDOG_KEY_FILE to a file with mode 600" in found["watchdog"]
 
 
 def test_an_agent_that_ends_during_the_session_is_refused(trader: Trader) -> None:
@@ -175,7 +198,7 @@ def test_an_account_mode_whose_margin_cannot_be_read_is_refused(trader: Trader) 
 
 def test_a_used_up_request_budget_is_refused(trader: Trader) -> None:
     trader.venue.do(lambda server: setattr(trader.account(server), "requests_used", 9_500))
-    assert "500 of 10,000 requests left" in failures()["budget"]
+    assert "499 requests are left, and 1,000 are needed to start" in failures()["budget"]
 
 
 def test_too_little_money_is_refused(trader: Trader) -> None:
@@ -205,13 +228,63 @@ def test_an_unknown_coin_is_named(trader: Trader) -> None:
     assert "no coin ETHH on this venue; did you mean ETH" in failure
 
 
-def test_a_live_start_shows_it_all_and_starts_nothing(
-    trader: Trader, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_the_doctor_shows_what_a_live_start_would(trader: Trader, capsys: pytest.CaptureFixture[str]) -> None:
+    os.environ |= {"MM_VENUE": "sim", "MM_COINS": "BTC,ETH,SOL"}
+    assert doctor.examine() == 1
+    shown = capsys.readouterr().out
+    assert "ok       watchdog   agent 'watchdog'" in shown and "What it can lose:" in shown
+    assert shown.endswith("Not ready for live trading: gate1, gate2, gate3, gate4, gate5.\n")
+
+
+# ---- the start itself ----------------------------------------------------------------------------------------
+
+
+def started(*accepted: str) -> int:
+    return launch(Options(venue="sim", coins="BTC,ETH,SOL", deployment="local", accept_missing=accepted))
+
+
+def test_missing_evidence_alone_is_exit_2(
+    trader: Trader, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    assert started("gate1") == 2
+    error = capsys.readouterr().err
+    assert error == "error: not ready for live trading (gate2, gate3, gate4, gate5): nothing was started\n"
+    assert list(folder.iterdir()) == []
+
+
+def test_anything_else_that_is_wrong_is_about_the_configuration(trader: Trader, folder: Path) -> None:
+    os.environ["HL_WATCHDOG_KEY"] = os.environ["HL_PRIVATE_KEY"]
+    with pytest.raises(ConfigError, match=r"not ready for live trading \(watchdog, gate5\): nothing was started"):
+        started("gate1", "gate2", "gate3", "gate4")
+    assert list(folder.iterdir()) == []
+
+
+def test_what_is_ready_still_needs_a_person(
+    trader: Trader, capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
     key = os.environ["HL_PRIVATE_KEY"]
-    with pytest.raises(ConfigError, match="live execution is not part of this version: nothing was started"):
-        launch(Options(venue="sim", coins="BTC,ETH,SOL", accept_missing=GATES))
+    with pytest.raises(ConfigError, match="confirmed by a person at a terminal"):
+        started(*GATES)
     shown = "".join(capsys.readouterr())
     assert "Ready for live trading." in shown and "What it can lose:" in shown
     assert key.removeprefix("0x") not in shown
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["sim", "replay"])
+def test_a_bundled_venue_has_to_run_before(trader: Trader, name: str) -> None:
+    del os.environ["MM_VENUE_URL"]
+    with pytest.raises(ConfigError, match="needs a venue that runs already: start `market_maker venue`"):
+        check(Options(venue=name))
+
+
+def test_a_venue_that_somebody_else_runs_is_neither_started_nor_wiped(trader: Trader, folder: Path) -> None:
+    os.environ |= {"MM_SHADOW_MODE": "true", "MM_SECRETS_DIR": str(folder / "bus")}
+    server = redis_server.find_server()
+    for bundled in (False, True):
+        checked = check(Options(venue="replay" if not bundled else "sim"))
+        assert checked.bundled_venue is bundled
+        plan = local.build_plan(checked, "r1", server, foreground=False)
+        names = [process.name for stage in plan.stages for process in stage]
+        assert ("venue" in names) is bundled and ("demo" in compose._profiles(checked)) is bundled
+        os.environ.pop("MM_VENUE_URL", None)

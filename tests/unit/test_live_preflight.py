@@ -1,6 +1,7 @@
 """What is judged before live trading, and what it could lose: pure parts."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,10 +9,13 @@ import msgspec
 import pytest
 
 from market_maker.doctor import Finding
+from market_maker.doctor import line as doctor_line
 from market_maker.live import gates
-from market_maker.live.account import AccountFacts, Needs, judge
+from market_maker.live.account import AccountFacts, Needs, budget, judge
 from market_maker.live.gates import GATES, Evidence, GateResult
 from market_maker.live.losses import losses, render
+from market_maker.live.preflight import least_quoting
+from services.executor.config import ExecutorConfig
 from shared.config import EngineConfig
 from shared.errors import ConfigError
 from shared.hyperliquid import account as shapes
@@ -20,7 +24,7 @@ from shared.messages import AssetConfig
 
 NOW_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
-ADDRESS, AGENT = "0x" + "ab" * 20, "0x" + "cd" * 20
+ADDRESS, AGENT, WATCHDOG = ("0x" + pair * 20 for pair in ("ab", "cd", "dd"))
 
 
 class Keys:
@@ -36,14 +40,19 @@ NEEDS = Needs(
     margin_usd=Decimal(300),
     fee_tier=0,
     until_ms=NOW_MS + DAY_MS / 2,
+    executor=ExecutorConfig(),
+    quoting=least_quoting([AssetConfig(coin="BTC")]),
 )
 SUMMARY = shapes.MarginSummary(Decimal(1000), Decimal(0), Decimal(1000), Decimal(0))
+OURS = shapes.UserRole("agent", shapes.RoleData(user=ADDRESS.upper().replace("X", "x")))
+GUARDING = shapes.ExtraAgent("watchdog", WATCHDOG, NOW_MS + DAY_MS)
 GOOD = AccountFacts(
     clock_ahead_ms=20,
     clock_error_ms=30,
     account_role=shapes.UserRole("user"),
-    key_role=shapes.UserRole("agent", shapes.RoleData(user=ADDRESS.upper().replace("X", "x"))),
-    agents=(shapes.ExtraAgent("desk", AGENT, NOW_MS + DAY_MS),),
+    key_role=OURS,
+    watchdog_role=OURS,
+    agents=(shapes.ExtraAgent("desk", AGENT, NOW_MS + DAY_MS), GUARDING),
     mode="disabled",
     state=shapes.ClearinghouseState(SUMMARY, SUMMARY, Decimal(0), Decimal(1000), (), NOW_MS),
     orders=(),
@@ -59,7 +68,7 @@ def worst(findings: Iterable[Finding]) -> dict[str, tuple[str, str]]:
 
 def judged(**changes: object) -> dict[str, tuple[str, str]]:
     facts = AccountFacts(**{**GOOD.__dict__, **changes})  # type: ignore[arg-type]
-    return worst(judge(facts, Keys(), NEEDS))
+    return worst(judge(facts, Keys(), WATCHDOG, NEEDS))
 
 
 def test_a_good_account_has_nothing_to_say() -> None:
@@ -93,10 +102,25 @@ def order(cloid: str | None, oid: int = 7) -> shapes.OpenOrder:
         ({"key_role": role("missing")}, "key", "FAIL", f"{AGENT} is no agent, or no more"),
         ({"key_role": role("agent", "0xother")}, "key", "FAIL", "an agent of 0xother, not of HL_ADDRESS"),
         ({"key_role": role("agent")}, "key", "FAIL", "an agent of None"),
-        ({"agents": ()}, "key", "FAIL", "does not list it, so when it expires is not known"),
+        ({"agents": (GUARDING,)}, "key", "FAIL", "does not list it, so when it expires is not known"),
+        ({"agents": GOOD.agents[:1]}, "watchdog", "FAIL", "does not list it"),
+        ({"watchdog_role": role("user")}, "watchdog", "FAIL", "could withdraw"),
+        ({"watchdog_role": role("missing")}, "watchdog", "FAIL", f"{WATCHDOG} is no agent, or no more"),
         (
-            {"agents": (shapes.ExtraAgent("desk", AGENT, int(NEEDS.until_ms) - 1),)},
+            {"watchdog_role": role("agent", "0xother")},
+            "watchdog",
+            "FAIL",
+            "an agent of 0xother, not of HL_ADDRESS",
+        ),
+        (
+            {"agents": (shapes.ExtraAgent("desk", AGENT, int(NEEDS.until_ms) - 1), GUARDING)},
             "key",
+            "FAIL",
+            "too soon: without it nothing can be cancelled",
+        ),
+        (
+            {"agents": (GOOD.agents[0], shapes.ExtraAgent("watchdog", WATCHDOG, int(NEEDS.until_ms) - 1))},
+            "watchdog",
             "FAIL",
             "too soon: without it nothing can be cancelled",
         ),
@@ -111,8 +135,14 @@ def order(cloid: str | None, oid: int = 7) -> shapes.OpenOrder:
         ({"orders": (order("0x" + "11" * 16),)}, "orders", "FAIL", "(oid 7)"),
         ({"orders": tuple(order(None, oid) for oid in range(8))}, "orders", "FAIL", "(oid 4) and 3 more"),
         ({"orders": (order(own_prefix(ADDRESS) + "0" * 24),)}, "orders", "warning", "the start cancels them"),
-        ({"budget": shapes.RateLimit(Decimal(0), 9_001, 10_000)}, "budget", "FAIL", "999 of 10,000 requests left"),
-        ({"budget": shapes.RateLimit(Decimal(0), 7_501, 10_000)}, "budget", "warning", "2,499 of 10,000"),
+        (
+            {"budget": shapes.RateLimit(Decimal(0), 9_001, 10_000)},
+            "budget",
+            "FAIL",
+            "998 requests are left, and 1,000",
+        ),
+        ({"budget": shapes.RateLimit(Decimal(0), 8_342, 10_000)}, "budget", "FAIL", "1 coins x 6 orders x 4 repl"),
+        ({"budget": shapes.RateLimit(Decimal(0), 7_501, 10_000)}, "budget", "warning", "begin 2.0 times as wide"),
         ({"fees": shapes.UserFees(Decimal("0.0009"), Decimal("0.0003"))}, "fees", "FAIL", "made for 1.50 bps"),
     ],
 )
@@ -123,17 +153,59 @@ def test_what_is_wrong_is_named(changes: dict[str, object], subject: str, verdic
 
 
 def test_limits_themselves_are_still_good() -> None:
-    assert judged(clock_ahead_ms=1500, budget=shapes.RateLimit(Decimal(0), 7_500, 10_000)) == {}
+    assert judged(clock_ahead_ms=1500, budget=shapes.RateLimit(Decimal(0), 7_498, 10_000)) == {}
     assert judged(state=worth("1100")) == {} == judged(state=worth("900"))
-    assert judged(budget=shapes.RateLimit(Decimal(0), 9_000, 10_000))["budget"][0] == "warning"
+    assert judged(budget=shapes.RateLimit(Decimal(0), 8_341, 10_000))["budget"][0] == "warning"
 
 
 def test_the_account_s_own_key_is_refused_whatever_the_venue_says() -> None:
     class Master(Keys):
         agent = ADDRESS
 
-    found = worst(judge(GOOD, Master(), NEEDS))
+    found = worst(judge(GOOD, Master(), WATCHDOG, NEEDS))
     assert found["key"][0] == "FAIL" and "could withdraw" in found["key"][1]
+
+
+def test_the_watchdog_with_the_executor_s_key_is_refused() -> None:
+    found = worst(judge(GOOD, Keys(), AGENT, NEEDS))
+    assert set(found) == {"watchdog"} and "approve an agent of its own" in found["watchdog"][1]
+
+
+def test_a_watchdog_without_a_key_is_somebody_else_s_finding() -> None:
+    assert worst(judge(replace(GOOD, watchdog_role=None), Keys(), None, NEEDS)) == {}
+
+
+# ---- requests ------------------------------------------------------------------------------------------------
+
+
+def test_a_fresh_address_affords_eight_coins_and_thirty_are_refused_with_what_helps() -> None:
+    """Of 10,000 requests 9,999 get through and 500 are kept; a coin needs 6 to begin, and 6 x 4 x 2 an hour."""
+
+    def asked(coins: int, **settings: float) -> Finding:
+        quoting = least_quoting([AssetConfig(coin=str(number)) for number in range(coins)])
+        config = ExecutorConfig(**settings)  # type: ignore[arg-type]
+        return budget(GOOD.budget, replace(NEEDS, executor=config, quoting=quoting))
+
+    assert [asked(coins).verdict for coins in (1, 8, 9, 30)] == ["ok", "ok", "FAIL", "FAIL"]
+    refused = asked(30).text
+    assert refused.startswith("With each order moved every 15 minutes: The request budget would last 6 h.")
+    for part in (
+        "30 coins x 6 orders x 4 replacements/h x 2 requests = 1,440 requests/h",
+        "do     fewer coins: 8 instead of 30",
+        "or     budget_horizon_h = 6 instead of 24",
+        "or     buy requests: 25,241 ",
+    ):
+        assert part in refused
+    assert "max_bps_diff" not in refused, "the least wanted does not depend on it"
+    assert asked(30, budget_horizon_h=6).verdict == "ok"
+    shown = doctor_line(asked(30)).splitlines()
+    assert all(text.startswith(" " * 20) for text in shown[1:]) and shown[0].startswith("FAIL     budget ")
+
+
+def test_only_enabled_coins_need_requests_and_the_longest_ladder_counts() -> None:
+    found = least_quoting([AssetConfig(coin="A"), AssetConfig(coin="B", tier_multipliers=(1.0, 2.0, 3.0, 4.0))])
+    assert (found.coins, found.orders_per_coin, found.orders) == (2, 8, 16)
+    assert least_quoting([]).requests_per_hour == 0
 
 
 # ---- what can be lost ----------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ class Expected:
 
     `replacements_per_hour` counts how often each of the orders moves; `requests_per_replacement` is 2 for a cancel
     and a place, 1 for a modify. `volume_usd_per_hour` is all coins' together, as far as it earns requests.
+    `by_threshold`: orders move as often as max_bps_diff lets them; False: as often as is wanted at least.
     """
 
     coins: int
@@ -22,6 +23,7 @@ class Expected:
     replacements_per_hour: float
     volume_usd_per_hour: float
     requests_per_replacement: int = 2
+    by_threshold: bool = True
 
     @property
     def orders(self) -> int:
@@ -125,7 +127,8 @@ def _remedies(config: ExecutorConfig, expected: Expected, numbers: _Sum) -> tupl
     missing = numbers.needed - numbers.affordable
     return (
         _fewer_coins(expected, numbers),
-        _replace_less(config, expected, numbers),
+        *((_replace_less(config, expected, numbers),) if expected.by_threshold else ()),
+        *_shorter_horizon(config, numbers),
         _buy(missing * numbers.horizon_h, f"go on like this for {_span(numbers.horizon_h)}"),
     )
 
@@ -138,6 +141,12 @@ def _fewer_coins(expected: Expected, numbers: _Sum) -> str:
     if not coins:
         return f"fewer coins are not enough: one alone needs {numbers.needed / expected.coins:,.0f} requests/h"
     return f"fewer coins: {coins} instead of {expected.coins}"
+
+
+def _shorter_horizon(config: ExecutorConfig, numbers: _Sum) -> tuple[str, ...]:
+    """In whole hours; less than one is no horizon."""
+    hours = floor(numbers.hours or 0)
+    return (f"budget_horizon_h = {hours} instead of {config.budget_horizon_h:g}",) if hours else ()
 
 
 def _replace_less(config: ExecutorConfig, expected: Expected, numbers: _Sum) -> str:
