@@ -92,7 +92,7 @@ def test_a_misspelt_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_gates_are_accepted_for_live_trading_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = Options(venue="sim", accept_missing=("gate1",))
+    given = Options(venue="testnet", accept_missing=("gate1",))
     with pytest.raises(ConfigError, match="--accept-missing belongs to live trading"):
         check(given)
     monkeypatch.setenv("MM_SHADOW_MODE", "false")
