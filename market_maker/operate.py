@@ -33,6 +33,7 @@ from shared.messages import OrderUpdate
 from shared.streams import ORDERS
 
 WITHIN_S = 10.0
+MOST_CHARACTERS = 200
 LOOKED = "I have looked"
 """Typed where the reason is not a person's."""
 ENDED = ("filled", "canceled", "rejected")
@@ -44,17 +45,19 @@ def stated(reason: str) -> str:
     """The reason of a command.
 
     Raises:
-        ConfigError: it says nothing.
+        ConfigError: it says nothing, or more than anyone would type back.
     """
     text = typable(reason)
     if not text:
         raise ConfigError("REASON is empty; say why, `resume` asks for it")
+    if len(text) > MOST_CHARACTERS:
+        raise ConfigError(f"REASON has {len(text)} characters, {MOST_CHARACTERS} at most: `resume` asks for it")
     return text
 
 
 def typable(reason: str) -> str:
-    """In one line, with single spaces: a terminal takes no other."""
-    return " ".join(reason.split())
+    """In one line of printable characters, with single spaces: a terminal takes no other."""
+    return " ".join("".join(char if char.isprintable() else " " for char in reason).split())
 
 
 # ---- halt ------------------------------------------------------------------------------------------------------
