@@ -1,0 +1,131 @@
+"""Fault after fault on one live stack, in an order that the seed decides; each must leave the account in order.
+
+A repetition begins while the bot quotes and everything is known. It ends when the account has been safe for a
+while and its ledger equals the venue; the next one begins when the bot quotes again.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random
+
+from market_maker.drill.faults import Committed, Fault
+from market_maker.drill.judge import danger, doubled_levels, safe_since
+from market_maker.drill.observe import Observer
+from market_maker.drill.results import Result
+from market_maker.drill.scene import DidNotHappen, Scene
+from market_maker.drill.stack import Setup, Stack, alone
+from shared.clock import monotonic_s, wall_ms
+from shared.errors import MarketMakerError
+
+QUOTING_WITHIN_S = 60.0
+STEADY_MS = 2_000
+"""Safe for so long is safe for good."""
+LOOK_EVERY_S = 0.1
+
+Told = Callable[[Result], None]
+
+
+class Drill:
+    """All repetitions of the chosen faults."""
+
+    def __init__(self, folder: Path, setup: Setup, faults: Sequence[Fault], repetitions: int) -> None:
+        self._folder, self._setup, self._faults, self._repetitions = folder, setup, faults, repetitions
+        self._stacks = 0
+
+    async def run(self, told: Told) -> list[Result]:
+        """A stack that does not come back to order is stopped and a new one started."""
+        results: list[Result] = []
+        todo = list(self._schedule())
+        while todo:
+            folder = self._next_folder()
+            with alone(folder):
+                async with AsyncExitStack() as opened:
+                    stack = await opened.enter_async_context(Stack(folder, self._setup))
+                    observer = await opened.enter_async_context(Observer(stack))
+                    going = True
+                    while todo and going:
+                        fault, repetition = todo.pop(0)
+                        random = Random(f"{self._setup.seed}/{fault.name}/{repetition}")
+                        result, going = await self._once(Scene(stack, observer, random), fault, repetition, folder)
+                        results.append(result)
+                        told(result)
+        return results
+
+    def _schedule(self) -> Iterator[tuple[Fault, int]]:
+        """Rounds of all faults: the same fault is not committed again until the bot has been through others."""
+        for repetition in range(1, self._repetitions + 1):
+            mixed = list(self._faults)
+            Random(f"{self._setup.seed}/{repetition}").shuffle(mixed)
+            yield from ((fault, repetition) for fault in mixed)
+
+    def _next_folder(self) -> Path:
+        self._stacks += 1
+        folder = self._folder / f"stack-{self._stacks}"
+        folder.mkdir(parents=True)
+        return folder
+
+    async def _once(self, scene: Scene, fault: Fault, repetition: int, folder: Path) -> tuple[Result, bool]:
+        """The result, and whether the stack is fit for another."""
+        began_ms, what, safe_after_s = wall_ms(), fault.about, None
+        failures: list[str] = []
+        going = False
+        try:
+            await scene.quoting(QUOTING_WITHIN_S)
+            doubled, crossed = len(scene.observer.truth.doubled), len(scene.observer.truth.crossed)
+            committed = await fault.commit(scene)
+            began_ms, what = committed.began_ms, committed.detail
+            safe_after_s = await _safe_after(scene, fault, committed)
+            failures += differences(scene, fault, committed, doubled, crossed)
+            await committed.clean()
+            going = True
+            await scene.quoting(QUOTING_WITHIN_S)
+        except MarketMakerError as error:
+            failures.append(str(error))
+            going = False
+        finally:
+            await scene.world.end_faults()
+        result = Result(
+            fault=fault.name, repetition=repetition, began_ms=int(began_ms), what=what,
+            safe_after_s=safe_after_s, failures=tuple(failures), logs=str(folder),
+        )  # fmt: skip
+        return result, going
+
+
+async def _safe_after(scene: Scene, fault: Fault, committed: Committed) -> float:
+    """Seconds from the fault's beginning to safety that lasted.
+
+    Raises:
+        DidNotHappen: not within the fault's bound.
+    """
+    deadline_s = monotonic_s() + fault.bound_s + STEADY_MS / 1000 - (wall_ms() - committed.over_ms) / 1000
+    while True:
+        scene.observer.require_looking()
+        scene.stack.bot.require_alive()
+        looks = scene.observer.since(committed.began_ms)
+        since_ms = safe_since(looks, committed.began_ms)
+        if since_ms is not None and wall_ms() - max(since_ms, committed.over_ms) >= STEADY_MS:
+            return max(0.0, since_ms - committed.began_ms) / 1000
+        if monotonic_s() > deadline_s:
+            why = danger(looks[-1], committed.began_ms) if looks else "nothing was seen"
+            raise DidNotHappen(
+                f"not safe within {fault.bound_s:g} s of the end of the fault: {why or 'it did not stay safe'}"
+            )
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def differences(scene: Scene, fault: Fault, committed: Committed, doubled: int, crossed: int) -> list[str]:
+    """What is not as it must be after a fault; `doubled` and `crossed`: how many there were before."""
+    truth, words = scene.observer.truth, scene.observer.words
+    own = truth.own
+    found = [f"two orders under one cloid: {cloid}" for cloid in truth.doubled[doubled:]]
+    found += [f"an order traded as taker: {fill.coin} {fill.sz} @ {fill.px}" for fill in truth.crossed[crossed:]]
+    found += [f"two orders for one level: {place}" for place in doubled_levels(own.values(), words)]
+    if fault.frozen and (own or words.phase != "refused"):
+        found.append(f"{len(own)} own orders rest and recovery is {words.phase}: it must be frozen")
+    if fault.gone_within_s is not None:
+        until_ms = committed.began_ms + fault.gone_within_s * 1000
+        if all(seen.resting for seen in scene.observer.since(committed.began_ms) if seen.at_ms <= until_ms):
+            found.append(f"own orders still rested {fault.gone_within_s:g} s after the beginning")
+    return found
