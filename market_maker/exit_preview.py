@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Any, Literal
 
+from market_maker.snapshot import STALE_BOOK_MS
+from shared.book_check import book_fault
 from shared.fees import maker_rate, taker_rate
 from shared.messages import ZERO, Book, CoinStatus, Depth, Level, Reason
 from shared.units import ORDER_CAP_FRAC, exact, fee_usd
@@ -112,15 +114,14 @@ def slices(value_usd: Decimal, max_inv_usd: Decimal) -> int:
 
 
 def preview(
-    status: CoinStatus, book: Book | None, depth: Depth | None, max_inv_usd: float, fee_tier: int
+    now_ms: float, status: CoinStatus, book: Book | None, depth: Depth | None, max_inv_usd: float, fee_tier: int
 ) -> Exit | NoBook:
-    """The ways out of a coin's position at this book."""
+    """The ways out of a coin's position at this book, if it is one that the executor would trade on."""
     coin, position_sz = status.coin, status.position_sz
-    if book is None or not book.bids or not book.asks:
-        return NoBook(coin, position_sz, Reason.NO_BOOK)
+    fault = book_fault(now_ms, book, book.epoch if book else 0, STALE_BOOK_MS)
+    if fault or book is None:
+        return NoBook(coin, position_sz, fault or Reason.NO_BOOK)
     bid_px, ask_px = book.bids[0].px, book.asks[0].px
-    if bid_px >= ask_px:
-        return NoBook(coin, position_sz, Reason.CROSSED_BOOK)
     direction: Direction = "sell" if position_sz > 0 else "buy"
     sz, mid_px = abs(position_sz), (bid_px + ask_px) / 2
     own_px = ask_px if direction == "sell" else bid_px
@@ -174,6 +175,7 @@ class Preview:
 
 
 def previews(
+    now_ms: float,
     statuses: Sequence[CoinStatus],
     books: Mapping[str, Book],
     depths: Mapping[str, Depth],
@@ -184,7 +186,7 @@ def previews(
 ) -> Preview:
     """Of every coin with a position, the largest value first; `limits_usd` are the coins' inventory limits."""
     found = [
-        preview(status, books.get(status.coin), depths.get(status.coin), limits_usd[status.coin], fee_tier)
+        preview(now_ms, status, books.get(status.coin), depths.get(status.coin), limits_usd[status.coin], fee_tier)
         for status in statuses
         if status.position_sz
     ]

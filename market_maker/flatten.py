@@ -18,7 +18,7 @@ from market_maker.operator_bus import (
     Answer,
     Sent,
     alive,
-    away,
+    executor_away,
     run,
     send,
     tell,
@@ -73,7 +73,7 @@ def flatten(run_dir: Path, wish: Wish, *, dry_run: bool, timeout_s: float, as_js
 
     async def price(bus: Bus) -> Answer:
         snapshot = await look(bus, wall_ms())
-        nothing = away(snapshot, "executor") or unknown_coins(snapshot, wish.coins)
+        nothing = executor_away(snapshot) or unknown_coins(snapshot, wish.coins)
         if nothing:
             return nothing
         positions = wish.positions(snapshot)
@@ -114,7 +114,9 @@ def priced(
         else AssetConfig(coin=coin).max_inv_usd
         for coin in (status.coin for status in positions)
     }
-    return exit_preview.previews(positions, snapshot.books, depths, limits_usd, now=now, fee_tier=fee_tier)
+    return exit_preview.previews(
+        snapshot.time_ms, positions, snapshot.books, depths, limits_usd, now=now, fee_tier=fee_tier
+    )
 
 
 def _mode(snapshot: Snapshot) -> str:

@@ -18,6 +18,7 @@ from market_maker.operator_bus import (
     Sent,
     alive,
     away,
+    executor_away,
     poll,
     run,
     send,
@@ -108,7 +109,7 @@ def reduce_only(run_dir: Path, coins: Collection[str], reason: str, as_json: boo
 
     async def talk(bus: Bus) -> Answer:
         before = await look(bus, wall_ms())
-        nothing = away(before, "executor") or unknown_coins(before, coins)
+        nothing = executor_away(before) or unknown_coins(before, coins)
         if nothing:
             return nothing
         sent = await send(bus, before, "reduce_only", reason, coins)
@@ -138,7 +139,7 @@ def cancel_all(run_dir: Path, reason: str, as_json: bool = False) -> int:
 
     async def talk(bus: Bus) -> Answer:
         before = await look(bus, wall_ms())
-        nothing = away(before, "executor")
+        nothing = executor_away(before)
         if nothing:
             return nothing
         resting = Resting.of(await orders(bus, before.listed), before.heartbeats["executor"].started_ms)

@@ -138,6 +138,16 @@ def away(snapshot: Snapshot, *services: str) -> Answer | None:
     )
 
 
+def executor_away(snapshot: Snapshot) -> Answer | None:
+    """The same for the executor, who must also have told his orders and positions lately."""
+    account = snapshot.account
+    if account is not None and snapshot.time_ms - account.time_ms < ALIVE_WITHIN_MS:
+        return away(snapshot, "executor")
+    return away(snapshot, "executor") or Answer(
+        NOT_RUNNING, "the executor has not told its positions lately: nothing was sent; try again in a moment"
+    )
+
+
 def unknown_coins(snapshot: Snapshot, coins: Collection[str]) -> Answer | None:
     unknown = sorted(set(coins) - set(snapshot.listed))
     return (

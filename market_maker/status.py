@@ -77,7 +77,7 @@ def describe(snapshot: Snapshot, record: Record | None, restarts: dict[str, int]
     feed = snapshot.feed
     return {
         "running": any(age < SILENT_AFTER_S for age in ages_s.values()),
-        "mode": account.mode if account else None,
+        "mode": account.mode if account else record.mode if record else None,
         "venue": record.venue if record else None,
         "deployment": record.deployment if record else None,
         "run_id": record.run_id if record else None,

@@ -107,7 +107,7 @@ POSITIONS = st.integers(-100_000, 100_000).filter(bool).map(lambda lots: lots * 
 @given(markets(), POSITIONS, st.floats(10, 5_000), st.integers(0, 6))
 def test_nothing_of_a_position_is_lost_and_every_dollar_of_its_way_out_is_exact(market, position_sz, limit, tier):
     fast, slow = market
-    out = preview(status("BTC", position_sz), fast, slow, limit, tier)
+    out = preview(0.0, status("BTC", position_sz), fast, slow, limit, tier)
     assert isinstance(out, Exit)
     levels = shown(fast, slow, out.direction)
     shown_sz = sum((level.sz for level in levels), ZERO)
@@ -153,7 +153,7 @@ TWO_LEVELS = book([("99.9", "1"), ("99.8", "1")], [("100.1", "1"), ("100.3", "4"
 
 
 def test_a_long_position_sold_into_two_levels():
-    out = preview(status("BTC", D(3)), TWO_LEVELS, None, 200.0, 0)
+    out = preview(0.0, status("BTC", D(3)), TWO_LEVELS, None, 200.0, 0)
     assert isinstance(out, Exit)
     assert (out.direction, out.value_usd, out.touch_bps, out.slices) == ("sell", D(300), D(10), 6)
     assert (out.take.sz, out.take.px, out.beyond_sz) == (D(2), D("99.85"), D(1))
@@ -165,7 +165,7 @@ def test_a_long_position_sold_into_two_levels():
 def made(*, now: bool) -> Preview:
     books = {"BTC": TWO_LEVELS, "ETH": book([("9", "9")], [("11", "9")], "ETH")}
     statuses = [status("ETH", D(-1)), status("BTC", D(3)), status("SOL", D(0)), status("DOGE", D(7))]
-    return previews(statuses, books, {}, dict.fromkeys(("ETH", "BTC", "DOGE"), 200.0), now=now, fee_tier=0)
+    return previews(0.0, statuses, books, {}, dict.fromkeys(("ETH", "BTC", "DOGE"), 200.0), now=now, fee_tier=0)
 
 
 def test_the_preview_of_many_adds_up_and_leaves_out_what_is_flat():
@@ -191,8 +191,13 @@ def test_a_patient_preview_names_what_haste_would_cost():
     [([], [("1", "1")], Reason.NO_BOOK), ([("2", "1")], [("1", "1")], Reason.CROSSED_BOOK)],
 )
 def test_a_book_that_is_none_gives_no_price(bids, asks, reason):
-    out = preview(status("BTC", D(1)), book(bids, asks), None, 200.0, 0)
+    out = preview(0.0, status("BTC", D(1)), book(bids, asks), None, 200.0, 0)
     assert out == NoBook("BTC", D(1), reason)
+
+
+def test_a_book_of_before_a_silence_gives_no_price():
+    out = preview(5_002.0, status("BTC", D(1)), TWO_LEVELS, None, 200.0, 0)
+    assert out == NoBook("BTC", D(1), Reason.STALE_BOOK)
 
 
 def test_a_slow_book_of_before_a_reconnect_does_not_count():
