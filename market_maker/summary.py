@@ -60,6 +60,7 @@ def summarise(watch: Watch, ended_ms: float, restarts: dict[str, int], **about: 
     return {
         **about,
         "mode": account.mode if account else about.get("mode"),
+        "without": list(account.live.without) if account and account.live else [],
         "duration_s": round((ended_ms - watch.started_ms) / 1000, 1),
         "coins": len(snapshot.coins),
         "coins_with_fresh_book": len(snapshot.fresh_books),
@@ -126,9 +127,10 @@ def render(summary: dict[str, Any]) -> list[str]:
     """The summary in a few lines for people."""
     memory = f"{summary['memory_total_mb']} MB" if summary["memory_mb"] else "not measured"
     after = summary["first_quote_after_first_book_s"]
+    mode = " WITHOUT ".join(filter(None, [str(summary["mode"]), ", ".join(summary["without"])]))
     reasons = ", ".join(f"{reason} ×{count}" for reason, count in summary["sides_without_quote"].items())
     return [
-        f"Session of {summary['duration_s']} s on {summary['venue']} ({summary['mode']}), run {summary['run_id']}",
+        f"Session of {summary['duration_s']} s on {summary['venue']} ({mode}), run {summary['run_id']}",
         f"  PnL ${_cents(summary['pnl_usd'])} = marked to mid, after fees ${_cents(summary['fees_usd'])}"
         f" and funding ${_cents(summary['funding_usd'])}",
         f"  {summary['fills']} fills, volume ${_cents(summary['volume_usd'])};"

@@ -5,6 +5,7 @@ import socket
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from market_maker import status
@@ -17,9 +18,11 @@ from shared.messages import (
     HaltState,
     Heartbeat,
     Level,
+    LiveStatus,
     Message,
     QuoteLevel,
     Reason,
+    RequestBudget,
     TargetQuotes,
 )
 
@@ -118,6 +121,71 @@ def test_a_halt_shows_who_and_why() -> None:
     assert "HALTED by guard: drawdown 5.1 %" in status.headline(status.describe(halted, None, {}))[0]
 
 
+ADDRESS = "0x" + "a1" * 20
+
+
+def live(**changed: object) -> AccountStatus:
+    budget = RequestBudget(
+        mode="quoting", used=2_500, cap=10_500, left=7_999, headroom_frac=0.7999, widening=1.118,
+        spent_per_hour=420.0, earned_per_hour=120.0, pace_per_hour=400.0, hours_to_empty=24.99, forecasts=6,
+        forecast_error_frac=0.08,
+    )  # fmt: skip
+    fields = dict(
+        account=ADDRESS, phase="ready", confirmed_until_ms=NOW_MS + 5_400_000, without=("gate3", "gate5"),
+        unknown_orders=2, rejects={"throttled": 1, "would_cross": 7}, dark_fills=1, tied_out_ms=NOW_MS - 12_000,
+        untied={}, budget=budget,
+    )  # fmt: skip
+    told = LiveStatus(**{**fields, **changed})  # type: ignore[arg-type]
+    return msgspec.structs.replace(account(coin("BTC")), mode="live", live=told)
+
+
+def test_live_trading_is_the_first_thing_said_with_the_gates_it_goes_without() -> None:
+    facts = status.describe(snapshot(beat("executor", NOW_MS), live()), None, {})
+    lines = status.headline(facts)
+    assert lines[:5] == [
+        f"LIVE on account {ADDRESS}, confirmed until 2023-11-14 23:43 UTC (1.5 h left), WITHOUT gate3, gate5",
+        "recovery ready, 2 orders of unknown fate, 1 dark fills, books equal to the venue 12 s ago",
+        "rejects: would_cross ×7, throttled ×1",
+        "request budget: quoting, 7,999 left (headroom 80%), spent 420/h, earned 120/h, empty in 25.0 h,"
+        " spreads ×1.12, forecasts off by 8%",
+        "LIVE on ? (?), running, up 60 s, not halted",
+    ]
+    said = json.loads(json.dumps(facts))["live"]
+    assert (said["without"], said["tied_out_age_s"], said["budget"]["left"]) == (["gate3", "gate5"], 12.0, 7999)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"without": ()}, "(1.5 h left)\n"),
+        ({"confirmed_until_ms": NOW_MS}, "CONFIRMATION OVER since 2023-11-14 22:13 UTC"),
+        ({"phase": "refused"}, "recovery REFUSED, see [RECONCILE] in the log"),
+        ({"tied_out_ms": 0}, "not yet compared with the venue"),
+        ({"tied_out_ms": NOW_MS - 200_000}, "books equal to the venue 200 s ago (LATE)"),
+        ({"untied": {"": "0.02", "BTC": "-0.1"}}, "\nBOOKS DIFFER FROM THE VENUE: cash 0.02, BTC -0.1\n"),
+    ],
+)
+def test_what_is_wrong_in_live_trading_stands_out(changed: dict[str, object], said: str) -> None:
+    assert said in "\n".join(status.headline(status.describe(snapshot(live(**changed)), None, {})))
+
+
+def test_reduce_only_and_flattening_are_shown_with_their_reason() -> None:
+    held = msgspec.structs.replace(
+        account(coin("BTC")), reduce_only={"": "news [tonight]", "BTC": "wild"}, flattening=("BTC",)
+    )
+    facts = status.describe(snapshot(held), None, {})
+    lines = status.headline(facts)
+    assert lines[1:4] == ["REDUCE-ONLY all: news [tonight]", "REDUCE-ONLY BTC: wild", "FLATTENING BTC"]
+    assert facts["reduce_only"] == {"all": "news [tonight]", "BTC": "wild"} and facts["flattening"] == ["BTC"]
+
+
+def test_brackets_of_a_reason_are_not_taken_for_colours(capsys: pytest.CaptureFixture[str]) -> None:
+    halt = HaltState(halted=True, reason="see [bold] log", who="me", since_ms=1)
+    status._print_rich(status.describe(snapshot(beat("guard", NOW_MS), live(), halt=halt), None, {}))
+    text = capsys.readouterr().out
+    assert "see [bold] log" in text and "WITHOUT gate3, gate5" in " ".join(text.split())
+
+
 def test_old_data_in_redis_is_not_running() -> None:
     old = status.describe(snapshot(beat("guard", NOW_MS - 60_000)), None, {})
     assert not old["running"] and "NOT RUNNING" in status.headline(old)[0]
@@ -177,6 +245,13 @@ def test_summary_of_a_session() -> None:
     assert facts["restarts"] == {"quoter": 1}
     assert json.loads(json.dumps(facts)) == facts
     assert "PnL $1.2000 = marked to mid, after fees $0.1000" in "\n".join(render(facts))
+
+
+def test_summary_of_a_live_session_names_the_gates_it_went_without() -> None:
+    watch = Watch(NOW_MS - 1000)
+    watch.take(snapshot(live()))
+    facts = summarise(watch, NOW_MS, {}, venue="sim", deployment="local", run_id="r")
+    assert facts["without"] == ["gate3", "gate5"] and "(live WITHOUT gate3, gate5)" in render(facts)[0]
 
 
 def test_summary_of_a_session_in_which_nothing_came_up() -> None:
