@@ -4,7 +4,18 @@ from decimal import Decimal
 
 import msgspec
 
-from shared.messages import ZERO, AccountState, AccountStatus, Baseline, CoinStatus, LiveStatus, Mode, Totals
+from services.executor.exits import Exits
+from shared.messages import (
+    ZERO,
+    AccountState,
+    AccountStatus,
+    Baseline,
+    CoinStatus,
+    Command,
+    LiveStatus,
+    Mode,
+    Totals,
+)
 
 DAY_MS = 86_400_000
 
@@ -33,6 +44,8 @@ class Account:
                 run_id=self._run_id,
                 mode=self._mode,
                 baseline=old.baseline if old else None,
+                reduce_only=old.reduce_only if old else {},
+                flattening=old.flattening if old else {},
             )
         self._roll_day(now_ms, life_usd)
 
@@ -56,6 +69,17 @@ class Account:
     def state_baseline(self, baseline: Baseline) -> None:
         self.state = msgspec.structs.replace(self.current, baseline=baseline)
 
+    @property
+    def exits(self) -> Exits:
+        return Exits(self.current.reduce_only, self.current.flattening)
+
+    def order(self, command: Command) -> None:
+        """The operator's word on positions; it outlives the process."""
+        exits = self.exits.after(command)
+        self.state = msgspec.structs.replace(
+            self.current, reduce_only=dict(exits.reduce_only), flattening=dict(exits.flattening)
+        )
+
     def resume(self, at_ms: int, life_usd: Decimal) -> None:
         """The operator allows a new loss budget from `at_ms` on; an older permission changes nothing."""
         if at_ms > self.current.day_start_ms:
@@ -77,6 +101,7 @@ class Account:
         session: Totals,
         life_usd: Decimal,
         coins: tuple[CoinStatus, ...],
+        flattening: tuple[str, ...],
         live: LiveStatus | None,
     ) -> AccountStatus:
         state = self.current
@@ -94,5 +119,7 @@ class Account:
             volume_usd=session.volume_usd,
             fills=session.fills,
             coins=coins,
+            reduce_only=state.reduce_only,
+            flattening=flattening,
             live=live,
         )

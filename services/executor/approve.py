@@ -13,7 +13,7 @@ from decimal import Decimal
 from services.executor.orders import NewOrder
 from shared import book_check
 from shared.errors import InvariantError
-from shared.messages import Book, CoinMeta, Reason, RiskLease
+from shared.messages import Book, CoinMeta, Level, Reason, RiskLease
 from shared.units import (
     MIN_NOTIONAL_USD,
     ORDER_CAP_FRAC,
@@ -147,6 +147,13 @@ def slippage_px(side: Side, touch_px: Decimal, slippage_bps: float, sz_decimals:
     """The worst price for an order that takes: so far through the other side's touch, on the grid."""
     through = exact(slippage_bps) / 10_000
     return round_px(touch_px * (1 + through if side == "bid" else 1 - through), sz_decimals, side)
+
+
+def within(book: Book, side: Side, limit_px: Decimal) -> tuple[Level, ...]:
+    """The levels that an order of a side may take up to its price, best first."""
+    if side == "bid":
+        return tuple(level for level in book.asks if level.px <= limit_px)
+    return tuple(level for level in book.bids if level.px >= limit_px)
 
 
 def _not_allowed(now_ms: float, order: NewOrder, around: Surroundings) -> Reason | None:

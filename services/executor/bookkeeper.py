@@ -8,6 +8,7 @@ from services.executor import lines
 from services.executor.account import Account
 from services.executor.config import ExecutorConfig
 from services.executor.desk import Desk
+from services.executor.exits import Exits
 from services.executor.journal import Journal
 from services.executor.ledger import Ledger
 from services.executor.orders import LiveOrder
@@ -18,6 +19,7 @@ from shared.messages import (
     AccountState,
     Baseline,
     CoinSession,
+    Command,
     Event,
     Fill,
     Funding,
@@ -193,10 +195,19 @@ class Bookkeeper:
         self.journal.note(time_ms, paid.coin, ZERO, paid.usd)
         return [paid, self._state(now_ms, desk), lines.funding_paid(paid)]
 
-    def resume(self, at_ms: int) -> list[Any]:
-        """A new daily loss budget."""
-        self._account.resume(at_ms, self._life_usd())
+    def resume(self, command: Command) -> list[Any]:
+        """A new daily loss budget, and every coin may hold positions again."""
+        self._account.resume(command.time_ms, self._life_usd())
+        return self.order(command)
+
+    def order(self, command: Command) -> list[Any]:
+        """What the operator says about positions."""
+        self._account.order(command)
         return self._changed_account()
+
+    @property
+    def exits(self) -> Exits:
+        return self._account.exits
 
     # ---- the account at the venue ----
 
@@ -243,7 +254,9 @@ class Bookkeeper:
     def status(self, now_ms: int, live: LiveStatus | None) -> list[Any]:
         self._update(now_ms)
         coins = tuple(desk.status() for desk in self._shown())
-        status = self._account.status(now_ms, self._session(), self._life_usd(), coins, live)
+        leaving = (desk for desk in self._desks.values() if self.exits.way(desk.coin) != "off")
+        flattening = tuple(desk.coin for desk in leaving if desk.ledger.position_sz or desk.orders)
+        status = self._account.status(now_ms, self._session(), self._life_usd(), coins, flattening, live)
         return [status, *self._changed_states(now_ms)]
 
     def session_line(self) -> Any:

@@ -7,6 +7,7 @@ quoter, lost bus, reconnected feed, an account that is not known, end of the pro
 from collections.abc import Callable
 from typing import Any
 
+from services.executor import lines
 from services.executor.bookkeeper import Bookkeeper, Desks
 from services.executor.config import ExecutorConfig
 from services.executor.side import SideOf
@@ -84,8 +85,13 @@ class Executor:
 
     @property
     def stopped(self) -> Reason | None:
-        """Why nothing at all may rest."""
+        """Why nothing may be quoted."""
         return self._trader.stopped
+
+    @property
+    def frozen(self) -> Reason | None:
+        """Why nothing at all may rest, not even what works a position off during a halt."""
+        return self._trader.frozen
 
     # ---- life ----
 
@@ -93,7 +99,9 @@ class Executor:
         self._acting = True
         self._decide_stop(now_ms)
         self._trader.sequence = 1000 * max(now_ms, self._bookkeeper.restored_to_ms + 1)
-        return self._bookkeeper.begin(now_ms) + self._side.begin(now_ms)
+        out = self._bookkeeper.begin(now_ms) + self._side.begin(now_ms)
+        self._trader.exits = self._bookkeeper.exits
+        return out
 
     def _on_tick(self, now_ms: int, tick: Tick) -> list[Any]:
         out = self._trader.take(now_ms, self._exchange.step(now_ms, tick))
@@ -130,23 +138,23 @@ class Executor:
 
     def _decide_stop(self, now_ms: int) -> None:
         """What stops everything, the strongest reason first."""
+        trader = self._trader
         halted = self._halt.halted or self._halt_ordered
-        self._trader.stopped = (
-            Reason.NO_LEASE
-            if not self._acting
-            else Reason.BUS_LOST
-            if not self._bus_up
-            else Reason.HALTED
-            if halted
-            else self.held or self._side.fault(now_ms)
-        )
+        if not self._acting or not self._bus_up:
+            trader.frozen = trader.stopped = Reason.BUS_LOST if self._acting else Reason.NO_LEASE
+        else:
+            trader.frozen = self.held or self._side.fault(now_ms)
+            trader.stopped = Reason.HALTED if halted else trader.frozen
 
     def _freeze(self, now_ms: int) -> list[Any]:
         """The exchange's side has become uncertain, or certain again."""
-        before = self._trader.stopped
+        trader = self._trader
+        before = trader.stopped, trader.frozen
         self._decide_stop(now_ms)
-        stopped = self._trader.stopped
-        return self._trader.cancel_all(now_ms, stopped) if stopped and not before else []
+        for was, now in zip(before, (trader.stopped, trader.frozen), strict=True):
+            if now and not was:
+                return trader.cancel_all(now_ms, now)
+        return []
 
     # ---- market ----
 
@@ -237,10 +245,21 @@ class Executor:
             self._decide_stop(now_ms)
             if not self._acting:
                 return []
-            return [*self._bookkeeper.resume(command.time_ms), *self._side.resume(now_ms)]
+            out = [*self._bookkeeper.resume(command), *self._side.resume(now_ms)]
+            self._trader.exits = self._bookkeeper.exits
+            return out
+        if command.action in ("reduce_only", "flatten"):
+            return self._on_exit(now_ms, command) if self._acting else []
         self._halt_ordered = self._halt_ordered or command.action == "halt"
         self._decide_stop(now_ms)
         return self._trader.cancel_all(now_ms, f"{command.action} by {command.who}: {command.reason}")
+
+    def _on_exit(self, now_ms: int, command: Command) -> list[Any]:
+        out = [lines.exits_ordered(command), *self._bookkeeper.order(command)]
+        self._trader.exits = self._bookkeeper.exits
+        for desk in self.desks.values():
+            out += self._trader.align(now_ms, desk)
+        return out
 
     def _on_halt(self, now_ms: int, halt: HaltState) -> list[Any]:
         self._halt = halt

@@ -5,13 +5,14 @@ from decimal import Decimal
 
 import msgspec
 
-from services.executor.approve import Surroundings, book_fault, lease_fault
+from services.executor.approve import Surroundings, book_fault, guard_silent, lease_fault
 from services.executor.ledger import Ledger
 from services.executor.orders import LiveOrder, NewOrder
 from services.executor.reconcile import FillChain
 from services.executor.refusals import Pauses, Repricing
 from shared.messages import (
     ZERO,
+    AssetConfig,
     AssetCtx,
     Book,
     CoinMeta,
@@ -41,6 +42,8 @@ class Desk:
         """The guard's newest lease."""
         self.restriction: Reason | None = None
         """Why we ourselves allow only orders towards flat."""
+        self.max_inv_usd = AssetConfig(coin=coin).max_inv_usd
+        """As the newest target had it."""
         self.target: TargetQuotes | None = None
         self.ctx: AssetCtx | None = None
         self.orders: dict[str, LiveOrder] = {}
@@ -58,6 +61,8 @@ class Desk:
         self.refused: dict[Side, Reason | None] = {"bid": None, "ask": None}
         """Why a side shows nothing, or less than wanted."""
         self.placed = self.canceled = self.rejected = 0
+        self.ended_ms = 0
+        """When the last order was over."""
         self._filled_ms = 0
         self._mids: deque[tuple[int, Decimal]] = deque(maxlen=_REMEMBERED_MIDS)
 
@@ -72,7 +77,7 @@ class Desk:
     # ---- inputs ----
 
     def take_target(self, target: TargetQuotes) -> None:
-        self.target = target
+        self.target, self.max_inv_usd = target, target.max_inv_usd
         self.repricing.new_target()
         if target.computed_ms >= self._filled_ms:
             self.outdated = False
@@ -113,7 +118,8 @@ class Desk:
     def live(self, side: Side) -> list[LiveOrder]:
         return [order for order in self.orders.values() if order.new.side == side]
 
-    def surroundings(self, side: Side, newest_epoch: int, halted: bool) -> Surroundings:
+    def surroundings(self, side: Side, newest_epoch: int, halted: bool, slippage_bps: float = 0.0) -> Surroundings:
+        """`slippage_bps`: of an order that takes."""
         return Surroundings(
             meta=self.meta,
             book=self.book,
@@ -121,9 +127,14 @@ class Desk:
             lease=self.lease,
             halted=halted,
             position_sz=self.ledger.position_sz,
-            resting_sz=sum((order.remaining_sz for order in self.live(side)), ZERO),
-            max_inv_usd=self.target.max_inv_usd if self.target else 0.0,
+            resting_sz=self._live_sz(side),
+            max_inv_usd=self.max_inv_usd,
+            facing_sz=self._live_sz("ask" if side == "bid" else "bid"),
+            slippage_bps=slippage_bps,
         )
+
+    def _live_sz(self, side: Side) -> Decimal:
+        return sum((order.remaining_sz for order in self.live(side)), ZERO)
 
     def fault(self, now_ms: int, side: Side, newest_epoch: int, target_max_age_ms: int) -> Reason | None:
         """Why nothing may rest on a side now; None when the target decides."""
@@ -137,6 +148,14 @@ class Desk:
         if self.target is None or now_ms - self.target.computed_ms > target_max_age_ms:
             return Reason.NO_TARGET
         return None
+
+    def exit_fault(self, now_ms: int, newest_epoch: int) -> Reason | None:
+        """Why not even an order that works the position off may rest now."""
+        if self.meta is None:
+            return Reason.NO_UNIVERSE
+        if self.unproven:
+            return Reason.UNRECONCILED
+        return guard_silent(now_ms, self.lease) or book_fault(now_ms, self.book, newest_epoch)
 
     def wanted(self, side: Side) -> tuple[tuple[QuoteLevel, ...], Reason | None]:
         """The target of a side, or the quoter's reason for having none."""

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from services.executor.orders import NewOrder
 from shared.clock import utc
-from shared.messages import Event, Fill, Funding, Mode, Opening, Reason, Severity, Totals
+from shared.messages import Command, Event, Fill, Funding, Mode, Opening, Reason, Severity, Totals
 
 
 def filled(fill: Fill, session_fees_usd: Decimal) -> Event:
@@ -77,6 +77,23 @@ def funding_missed(coin: str, hours: int) -> Event:
 
 def canceled_everything(count: int, why: str) -> Event:
     return Event(level="warning", tag="CANCEL ALL", text=f"{count} orders cancelled: {why}")
+
+
+# ---- exits ---------------------------------------------------------------------------------------------------
+
+
+def exits_ordered(command: Command) -> Event:
+    how = {"reduce_only": "only orders towards flat", "flatten": "positions are worked off at the own touch"}
+    what = "positions are closed at what the book offers" if command.now else how[command.action]
+    return Event(
+        level="warning",
+        tag=command.action.upper().replace("_", " "),
+        text=f"{', '.join(command.coins) or 'all coins'}: {what}, until resume | {command.who}: {command.reason}",
+    )
+
+
+def flat(coin: str) -> Event:
+    return Event(tag="FLATTEN", coin=coin, text=f"✅ {coin} is flat.")
 
 
 # ---- live: the account at the venue --------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 from services.executor.config import ExecutorConfig
 from services.executor.core import Executor
 from services.executor.side import ShadowSide
+from shared import confirmation
 from shared.errors import InvariantError
 from shared.service import Door, Port, Restorable
 
@@ -14,10 +15,11 @@ from shared.service import Door, Port, Restorable
 def build_core(config: ExecutorConfig) -> Restorable:
     """
     Raises:
-        ConfigError: live, and no account is named.
+        ConfigError: live, and nobody has confirmed that, or no account is named.
     """
     if config.mode == "shadow":
-        return Executor(config, lambda _, bookkeeper: ShadowSide(config, bookkeeper))
+        return Executor(config, lambda desks, books: ShadowSide(config, desks, books))
+    confirmation.read(config.confirmation_dir)  # who never confirmed hears of that, and not of keys
     from services.executor.live.core import LiveExecutor
     from shared.secrets import read_address
 

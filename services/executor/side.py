@@ -57,8 +57,8 @@ class ShadowSide:
 
     closed = True
 
-    def __init__(self, config: ExecutorConfig, bookkeeper: Bookkeeper) -> None:
-        self.exchange = SimExchange(config)
+    def __init__(self, config: ExecutorConfig, desks: Desks, bookkeeper: Bookkeeper) -> None:
+        self.exchange = SimExchange(config, lambda coin: desks[coin].ledger.position_sz)
         self.planner: Planner | None = None
         self._bookkeeper = bookkeeper
 

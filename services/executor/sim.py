@@ -27,13 +27,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from services.executor.approve import MAX_BOOK_AGE_MS, Approved, would_cross
+from services.executor.approve import MAX_BOOK_AGE_MS, Approved, within, would_cross
 from services.executor.config import ExecutorConfig
 from services.executor.orders import NewOrder
 from services.executor.queue_models import LOT_NOISE, UNKNOWN, ProbQueue, QueueModel, V6Queue
 from services.executor.reports import Accepted, Canceled, Filled, Rejected, Report
 from shared.fees import maker_rate, taker_rate
-from shared.messages import ZERO, Book, Depth, Level, Reason, Trade, Trades, Universe
+from shared.messages import ZERO, Book, Depth, Reason, Trade, Trades, Universe
 from shared.recent import Recent
 from shared.units import Side, fee_usd, lot_size, reducible_sz
 
@@ -303,13 +303,6 @@ class SimExchange:
             return [filled]
         self._end(market, order, filled)
         return [filled, Canceled(cloid, "reduce_only")] if order.cut else [filled]
-
-
-def within(book: Book, side: Side, limit_px: Decimal) -> tuple[Level, ...]:
-    """The levels that an order of a side may take up to its price, best first."""
-    if side == "bid":
-        return tuple(level for level in book.asks if level.px <= limit_px)
-    return tuple(level for level in book.bids if level.px >= limit_px)
 
 
 def displayed_sz(view: Book | Depth, px: Decimal, side: Side) -> Decimal | None:

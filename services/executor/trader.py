@@ -1,21 +1,22 @@
 """Orders: from target to exchange and from report to order update."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from services.executor import lines
-from services.executor.approve import Refused, approve
+from services.executor.approve import Approved, Refused, approve, approve_exit
 from services.executor.bookkeeper import Bookkeeper, Desks
 from services.executor.config import ExecutorConfig
 from services.executor.desk import SIDES, Desk, update_of
 from services.executor.diff import Plan, Tolerance, plan_side
+from services.executor.exits import EXIT_LEVEL, Exits, Slice, plan_exit, towards_flat
 from services.executor.live.planner import Planner
 from services.executor.orders import LiveOrder, NewOrder, cloid
 from services.executor.reports import Accepted, Exchange, Filled, Lost, Rejected, Report, Unclaimed
 from shared.errors import InvariantError
 from shared.hyperliquid.account import Fill
 from shared.hyperliquid.cloids import own_prefix
-from shared.messages import QuoteLevel, Reason
+from shared.messages import ExitWay, QuoteLevel, Reason
 from shared.units import Side, lot_size
 
 REJECT_LINE_EVERY_MS = 10_000
@@ -40,7 +41,11 @@ class Trader:
         self.epoch = 0
         """Connection that the feed runs on."""
         self.stopped: Reason | None = Reason.NO_LEASE
-        """Why nothing at all may rest; None while trading."""
+        """Why nothing may be quoted; None while trading."""
+        self.frozen: Reason | None = Reason.NO_LEASE
+        """Why nothing at all may rest, not even what works a position off."""
+        self.exits = Exits()
+        """What the operator wants reduced."""
         self._unclaimed: list[Fill] = []
         self._requests = 0
         self._config, self._desks, self._bookkeeper, self._planner = config, desks, bookkeeper, planner
@@ -54,8 +59,10 @@ class Trader:
         """Bring a coin's orders towards its target."""
         out: list[Any] = []
         desk.unfinished = False
-        if self._planner is not None:
-            desk.restriction = Reason.REQUEST_BUDGET if self._planner.only_reducing else None
+        desk.restriction = self._restriction(desk)
+        way = self.exits.way(desk.coin)
+        if way != "off":
+            return self._leave(now_ms, desk, way)
         for side in SIDES:
             live = desk.live(side)
             fault = self.stopped or desk.fault(now_ms, side, self.epoch, self._config.target_max_age_ms)
@@ -68,16 +75,25 @@ class Trader:
                 out += self._align_side(now_ms, desk, side, live)
         return out
 
+    def _restriction(self, desk: Desk) -> Reason | None:
+        if self.exits.reduces(desk.coin):
+            return Reason.REDUCE_ONLY
+        return Reason.REQUEST_BUDGET if self._planner is not None and self._planner.only_reducing else None
+
     def _align_side(self, now_ms: int, desk: Desk, side: Side, live: list[LiveOrder]) -> list[Any]:
         wanted, desk.refused[side] = desk.wanted(side)
+        if desk.restriction and desk.meta is not None:
+            allowed = towards_flat(wanted, desk.room_sz(side), desk.meta.sz_decimals)
+            if len(allowed) < len(wanted):
+                desk.refused[side] = desk.refused[side] or desk.restriction
+            wanted = allowed
         if not live and not wanted:
             return []
         uncertain = any(order.state == "unknown" for order in live)
         why = Reason.UNKNOWN_ORDER if uncertain else desk.pauses.reason(now_ms, side)
         why = why or (Reason.NO_TARGET if desk.outdated else None)
         assert desk.target is not None and desk.meta is not None
-        max_bps = self._config.max_bps_diff * (self._planner.widening() if self._planner else 1.0)
-        tolerance = Tolerance(max_bps, desk.target.mid_px, lot_size(desk.meta.sz_decimals))
+        tolerance = Tolerance(self._max_bps, desk.target.mid_px, lot_size(desk.meta.sz_decimals))
         plan = plan_side(live, wanted, tolerance, desk.room_sz(side), desk.reduce_only(side))
         plan = Plan(plan.cancels, ()) if why else plan
         asked, plan = len(plan.places), self._afford(now_ms, desk, side, plan)
@@ -100,9 +116,19 @@ class Trader:
         places = self._planner.allow(now_ms, desk.coin, len(plan.places), plan.plain_cancels).places
         paced = plan.placing(side, places)
         paced = paced.cancelling(self._planner.allow(now_ms, desk.coin, 0, paced.plain_cancels).cancels)
-        self._requests += len(paced.places) + paced.plain_cancels
-        self._planner.note_sent(now_ms, desk.coin, len(paced.places), paced.plain_cancels)
+        self._count(now_ms, desk.coin, len(paced.places), paced.plain_cancels)
         return paced
+
+    def _count(self, now_ms: int, coin: str, places: int = 0, cancels: int = 0) -> None:
+        """These requests are decided."""
+        if self._planner is not None:
+            self._requests += places + cancels
+            self._planner.note_sent(now_ms, coin, places, cancels)
+
+    @property
+    def _max_bps(self) -> float:
+        """How far an order may be from what is wanted."""
+        return self._config.max_bps_diff * (self._planner.widening() if self._planner else 1.0)
 
     def _place(self, now_ms: int, desk: Desk, side: Side, quote: QuoteLevel) -> list[Any]:
         assert desk.target is not None
@@ -116,18 +142,79 @@ class Trader:
             source_ms=desk.target.source_ms,
         )
         halted = self.stopped is not None
-        verdict = approve(now_ms, new, desk.surroundings(side, self.epoch, halted))
+        return self._send(now_ms, desk, approve(now_ms, new, desk.surroundings(side, self.epoch, halted)), side)
+
+    def _send(self, now_ms: int, desk: Desk, verdict: Approved | Refused, side: Side) -> list[Any]:
         if isinstance(verdict, Refused):
             desk.refused[side] = verdict.reason
             desk.unfinished = True
             return []
         self.sequence += 1
+        new = verdict.order
         order = LiveOrder(new)
         desk.orders[new.cloid] = order
         self._desk_of[new.cloid] = desk
         desk.placed += 1
         self.exchange.place(now_ms, verdict)
         return [update_of(now_ms, order)]
+
+    # ---- towards flat ----
+
+    def _leave(self, now_ms: int, desk: Desk, way: ExitWay) -> list[Any]:
+        """Work the position of a coin off; nothing else of it rests."""
+        desk.unfinished = bool(desk.ledger.position_sz or desk.orders)
+        fault = self.frozen or desk.exit_fault(now_ms, self.epoch)
+        if fault:
+            desk.refused = dict.fromkeys(SIDES, fault)
+            cancels = [order for order in desk.orders.values() if order.new.tif == "Alo"]
+            return [output for order in cancels for output in self.cancel(now_ms, order, fault)]
+        plan = plan_exit(desk, way, self._max_bps, self._config.flatten_slippage_bps)
+        desk.refused = dict.fromkeys(SIDES, plan.reason)
+        out: list[Any] = []
+        for order in self._affordable(now_ms, desk.coin, plan.cancels):
+            out += self.cancel(now_ms, order, plan.reason)
+        return out if plan.place is None else out + self._place_exit(now_ms, desk, plan.place)
+
+    def _place_exit(self, now_ms: int, desk: Desk, wanted: Slice) -> list[Any]:
+        assert desk.book is not None
+        side = wanted.side
+        pause = desk.pauses.reason(now_ms, side) or self._unaffordable(now_ms, desk.coin, wanted)
+        if pause:
+            desk.refused[side] = pause
+            return []
+        new = NewOrder(
+            cloid=cloid(self._prefix, self._config.run_id, desk.coin, side, EXIT_LEVEL, self.sequence),
+            coin=desk.coin,
+            side=side,
+            level=EXIT_LEVEL,
+            px=wanted.px,
+            sz=wanted.sz,
+            source_ms=desk.book.received_ms,
+            tif=wanted.tif,
+            reduce_only=True,
+        )
+        around = desk.surroundings(side, self.epoch, False, self._config.flatten_slippage_bps)
+        verdict = approve_exit(now_ms, new, around)
+        self._count(now_ms, desk.coin, places=isinstance(verdict, Approved))
+        return self._send(now_ms, desk, verdict, side)
+
+    def _unaffordable(self, now_ms: int, coin: str, wanted: Slice) -> Reason | None:
+        """An order that takes earns a request for each USD, and need not wait for the coin's share."""
+        if self._planner is None:
+            return None
+        if wanted.tif == "Ioc":
+            budget = self._planner.budget
+            affordable = budget is not None and budget.left > 0
+        else:
+            affordable = self._planner.allow(now_ms, coin, 1, 0).places > 0
+        return None if affordable else Reason.REQUEST_BUDGET
+
+    def _affordable(self, now_ms: int, coin: str, cancels: Sequence[LiveOrder]) -> Sequence[LiveOrder]:
+        if self._planner is None or not cancels:
+            return cancels
+        now = cancels[: self._planner.allow(now_ms, coin, 0, len(cancels)).cancels]
+        self._count(now_ms, coin, cancels=len(now))
+        return now
 
     def cancel(self, now_ms: int, order: LiveOrder, reason: str) -> list[Any]:
         if order.leaving:
@@ -185,6 +272,8 @@ class Trader:
             order.fill(report.sz)
             desk.note_fill(now_ms)
             out = self._bookkeeper.book_fill(now_ms, desk, order, report)
+            if self.exits.way(desk.coin) != "off" and not desk.ledger.position_sz:
+                out.append(lines.flat(desk.coin))
             if self._planner is not None:
                 self._planner.note_fill(now_ms, float(report.px * report.sz))
         elif isinstance(report, Rejected):
@@ -196,6 +285,7 @@ class Trader:
             reason = report.reason
             desk.canceled += 1
         if order.over:
+            desk.ended_ms = now_ms
             del desk.orders[report.cloid], self._desk_of[report.cloid]
         return [*out, update_of(now_ms, order, reason)]
 

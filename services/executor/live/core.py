@@ -7,7 +7,7 @@ leases and the same request budget, and is frozen whenever live is; what it hold
 from collections.abc import Sequence
 from typing import Any
 
-from services.executor.bookkeeper import Bookkeeper
+from services.executor.bookkeeper import Bookkeeper, Desks
 from services.executor.config import ExecutorConfig
 from services.executor.core import Executor
 from services.executor.live.planner import Planner
@@ -29,7 +29,7 @@ class LiveExecutor:
     def __init__(self, config: ExecutorConfig, account: str) -> None:
         self.live = Executor(config, lambda desks, books: LiveSide(config, account, desks, books), account)
         shadow = config.model_copy(update={"shadow_mode": True})
-        self.twin = Executor(shadow, lambda _, books: TwinSide(shadow, books))
+        self.twin = Executor(shadow, lambda desks, books: TwinSide(shadow, desks, books))
 
     def restore(self, now_ms: int, msg: Message) -> None:
         self.live.restore(now_ms, msg)
@@ -38,7 +38,7 @@ class LiveExecutor:
     def step(self, now_ms: int, msg: Any) -> list[Any]:
         out = self.live.step(now_ms, msg)
         if isinstance(msg, _TWIN_HEARS):
-            self.twin.held = self.live.stopped
+            self.twin.held = self.live.frozen
             out += [said for said in self.twin.step(now_ms, msg) if _told(said)]
         return out
 
@@ -46,8 +46,8 @@ class LiveExecutor:
 class TwinSide(ShadowSide):
     """Simulated orders that spend a request budget like the real ones."""
 
-    def __init__(self, config: ExecutorConfig, bookkeeper: Bookkeeper) -> None:
-        super().__init__(config, bookkeeper)
+    def __init__(self, config: ExecutorConfig, desks: Desks, bookkeeper: Bookkeeper) -> None:
+        super().__init__(config, desks, bookkeeper)
         self.planner: Planner = Planner(config)
 
     def step(self, now_ms: int, msg: Any, unclaimed: Sequence[AccountFill]) -> list[Any]:
