@@ -12,6 +12,7 @@ from grafana.panels import (
     coin_variable,
     dashboard,
     lines,
+    mode,
     number,
     placed,
     rows_by_coin,
@@ -100,21 +101,19 @@ COLUMNS: tuple[Column, ...] = (
 
 
 def summary() -> list[Any]:
-    mode = words({"0": ("SHADOW", "blue"), "1": ("LIVE", "red")})
     halted = words({"0": ("running", "green"), "1": ("HALTED", "red")})
     two_sided = "count(sum by (asset) (max_over_time(mm_quoting[30s])) == 2) or vector(0)"
     return [
-        number((0, 0, 3, 4), "Mode", "Shadow simulates orders; live sends them.", ("max(mm_live)", ""), "none",
-               mapped=mode),
-        number((3, 0, 3, 4), "State", "Halted: nothing is quoted until an operator resumes.",
+        mode((0, 0, 6, 4)),
+        number((6, 0, 3, 4), "State", "Halted: nothing is quoted until an operator resumes.",
                ("max(mm_halted)", ""), "none", mapped=halted),
-        number((6, 0, 3, 4), "Session PnL", "Realised + unrealised - fees + funding since the session began.",
+        number((9, 0, 3, 4), "Session PnL", "Realised + unrealised - fees + funding since the session began.",
                ("mm_session_pnl_usd", ""), "currencyUSD", colours=GAIN, decimals=2, history=True),
-        number((9, 0, 3, 4), "Fees paid", "Fees in the ledgers of all coins; a negative number is a rebate.",
+        number((12, 0, 2, 4), "Fees paid", "Fees in the ledgers of all coins; a negative number is a rebate.",
                ("sum(mm_fees_usd)", ""), "currencyUSD", decimals=2),
-        number((12, 0, 3, 4), "Volume", "Value of all fills in the ledgers.",
+        number((14, 0, 2, 4), "Volume", "Value of all fills in the ledgers.",
                ("sum(mm_fill_usd_total)", ""), "prefix:$", decimals=0),
-        number((15, 0, 3, 4), "Fills", "Fills in the ledgers of all coins, partial ones included.",
+        number((16, 0, 2, 4), "Fills", "Fills in the ledgers of all coins, partial ones included.",
                ("sum(mm_orders_filled_total)", ""), "none", decimals=0),
         number((18, 0, 3, 4), "Quoting both sides", "Coins with an order on bid and ask in the last 30 s.",
                (two_sided, ""), "none", decimals=0, history=True),

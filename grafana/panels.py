@@ -131,8 +131,10 @@ def number(
     decimals: int | None = None,
     named: bool = False,
     history: bool = False,
+    empty: str | None = None,
 ) -> stat.Panel:
-    """One big number; `named` shows the legend instead of the value, `history` a line behind it."""
+    """One big number; `named` shows the legend instead of the value, `history` a line behind it, `empty` is what
+    to say where there is none."""
     panel = _ask(_place(stat.Panel(), place, title, description, unit), [query], instant=not history)
     panel.color_mode(BigValueColorMode.VALUE)
     panel.graph_mode(BigValueGraphMode.AREA if history else BigValueGraphMode.NONE)
@@ -144,6 +146,28 @@ def number(
         panel.mappings([mapped])
     if decimals is not None:
         panel.decimals(decimals)
+    if empty:
+        panel.no_value(empty)
+    return panel  # type: ignore[no-any-return]
+
+
+def mode(place: Place) -> stat.Panel:
+    """SHADOW or LIVE, filled with its colour; live with what it was confirmed without."""
+    text = "Shadow simulates orders, live sends them. WITHOUT: gates that had no evidence when it was confirmed."
+    either = (
+        'label_replace(max(mm_live) == 0, "mode", "SHADOW", "", "")'
+        ' or label_replace(max(mm_live) == 1, "mode", "LIVE", "", "")'
+    )
+    queries = (
+        (either, "{{mode}}"),
+        ("max by (gate) (mm_gate_missing)", "WITHOUT {{gate}}"),
+    )
+    panel = _ask(_place(stat.Panel(), place, "Mode", text, "none"), queries, instant=True)
+    panel.color_mode(BigValueColorMode.BACKGROUND_SOLID).graph_mode(BigValueGraphMode.NONE)
+    panel.text_mode(BigValueTextMode.NAME).no_value("unknown")
+    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    panel.color_scheme(dash.FieldColor().mode(FieldColorModeId.THRESHOLDS))
+    panel.thresholds(steps("blue", (1, "red")))
     return panel  # type: ignore[no-any-return]
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from grafana.panels import Query, dashboard, lines, number, placed, steps, timeline, words
+from grafana.panels import Query, dashboard, lines, mode, number, placed, steps, timeline, words
 
 UID = "mm-stack"
 
@@ -23,22 +23,23 @@ def halves(metric: str) -> list[Query]:
 def summary() -> list[Any]:
     alarm = steps("green", (1, "orange"))
     return [
-        number((0, 0, 3, 4), "Services heard", "Services whose heartbeat is younger than 10 s.",
+        mode((0, 0, 6, 4)),
+        number((6, 0, 2, 4), "Services heard", "Services whose heartbeat is younger than 10 s.",
                ("count(mm_service_heartbeat_age_seconds < 10) or vector(0)", ""), "none", decimals=0),
-        number((3, 0, 3, 4), "Oldest heartbeat", "Every service beats once a second.",
+        number((8, 0, 3, 4), "Oldest heartbeat", "Every service beats once a second.",
                ("max(mm_service_heartbeat_age_seconds)", ""), "s", decimals=1,
                colours=steps("green", (3, "orange"), (10, "red"))),
-        number((6, 0, 3, 4), "Oldest book", "Greatest age of a book since the last scrape.",
+        number((11, 0, 2, 4), "Oldest book", "Greatest age of a book since the last scrape.",
                ("max(mm_data_staleness_secs)", ""), "s", decimals=1,
                colours=steps("green", (3, "orange"), (5, "red"))),
-        number((9, 0, 3, 4), "Redis memory", "Used memory against its limit; full means that nothing is written.",
+        number((13, 0, 2, 4), "Redis memory", "Used memory against its limit; full means that nothing is written.",
                ("max(mm_redis_memory_ratio)", ""), "percentunit", decimals=1,
                colours=steps("green", (0.5, "orange"), (0.75, "red"))),
-        number((12, 0, 3, 4), "Memory", "All services together, peaks.", ("sum(mm_service_memory_bytes)", ""),
+        number((15, 0, 2, 4), "Memory", "All services together, peaks.", ("sum(mm_service_memory_bytes)", ""),
                "bytes", decimals=0, colours=steps("green", (500e6, "orange"), (630e6, "red"))),
-        number((15, 0, 3, 4), "Reconnections", "Of the market-data feed, since the ingestor started.",
+        number((17, 0, 2, 4), "Reconnections", "Of the market-data feed, since the ingestor started.",
                ("max(mm_ws_reconnects_total)", ""), "none", decimals=0, colours=alarm),
-        number((18, 0, 3, 4), "Stall panics", "Everything was cancelled because the feed fell silent.",
+        number((19, 0, 2, 4), "Stall panics", "Everything was cancelled because the feed fell silent.",
                ("max(mm_stall_panics_total)", ""), "none", decimals=0, colours=alarm),
         number((21, 0, 3, 4), "Version and venue", "What is running, and on which prices.",
                ("mm_build_info", "{{version}} {{venue}}"), "none", named=True),

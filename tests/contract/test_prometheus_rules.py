@@ -18,9 +18,7 @@ RULES = sorted((ROOT / "rules").glob("*.yml"))
 LATER = {
     "HighCascadeSeverity": "mm_cascade_severity",
     "ToxicFlow": "mm_jump_ratio",
-    "ApiHeadroomLow": "mm_api_headroom_ratio",
     "ExchangeErrors": "mm_exchange_errors_total",
-    "DarkFill": "mm_dark_fills_total",
     "BusLag": "mm_bus_lag",
 }
 """Alerts that wait for the metric they look at; nothing may be alerted on what nobody measures."""
@@ -48,6 +46,9 @@ def gauge(alert: str, severity: str, for_s: int, series: str, bad: float, good: 
 
 BTC = '{asset="BTC"}'
 BUCKETS = tuple(f'mm_quote_cycle_seconds_bucket{{job="quoter",le="{le}"}}' for le in ("0.5", "1.0", "+Inf"))
+SIDES = tuple(f'mm_quoting{{asset="BTC",side="{side}"}}' for side in ("bid", "ask"))
+PHASES = ("refused", "ready")
+WATCHDOG_AGE = 'mm_service_heartbeat_age_seconds{service="watchdog"}'
 CASES = (
     gauge("KillSwitchTriggered", "critical", 0, f"mm_kill_switch_triggered{BTC}", 1, 0),
     gauge("HighDrawdown", "warning", 300, f"mm_drawdown_pct{BTC}", 0.0301, 0.03),
@@ -60,8 +61,7 @@ CASES = (
     Case("DrawdownLive", "warning", 60, (f"mm_drawdown_pct{BTC}", "mm_live"), ("0.021x1000", "1x1000"),
          ("0.021x1000", "0x1000")),
     gauge("InventoryHigh", "warning", 120, f"mm_inventory_utilization{BTC}", 0.81, 0.8),
-    Case("NotQuoting", "warning", 300, tuple(f'mm_quoting{{asset="BTC",side="{s}"}}' for s in ("bid", "ask")),
-         ("0x1000", "0x1000"), ("0x1000", "1x1000")),
+    Case("NotQuoting", "warning", 300, SIDES, ("0x1000", "0x1000"), ("0x1000", "1x1000")),
     gauge("AdverseSelection", "warning", 600, f"mm_adverse_selection_bps{BTC}", 2.51, 2.5),
     gauge("AdverseSelection", "critical", 600, f"mm_adverse_selection_bps{BTC}", 10.1, 10),
     gauge("SpreadWide", "warning", 120, f"mm_spread_bps{BTC}", 101, 100),
@@ -69,6 +69,23 @@ CASES = (
     Case("SlowQuotes", "warning", 120, BUCKETS, ("0x1000", "0+9x1000", "0+9x1000"),
          ("0+9x1000", "0+9x1000", "0+9x1000"), settle_s=10, unsure_s=5),
     gauge("CancelFillRatio", "warning", 600, "mm_cancel_fill_ratio", 50.1, 50),
+    gauge("ApiHeadroomLow", "critical", 60, "mm_api_headroom_ratio", 0.049, 0.05),
+    gauge("BudgetEmptySoon", "warning", 300, "mm_api_empty_seconds", 21_599, 21_600),
+    Case("DarkFill", "critical", 0, (f"mm_dark_fills_total{BTC}",), ("0 1x20 2x20",), ("3x1000",), settle_s=5),
+    gauge("LedgerMismatch", "critical", 0, "mm_untied_balances", 1, 0),
+    gauge("LedgerUnchecked", "warning", 120, "mm_tie_out_age_seconds", 300.1, 300),
+    gauge("UnknownOrders", "critical", 60, "mm_unknown_orders", 1, 0),
+    Case("RecoveryRefused", "critical", 0, tuple(f'mm_recovery_phase{{stage="{of}"}}' for of in PHASES),
+         ("1x1000", "_x1000"), ("_x1000", "1x1000")),
+    gauge("ConfirmationEnds", "warning", 0, "mm_confirmation_left_seconds", 1_799, 1_800),
+    Case("LiveNotQuoting", "critical", 120, (*SIDES, "mm_live"), ("0x1000", "0x1000", "1x1000"),
+         ("0x1000", "1x1000", "1x1000")),
+    Case("LiveNotQuoting", "critical", 120, (*SIDES, "mm_live"), ("0x1000", "0x1000", "1x1000"),
+         ("0x1000", "0x1000", "0x1000")),
+    Case("WatchdogMissing", "critical", 30, ("mm_live", WATCHDOG_AGE), ("1x1000", "_x1000"),
+         ("1x1000", "9.9x1000")),
+    Case("WatchdogMissing", "critical", 30, ("mm_live", WATCHDOG_AGE), ("1x1000", "10x1000"),
+         ("0x1000", "_x1000")),
     gauge("OrdersWithoutExecutor", "critical", 10, "mm_watchdog_alarm", 1, 0),
     gauge("VenueUnwatched", "critical", 0, "mm_watchdog_look_age_seconds", 60.1, 60),
     gauge("WatchdogKeyInvalid", "critical", 0, "mm_watchdog_key_holds", 0, 1),
