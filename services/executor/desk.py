@@ -155,7 +155,7 @@ class Desk:
             return Reason.NO_UNIVERSE
         if self.unproven:
             return Reason.UNRECONCILED
-        return guard_silent(now_ms, self.lease) or book_fault(now_ms, self.book, newest_epoch)
+        return guard_silent(now_ms, self.granted) or book_fault(now_ms, self.book, newest_epoch)
 
     def wanted(self, side: Side) -> tuple[tuple[QuoteLevel, ...], Reason | None]:
         """The target of a side, or the quoter's reason for having none."""

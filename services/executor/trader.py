@@ -291,14 +291,14 @@ class Trader:
 
     def _rejected(self, now_ms: int, desk: Desk, new: NewOrder, report: Rejected) -> list[Any]:
         """Counted each time, told at most every ten seconds per coin. A level that the market overtook is tried
-        again behind the newest touch; other refusals make the side pause."""
+        again behind the newest touch; refusals that time does not cure by itself make the side pause."""
         desk.rejected += 1
         desk.refused[new.side] = report.reason
         desk.unfinished = True
         if report.reason is Reason.WOULD_CROSS and desk.meta is not None:
             touch = desk.opposite_px(new.side, report.opposite_px)
             desk.repricing.refused(new, touch, desk.meta.sz_decimals)
-        elif report.reason is not Reason.NEVER_ARRIVED:
+        elif report.reason not in (Reason.NEVER_ARRIVED, Reason.NO_MATCH):
             desk.pauses.refused(now_ms, new.side, report.reason)
         if now_ms < self._next_reject_line_ms.get(desk.coin, 0):
             return []
