@@ -59,16 +59,16 @@ def summary() -> list[Any]:
         mode((0, 0, 6, 4)),
         number((6, 0, 3, 4), "Executor", "Phase of the recovery; orders are placed in `ready` alone.",
                (phase, "{{stage}}"), "none", named=True, empty=ONLY_LIVE),
-        number((9, 0, 3, 4), "Confirmation ends in", "The typed confirmation; nothing is quoted after it.",
+        number((9, 0, 3, 4), "Confirmed for", "Left of the typed confirmation; nothing is quoted after it.",
                ("max(mm_confirmation_left_seconds)", ""), "s", empty=ONLY_LIVE,
                colours=steps("red", (0, "orange"), (1800, "text"))),
-        number((12, 0, 2, 4), "Unknown orders", "Orders whose fate is being asked for; for moments only.",
+        number((12, 0, 3, 4), "Unknown orders", "Orders whose fate is being asked for; for moments only.",
                ("max(mm_unknown_orders)", ""), "none", decimals=0, empty=ONLY_LIVE,
                colours=steps("green", (1, "orange"))),
-        number((14, 0, 2, 4), "Dark fills", "Fills that the venue did not tell of, in this range.",
+        number((15, 0, 2, 4), "Dark fills", "Fills that the venue did not tell of, in this range.",
                ("sum(increase(mm_dark_fills_total[$__range]))", ""), "none", decimals=0, colours=alarm,
                empty=ONLY_LIVE),
-        number((16, 0, 3, 4), "Untied balances", "Positions (and cash) that differ from the venue's account.",
+        number((17, 0, 2, 4), "Untied", "Positions (and cash) that differ from the venue's account.",
                ("max(mm_untied_balances)", ""), "none", decimals=0, colours=alarm, empty=ONLY_LIVE),
         number((19, 0, 2, 4), "Tied out", "Time since books and venue agreed; compared each minute.",
                ("max(mm_tie_out_age_seconds)", ""), "s", decimals=0, empty=ONLY_LIVE,
@@ -108,8 +108,8 @@ def budget(y: int) -> list[Any]:
 
 def orders(y: int) -> list[Any]:
     refused = "sort_desc(topk(10, sum by (reason) (increase(mm_live_orders_rejected_total[$__range]))))"
-    reducing = f"max by (asset) (mm_reduce_only{COIN}) + max by (asset) (mm_flattening{COIN})"
-    states = words({"0": ("quoting", "green"), "1": ("reduce only", "orange"), "2": ("flattening", "red")})
+    reducing = f"max by (asset) (mm_reduce_only{COIN}) + max by (asset) (mm_flattening{COIN}) > 0"
+    states = words({"1": ("reduce only", "orange"), "2": ("flattening", "red")})
     return [
         bars((0, y, 8, 9), "Rejects by reason", "Orders that never came to rest, in this range.",
              (refused, "{{reason}}"), "none"),
@@ -117,8 +117,8 @@ def orders(y: int) -> list[Any]:
               [("max(mm_unknown_orders)", "unknown")], "none", low=0, at_least=1, decimals=0),
         lines((16, y, 8, 9), "Time since books and venue agreed", "Compared each minute.",
               [("max(mm_tie_out_age_seconds)", "age")], "s", low=0, at_least=60, decimals=0),
-        timeline((0, y + 9, 24, 14), "Reducing", "Coins that an operator set to reduce only, or is working off.",
-                 (reducing, "{{asset}}"), states),
+        timeline((0, y + 9, 24, 7), "Reducing", "Coins that an operator set to reduce only, or is working off.",
+                 (reducing, "{{asset}}"), states, empty="No coin."),
     ]  # fmt: skip
 
 
@@ -142,6 +142,6 @@ def build() -> Dashboard:
         ("", summary()),
         ("Request budget", budget(5)),
         ("Orders and books", orders(16)),
-        ("Fills: live against shadow", twin(40)),
+        ("Fills: live against shadow", twin(33)),
     )
     return placed(board, sections)

@@ -226,8 +226,10 @@ def bars(place: Place, title: str, description: str, query: Query, unit: str) ->
     return panel  # type: ignore[no-any-return]
 
 
-def timeline(place: Place, title: str, description: str, query: Query, states: ValueMap) -> statetimeline.Panel:
-    """One coloured strip per series."""
+def timeline(
+    place: Place, title: str, description: str, query: Query, states: ValueMap, empty: str | None = None
+) -> statetimeline.Panel:
+    """One coloured strip per series; `empty` says why there may be none."""
     panel = _ask(_place(statetimeline.Panel(), place, title, description, "none"), [query])
     panel.mappings([states]).show_value(VisibilityMode.NEVER).row_height(0.8).line_width(0).fill_opacity(80)
     panel.color_scheme(dash.FieldColor().mode(FieldColorModeId.THRESHOLDS)).thresholds(steps("text"))
@@ -237,6 +239,8 @@ def timeline(place: Place, title: str, description: str, query: Query, states: V
         .display_mode(LegendDisplayMode.LIST)
         .placement(LegendPlacement.BOTTOM)
     )
+    if empty:
+        panel.no_value(empty)
     return panel  # type: ignore[no-any-return]
 
 
