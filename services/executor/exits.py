@@ -12,10 +12,9 @@ from typing import Literal, TypeVar
 
 from services.executor.approve import slippage_px, within
 from services.executor.desk import Desk
-from services.executor.diff import Tolerance
 from services.executor.orders import LiveOrder
 from shared.messages import ZERO, Book, CoinMeta, Command, ExitWay, QuoteLevel, Reason
-from shared.units import ORDER_CAP_FRAC, Side, exact, floor_sz, lot_size
+from shared.units import BPS, ORDER_CAP_FRAC, Side, exact, floor_sz
 
 T = TypeVar("T")
 EXIT_LEVEL = 1
@@ -74,7 +73,7 @@ class ExitPlan:
 
 
 def plan_exit(desk: Desk, way: ExitWay, max_bps: float, slippage_bps: float) -> ExitPlan:
-    """The next step to flat, on a book that may be traded on. An order stays within `max_bps` of its touch."""
+    """The next step to flat, on a book that may be traded on. An order stays while it is near its touch."""
     book, meta = desk.book, desk.meta
     assert book is not None and meta is not None
     position_sz = desk.ledger.position_sz
@@ -83,8 +82,9 @@ def plan_exit(desk: Desk, way: ExitWay, max_bps: float, slippage_bps: float) -> 
         make = resting_slice if way == "maker" else taking_slice
         wanted = make(book, meta, position_sz, ORDER_CAP_FRAC * exact(desk.max_inv_usd), slippage_bps)
     staying = [order for order in desk.orders.values() if not order.leaving and order.new.tif == "Alo"]
-    tolerance = Tolerance(max_bps, book.mid_px, lot_size(meta.sz_decimals))
-    kept = next((order for order in staying if wanted and _serves(order, wanted, position_sz, tolerance)), None)
+    kept = next(
+        (order for order in staying if wanted and _serves(order, wanted, position_sz, book, max_bps)), None
+    )
     cancels = tuple(order for order in staying if order is not kept)
     if wanted is None:
         return ExitPlan(cancels, None, Reason.REDUCE_ONLY)
@@ -95,12 +95,15 @@ def plan_exit(desk: Desk, way: ExitWay, max_bps: float, slippage_bps: float) -> 
     return ExitPlan(place=wanted) if wanted.sz else ExitPlan(reason=Reason.ORDER_CAP)
 
 
-def _serves(order: LiveOrder, wanted: Slice, position_sz: Decimal, tolerance: Tolerance) -> bool:
-    """A larger order than the cap would allow by now stays: the price has only moved."""
+def _serves(order: LiveOrder, wanted: Slice, position_sz: Decimal, book: Book, max_bps: float) -> bool:
+    """An order at the touch or before it stays, and one behind it by no more than `max_bps` and a quarter of the
+    spread. So does one that is larger than the cap by now, because only the price has moved."""
     if wanted.tif != "Alo" or not order.new.reduce_only or order.new.side != wanted.side:
         return False
-    sz = max(wanted.sz, order.remaining_sz)
-    return sz <= abs(position_sz) and tolerance.keeps(order, QuoteLevel(EXIT_LEVEL, wanted.px, sz))
+    behind_px = wanted.px - order.new.px if wanted.side == "bid" else order.new.px - wanted.px
+    spread_px = book.asks[0].px - book.bids[0].px
+    near = float(behind_px) <= min(max_bps * BPS * book.mid_px, float(spread_px) / 4)
+    return near and order.remaining_sz <= abs(position_sz)
 
 
 def resting_slice(book: Book, meta: CoinMeta, position_sz: Decimal, cap_usd: Decimal, _: float = 0.0) -> Slice:
