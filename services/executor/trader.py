@@ -171,7 +171,7 @@ class Trader:
         plan = plan_exit(desk, way, self._max_bps, self._config.flatten_slippage_bps)
         desk.refused = dict.fromkeys(SIDES, plan.reason)
         out: list[Any] = []
-        for order in self._affordable(now_ms, desk.coin, plan.cancels):
+        for order in self._affordable(now_ms, desk, way, plan.cancels):
             out += self.cancel(now_ms, order, plan.reason)
         return out if plan.place is None else out + self._place_exit(now_ms, desk, plan.place)
 
@@ -209,11 +209,18 @@ class Trader:
             affordable = self._planner.allow(now_ms, coin, 1, 0).places > 0
         return None if affordable else Reason.REQUEST_BUDGET
 
-    def _affordable(self, now_ms: int, coin: str, cancels: Sequence[LiveOrder]) -> Sequence[LiveOrder]:
+    def _affordable(
+        self, now_ms: int, desk: Desk, way: ExitWay, cancels: Sequence[LiveOrder]
+    ) -> Sequence[LiveOrder]:
+        """An exit behind the touch stays until its successor can be afforded as well."""
         if self._planner is None or not cancels:
             return cancels
-        now = cancels[: self._planner.allow(now_ms, coin, 0, len(cancels)).cancels]
-        self._count(now_ms, coin, cancels=len(now))
+        successors = int(way == "maker" and desk.ledger.position_sz != 0)
+        allowance = self._planner.allow(now_ms, desk.coin, successors, len(cancels))
+        if successors and not allowance.places:
+            cancels = [order for order in cancels if not order.new.reduce_only]
+        now = cancels[: allowance.cancels]
+        self._count(now_ms, desk.coin, cancels=len(now))
         return now
 
     def cancel(self, now_ms: int, order: LiveOrder, reason: str) -> list[Any]:
