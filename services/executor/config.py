@@ -17,8 +17,8 @@ class ExecutorConfig(EngineConfig):
         3.0,
         ge=0,
         le=50,
-        description="A resting order stays while its price is within this many bps of the wanted one"
-        " (never more than half of that level's own distance to the mid).",
+        description="A resting order stays while its price is within this many bps of the wanted one;"
+        " if it is closer to the mid than wanted, by no more than half of the wanted distance.",
     )
     flatten_slippage_bps: float = Field(
         50.0,

@@ -28,16 +28,18 @@ class Tolerance:
     lot_sz: Decimal
 
     def keeps(self, order: LiveOrder, wanted: QuoteLevel) -> bool:
-        """Within min(max_bps, half the level's own distance to the mid), never larger than wanted."""
+        """Never larger than wanted, and within max_bps of its price; closer to the mid than wanted by no more than
+        half of the wanted distance."""
         if order.remaining_sz > wanted.sz:
             return False
         if wanted.sz - order.new.sz > max(self.lot_sz, order.new.sz * _GROWTH_FRAC):
             return False
         if order.new.px == wanted.px:
             return True
-        wanted_px = float(wanted.px)
-        away_px = abs(float(order.new.px) - wanted_px)
-        return away_px <= min(self.max_bps * BPS * self.mid_px, abs(wanted_px - self.mid_px) / 2)
+        wanted_px, px = float(wanted.px), float(order.new.px)
+        farther_px = wanted_px - px if order.new.side == "bid" else px - wanted_px
+        limit_px = self.max_bps * BPS * self.mid_px
+        return -min(limit_px, abs(wanted_px - self.mid_px) / 2) <= farther_px <= limit_px
 
 
 @dataclass(frozen=True, slots=True)

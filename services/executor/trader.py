@@ -93,7 +93,7 @@ class Trader:
         why = Reason.UNKNOWN_ORDER if uncertain else desk.pauses.reason(now_ms, side)
         why = why or (Reason.NO_TARGET if desk.outdated else None)
         assert desk.target is not None and desk.meta is not None
-        tolerance = Tolerance(self._max_bps, desk.target.mid_px, lot_size(desk.meta.sz_decimals))
+        tolerance = Tolerance(self._max_bps(desk.coin), desk.target.mid_px, lot_size(desk.meta.sz_decimals))
         plan = plan_side(live, wanted, tolerance, desk.room_sz(side), desk.reduce_only(side))
         plan = Plan(plan.cancels, ()) if why else plan
         asked, plan = len(plan.places), self._afford(now_ms, desk, side, plan)
@@ -125,10 +125,9 @@ class Trader:
             self._requests += places + cancels
             self._planner.note_sent(now_ms, coin, places, cancels)
 
-    @property
-    def _max_bps(self) -> float:
+    def _max_bps(self, coin: str) -> float:
         """How far an order may be from what is wanted."""
-        return self._config.max_bps_diff * (self._planner.widening() if self._planner else 1.0)
+        return self._config.max_bps_diff * (self._planner.requote_widening(coin) if self._planner else 1.0)
 
     def _place(self, now_ms: int, desk: Desk, side: Side, quote: QuoteLevel) -> list[Any]:
         assert desk.target is not None
@@ -168,7 +167,7 @@ class Trader:
             desk.refused = dict.fromkeys(SIDES, fault)
             cancels = [order for order in desk.orders.values() if order.new.tif == "Alo"]
             return [output for order in cancels for output in self.cancel(now_ms, order, fault)]
-        plan = plan_exit(desk, way, self._max_bps, self._config.flatten_slippage_bps)
+        plan = plan_exit(desk, way, self._max_bps(desk.coin), self._config.flatten_slippage_bps)
         desk.refused = dict.fromkeys(SIDES, plan.reason)
         out: list[Any] = []
         for order in self._affordable(now_ms, desk, way, plan.cancels):

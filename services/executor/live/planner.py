@@ -167,8 +167,14 @@ class Planner:
         return self._reducing
 
     def widening(self) -> float:
-        """Factor on spreads and on the requote threshold, 1 to 4."""
+        """Factor on spreads, 1 to 4."""
         return arithmetic.widening(self._headroom_frac)
+
+    def requote_widening(self, coin: str) -> float:
+        """Factor on a coin's requote threshold: by the whole budget or by its purse, whichever is scarcer."""
+        purse = self._purses.get(coin)
+        purse_frac = 1.0 if purse is None else purse.requests / self._config.budget_burst_requests
+        return max(self.widening(), arithmetic.widening(max(purse_frac, 0.0)))
 
     @property
     def budget(self) -> Budget | None:

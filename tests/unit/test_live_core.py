@@ -1,0 +1,178 @@
+"""What the executor's live core adds to its parts: consent, the request budget, the shadow twin, the end."""
+
+from decimal import Decimal
+
+import pytest
+
+from shared.errors import ConfigError
+from shared.hyperliquid.actions import PlaceOrders
+from shared.messages import AccountStatus, Event, Fill, OrderUpdate, PositionState, Reason, Trade, Trades
+from tests.fixtures.live_core import OPERATING_MS, LiveWorld, confirmation
+from tests.fixtures.live_venue import ACCOUNT, COINS, LiveVenue, Network
+
+DEAF = Network(lose_request=1.0, lose_lookup=1.0)
+
+
+def quoting(venue, **settings):
+    world = LiveWorld(venue, **settings).until_ready()
+    for coin in COINS:
+        world.want(coin, 2)
+    return world.wait(3_000)
+
+
+def test_without_a_confirmation_the_account_is_known_and_nothing_is_placed():
+    world = LiveWorld(LiveVenue(), confirmed=False)
+    for coin in COINS:
+        world.want(coin, 2)
+    world.wait(15_000)
+    assert world.status.live.phase == "ready"
+    assert world.stopped is Reason.UNCONFIRMED
+    assert not [send for send in world.venue.sent if isinstance(send.action, PlaceOrders)]
+    world.feed(confirmation(world.venue.now_ms, without=("gate3", "gate5")))
+    world.wait(2_000)
+    assert world.resting()
+    assert world.status.live.without == ("gate3", "gate5")
+    assert world.lines("CONFIRM LIVE")[0].startswith(f"LIVE on account {ACCOUNT} WITHOUT gate3, gate5")
+
+
+def test_when_the_confirmation_ends_everything_is_cancelled_and_positions_are_kept():
+    world = quoting(LiveVenue())
+    assert world.resting()
+    given_ms = world.venue.now_ms + 5_000 - OPERATING_MS
+    world.feed(confirmation(given_ms))
+    world.wait(4_000)
+    assert world.resting()
+    world.wait(4_000)
+    assert world.stopped is Reason.UNCONFIRMED
+    assert not world.resting() and not world.known()
+    assert "expired" in world.lines("CONFIRM LIVE")[-1]
+    assert world.positions() == world.true_positions()
+
+
+def test_books_of_another_account_are_not_gone_on_with(monkeypatch):
+    world = quoting(LiveVenue())
+    monkeypatch.setattr("tests.fixtures.live_core.ACCOUNT", "0x" + "c3" * 20)
+    with pytest.raises(ConfigError, match=f"those of account {ACCOUNT}"):
+        world.kill()
+
+
+def test_the_twin_fills_by_prints_and_tells_fills_and_states_only():
+    world = quoting(LiveVenue())
+    coin = COINS[0]
+    order = next(order for order in world.core.twin.desks[coin].orders.values() if order.rests)
+    world.venue.block()
+    now_ms, bid = world.venue.now_ms, order.new.side == "bid"
+    through = Trade(
+        px=order.new.px * (Decimal("0.9") if bid else Decimal("1.1")),
+        sz=Decimal(10**6),
+        side="A" if bid else "B",
+        time_ms=now_ms,
+        tid=1,
+    )
+    said = world.feed(Trades(coin=coin, received_ms=float(now_ms), epoch=1, trades=(through,)))
+    fills = [message for message in said if isinstance(message, Fill)]
+    assert {fill.mode for fill in fills} == {"shadow"}
+    assert order.new.cloid in {fill.cloid for fill in fills}
+    assert {message.mode for message in said if isinstance(message, PositionState)} == {"shadow"}
+    assert not [message for message in said if isinstance(message, OrderUpdate)]
+    world.wait(61_000)
+    assert {status.mode for status in world.said(AccountStatus)} == {"live"}
+    assert any(line.startswith("Shadow PnL: ") for line in world.lines("SHADOW SESSION"))
+    assert world.positions() == world.true_positions()
+
+
+def test_the_twin_is_frozen_with_live():
+    world = quoting(LiveVenue())
+    assert world.core.twin.stopped is None
+    world.venue.disconnect()
+    world.venue.network = Network(lose_lookup=1.0)
+    world.wait(1_000)
+    assert world.stopped is Reason.RECONNECTING
+    assert world.core.twin.stopped is Reason.RECONNECTING
+
+
+def leave(world, requests):
+    """The address has so many requests left, and the executor is told so within a minute."""
+    planner = world.core.live._side.planner
+    for coin in COINS:
+        world.want(coin, 400)
+    world.wait(2_000)
+    world.venue.account.requests_used = planner.budget.cap - 1 - requests
+    while planner.budget.left > 2 * requests:
+        world.wait(500)
+    return world.wait(2_000)
+
+
+def working(world, coin):
+    return {order.new.cloid: order for order in world.core.live.desks[coin].orders.values() if not order.leaving}
+
+
+def test_below_a_tenth_of_the_budget_only_orders_towards_flat_are_placed():
+    world = leave(quoting(LiveVenue()), 900)
+    assert world.status.live.budget.mode == "reducing"
+    assert world.status.live.budget.widening > 3
+    for coin in world.status.coins:
+        towards_flat = {"ask"} if coin.position_sz > 0 else {"bid"} if coin.position_sz < 0 else set()
+        assert {order.new.side for order in working(world, coin.coin).values()} <= towards_flat
+        refused = {side for side, reason in (("bid", coin.bid_reason), ("ask", coin.ask_reason)) if reason}
+        assert {"bid", "ask"} - towards_flat <= refused
+
+
+def test_an_order_whose_successor_must_wait_stays_unless_it_is_too_close_to_the_mid():
+    coin = COINS[0]
+    world = quoting(LiveVenue(), budget_burst_requests=100)
+    planner = world.core.live._side.planner
+
+    world.want(coin, 400).wait(2_000)
+    far = working(world, coin)
+    planner.note_sent(world.venue.now_ms, coin, 200, 0)
+    world.want(coin, 2).wait(500)
+    assert far and working(world, coin).keys() <= far.keys()
+    assert Reason.REQUEST_BUDGET in world.core.live.desks[coin].refused.values()
+
+    near = quoting(LiveVenue(), budget_burst_requests=100)
+    planner = near.core.live._side.planner
+    before = working(near, coin)
+    planner.note_sent(near.venue.now_ms, coin, 200, 0)
+    near.want(coin, 400).wait(500)
+    assert before and not working(near, coin).keys() & before.keys()
+
+
+def test_every_request_that_leaves_is_counted():
+    """Also the repeated ones, and those of orders that a process before this one left behind."""
+    venue = LiveVenue()
+    world = quoting(venue)
+    venue.network = Network(lose_answer=0.3, refuse=0.3)
+    world.wait(10_000)
+    world = world.kill()
+    world.wait(10_000)
+    venue.calm()
+    world.until_ready().wait(5_000)
+    budget = world.core.live._side.planner.budget
+    assert budget is not None
+    assert 0 <= budget.used - venue.account.requests_used <= 30
+
+
+def test_the_end_of_a_process_whose_venue_does_not_answer_is_an_error():
+    world = quoting(LiveVenue())
+    assert world.resting()
+    world.venue.network = DEAF
+    world.stop()
+    assert world.given_up == "the venue does not answer"
+    assert "🛑 The session ends although the venue does not answer" in world.lines("RECONCILE")[-1]
+
+
+def test_the_end_of_a_process_that_never_reached_the_venue_says_so_as_well():
+    venue = LiveVenue(network=DEAF)
+    world = LiveWorld(venue)
+    world.stop()
+    assert world.given_up
+
+
+def test_the_last_words_come_when_nothing_rests_and_the_account_is_proven():
+    world = quoting(LiveVenue())
+    before = len(world.out)
+    world.stop()
+    assert not world.resting() and not world.given_up
+    tags = [said.tag for said in world.out[before:] if isinstance(said, Event)]
+    assert tags.index("CANCEL ALL") < tags.index("TIE OUT") < tags.index("LIVE SESSION")
