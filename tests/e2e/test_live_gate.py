@@ -1,0 +1,410 @@
+"""Ways around the gate of live trading, each tried on real processes: every one ends in a refusal, and no request
+reaches the venue. And the way through it."""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from redis import Redis
+
+from market_maker.deployment import supervisor_pid
+from market_maker.live.gates import GATES
+from market_maker.preflight import docker_problem
+from services.executor.live.permit import subject_here
+from shared.clock import wall_ms
+from shared.confirmation import VALID_MS, Confirmation, Subject, boot_id, read, seal, write
+from tests.conftest import wait_until
+from tests.fixtures.terminal import Person, at_a_terminal
+from tests.fixtures.venue_sdk import Trader
+from tests.fixtures.venue_server import RunningVenue
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = "run-1"
+ACCOUNT = "0x" + "ab" * 20
+CLI = "import sys; from market_maker.cli import main; sys.exit(main())"
+WORDS = f"CONFIRM LIVE WITHOUT {', '.join(GATES)}"
+COINS = "BTC,ETH,SOL"
+ACCEPTED = [part for gate in GATES for part in ("--accept-missing", gate)]
+LAUNCH = ["launch", "--local", "--venue", "sim", "--coins", COINS]
+
+
+@pytest.fixture(scope="module")
+def venue() -> Iterator[RunningVenue]:
+    with RunningVenue(fund=0, limits=False, block_ms=70) as running:
+        yield running
+
+
+@dataclass
+class Place:
+    """An account with money and two agents at the venue; folders, ports and key files of one installation."""
+
+    folder: Path
+    venue: RunningVenue
+    trader: Trader
+
+    def environment(self, **changes: str | None) -> dict[str, str]:
+        """Everything that live trading needs but a person's word. None takes a variable away."""
+        settings: dict[str, str | None] = {
+            "MM_SHADOW_MODE": "false", "MM_VENUE": "sim", "MM_VENUE_URL": self.venue.url, "MM_COINS": COINS,
+            "MM_RUN_ID": RUN, "MM_DATA_DIR": str(self.folder / "data"), "MM_RUN_DIR": str(self.folder / "run"),
+            "MM_LOG_DIR": str(self.folder / "logs"), "MM_SECRETS_DIR": str(self.folder / "bus"),
+            "MM_CONFIRMATION_DIR": str(self.confirmations), "MM_METRICS_PORT": "0",
+            "REDIS_URL": f"unix://{self.folder}/nobody", "HL_ADDRESS": self.trader.address,
+            "HL_PRIVATE_KEY_FILE": str(self.folder / "executor"),
+            "HL_WATCHDOG_KEY_FILE": str(self.folder / "watchdog"), "PYTHONPATH": str(ROOT),
+        }  # fmt: skip
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("MM_", "HL_"))}
+        return clean | {name: value for name, value in {**settings, **changes}.items() if value is not None}
+
+    @property
+    def confirmations(self) -> Path:
+        return self.folder / "live"
+
+    def executor(self, **changes: str | None) -> "subprocess.Popen[str]":
+        return process(self.environment(**changes), "-m", "services", "executor")
+
+    def confirm(self, monkeypatch: pytest.MonkeyPatch, given_ms: float | None = None) -> Confirmation:
+        """What the start script leaves when the words were typed, in an environment like the executor's."""
+        with monkeypatch.context() as patch:
+            for name, value in self.environment().items():
+                patch.setenv(name, value)
+            subject = subject_here(self.trader.address, "sim", self.venue.url, RUN)
+        now_ms = int(given_ms or wall_ms())
+        given = Confirmation(subject=subject, given_ms=now_ms, expires_ms=now_ms + VALID_MS)
+        write(self.confirmations, given)
+        return given
+
+    def requests(self) -> int:
+        """How many actions of the account the venue has counted."""
+        return self.venue.do(lambda server: self.trader.account(server).requests_used)
+
+
+def process(environment: Mapping[str, str], *arguments: str, cwd: Path = ROOT) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        env=environment,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def said(refused: "subprocess.Popen[str]") -> str:
+    """Its one line: it has ended with the exit code of a wrong configuration."""
+    shown, _ = refused.communicate(timeout=30)
+    assert refused.returncode == 4, shown
+    assert shown.count("\n") == 1, shown
+    return shown
+
+
+@pytest.fixture
+def place(venue: RunningVenue, tmp_path: Path) -> Iterator[Place]:
+    trader = Trader(venue)
+    venue.do(lambda server: server.world.accounts.open(trader.address, server.world.now_ms))
+    trader.deposit(1000)
+    for name in ("executor", "watchdog"):
+        file = tmp_path / name
+        file.touch(mode=0o600)
+        file.write_text(trader.exchange.approve_agent(name)[1])
+    made = Place(tmp_path, venue, trader)
+    before = made.requests()
+    yield made
+    pid = supervisor_pid(tmp_path / "run")
+    if pid is not None:
+        os.killpg(pid, 9)
+    assert made.requests() == before or made.confirmations.exists()
+
+
+@pytest.fixture
+def confirmed(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """With a confirmation under which the executor would trade."""
+    place.confirm(monkeypatch)
+    return place
+
+
+def trading(place: Place, **changes: str | None) -> "subprocess.Popen[str]":
+    """An executor that has its permit: it holds the lock, and waits for the bus."""
+    running = place.executor(**changes)
+    wait_until(lambda: running.poll() is not None or holds_the_lock(place), 20)
+    assert running.poll() is None, running.communicate()[0]
+    return running
+
+
+def holds_the_lock(place: Place) -> bool:
+    with (place.confirmations / "seal.key").open("rb") as key:
+        try:
+            fcntl.flock(key, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def end(running: "subprocess.Popen[str]") -> None:
+    running.kill()
+    running.communicate()
+
+
+# ---- seven ways around it, and one more ----------------------------------------------------------------------
+
+
+def test_the_gate_lets_the_executor_of_a_confirmed_start_through(confirmed: Place) -> None:
+    """What the tests below take away is all that it takes: this one trades."""
+    end(trading(confirmed))
+
+
+def test_1_environment_variables_alone(place: Place) -> None:
+    for boot in (None, boot_id()):
+        shown = said(place.executor(MM_CONFIRMED_BOOT=boot))
+        assert shown == (
+            "executor: MM_SHADOW_MODE=false, but nobody has confirmed live trading;"
+            " MM_SHADOW_MODE=false ./start_mm_bot.sh asks for it at a terminal\n"
+        )
+    assert not place.confirmations.exists()
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(300)
+def test_2_compose_up_alone(tmp_path: Path) -> None:
+    problem = docker_problem()
+    if problem:
+        pytest.skip(problem)
+    if subprocess.run(["docker", "image", "inspect", "python:3.13.9-slim-trixie"], capture_output=True).returncode:
+        pytest.skip("the base image is not here")
+    for name in ("docker-compose.yml", "Dockerfile", ".dockerignore", "requirements.lock"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for name in ("config", "shared", "services", "scripts", "market_maker"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    keys = tmp_path / ".secrets" / "keys"
+    keys.mkdir(parents=True)
+    (keys / "watchdog").write_text("0x" + "d" * 64)
+    somebodys = Subject(account=ACCOUNT, venue="hyperliquid", configuration="c", code="d", boot=boot_id(), run=RUN)
+    write(tmp_path / ".secrets" / "live", Confirmation(subject=somebodys, given_ms=0, expires_ms=2**52))
+    environment = {
+        **os.environ, "MM_SHADOW_MODE": "false", "HL_ADDRESS": ACCOUNT, "HL_PRIVATE_KEY": "0x" + "e" * 64,
+        "MM_REDIS_PORT": "16390", "MM_METRICS_PORT": "19390", "MM_RUN_ID": RUN,
+    }  # fmt: skip
+
+    def compose(*arguments: str) -> str:
+        command = ["docker", "compose", "-p", "mm-gate", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    names = subprocess.run(["docker", "ps", "-a", "--format", "{{.Names}}"], capture_output=True, text=True).stdout
+    if any(name.startswith("mm_") for name in names.split()):
+        pytest.skip("containers of this project are there already; stop them with ./start_mm_bot.sh --stop")
+    try:
+        compose("build", "--quiet", "prepare")
+        compose("up", "--detach", "executor")
+        wait_until(lambda: "executor:" in compose("logs", "--no-log-prefix", "executor"), 60)
+        line = compose("logs", "--no-log-prefix", "executor").splitlines()[0]
+        assert line.startswith("executor: MM_SHADOW_MODE=false, but nobody has confirmed live trading")
+        wait_until(lambda: state("mm_executor")["ExitCode"] == 4, 30)
+    finally:
+        compose("down", "--volumes", "--timeout", "2")
+
+
+def state(container: str) -> dict[str, int]:
+    found = subprocess.run(
+        ["docker", "inspect", "-f", "{{json .State}}", container], capture_output=True, text=True, check=True
+    )
+    shown: dict[str, int] = json.loads(found.stdout)
+    return shown
+
+
+IS_NOT_ONE = "live trading is confirmed by a person at a terminal, and standard input is not one"
+
+
+@pytest.mark.parametrize(
+    ("way", "refusal"),
+    [
+        ("pipe", IS_NOT_ONE),
+        ("file", IS_NOT_ONE),
+        ("nothing", IS_NOT_ONE),
+        ("flag", "No such option: --yes"),
+        ("variable", "unknown environment variable MM_CONFIRM"),
+    ],
+)
+def test_3_words_that_nobody_types(place: Place, way: str, refusal: str) -> None:
+    environment = place.environment(MM_CONFIRM=WORDS if way == "variable" else None)
+    command = [sys.executable, "-c", CLI, *LAUNCH, *ACCEPTED, *(["--yes"] if way == "flag" else [])]
+    words = place.folder / "words"
+    words.write_text("" if way == "nothing" else f"{WORDS}\n" * 10)
+    with words.open() as file:
+        given: dict[str, Any] = {"input": words.read_text()} if way == "pipe" else {"stdin": file}
+        done = subprocess.run(
+            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, **given
+        )
+    assert done.returncode == 4 and refusal in done.stderr, done.stderr
+    nothing_began(place)
+
+
+def test_3_words_typed_before_the_question_and_other_words(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with started(place, monkeypatch, typed_before=f"{WORDS}\n") as person:
+        person.reads(f"type {WORDS}: ")
+        person.types("CONFIRM LIVE\n")
+        code, shown = person.leaves()
+    assert code == 4 and "those are not the words: nothing was started" in shown
+    nothing_began(place)
+
+
+def nothing_began(place: Place) -> None:
+    assert not place.confirmations.exists() and not (place.folder / "run").exists()
+
+
+@contextmanager
+def started(
+    place: Place, monkeypatch: pytest.MonkeyPatch, *flags: str, typed_before: str = "", **changes: str | None
+) -> Iterator[Person]:
+    """Somebody at a terminal in front of a live start."""
+    for name, value in place.environment(**changes).items():
+        monkeypatch.setenv(name, value)
+    with at_a_terminal(CLI, *LAUNCH, *ACCEPTED, *flags, typed_before=typed_before) as person:
+        yield person
+
+
+def test_4_a_confirmation_of_another_start(confirmed: Place) -> None:
+    shown = said(confirmed.executor(MM_RUN_ID="run-2"))
+    assert "it was given for another start (run-1, this is run-2)" in shown
+    assert "has no run to compare with" in said(confirmed.executor(MM_RUN_ID=None))
+    assert "it is for account" in said(confirmed.executor(HL_ADDRESS="0x" + "cd" * 20))
+    other_url = confirmed.venue.url.replace("127.0.0.1", "localhost")
+    assert "it is for sim http://127.0.0.1" in said(confirmed.executor(MM_VENUE_URL=other_url))
+
+
+def edited(file: Path, change: Callable[[Confirmation], Confirmation]) -> None:
+    """The content is changed as text, as an editor would; the seal stays."""
+    given = read(file.parent)
+    content = file.read_bytes()
+    old, new = msgspec.json.encode(given), msgspec.json.encode(change(given))
+    assert content.count(old) == 1 and old != new
+    file.write_bytes(content.replace(old, new))
+
+
+def longer(given: Confirmation) -> Confirmation:
+    return msgspec.structs.replace(given, expires_ms=given.expires_ms + VALID_MS)
+
+
+def for_run_2(given: Confirmation) -> Confirmation:
+    return msgspec.structs.replace(given, subject=msgspec.structs.replace(given.subject, run="run-2"))
+
+
+def by_hand(given: Confirmation) -> bytes:
+    return seal(given, b"a key that I thought of myself.."[:32])
+
+
+def test_5_a_confirmation_edited_or_written_by_hand(confirmed: Place) -> None:
+    file = confirmed.confirmations / "confirmation.json"
+    genuine = file.read_bytes()
+    forgeries: dict[str, bytes] = {
+        "by hand": by_hand(read(confirmed.confirmations)),
+        "empty": b"",
+        "words": b"yes",
+    }
+    for name, change in (("longer", longer), ("run-2", for_run_2)):
+        edited(file, change)
+        forgeries[name] = file.read_bytes()
+        file.write_bytes(genuine)
+    for name, content in forgeries.items():
+        file.write_bytes(content)
+        shown = said(confirmed.executor(MM_RUN_ID="run-2" if name == "run-2" else RUN))
+        assert "not written by this installation" in shown or "damaged" in shown, name
+    file.write_bytes(genuine)
+    file.chmod(0o644)
+    assert "open to others (mode 644)" in said(confirmed.executor())
+    file.chmod(0o600)
+    end(trading(confirmed))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"MM_COINS": "BTC"},
+        {"MM_GLOBAL_HALT_DRAWDOWN_PCT": "0.5"},
+        {"MM_BUDGET_HORIZON_H": "2"},
+        {"MM_FEE_TIER": "1"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_6_another_configuration_than_was_confirmed(confirmed: Place, change: dict[str, str]) -> None:
+    assert "the configuration has changed since" in said(confirmed.executor(**change))
+
+
+def test_6_another_settings_file_than_was_confirmed(confirmed: Place) -> None:
+    file = confirmed.folder / "other.toml"
+    file.write_text("[assets.BTC]\nmax_inv_usd = 100000.0\n")
+    assert "the configuration has changed since" in said(confirmed.executor(MM_CONFIG=str(file)))
+
+
+def test_6_other_code_than_was_confirmed(confirmed: Place) -> None:
+    copy = confirmed.folder / "copy"
+    for name in ("shared", "services"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    same = confirmed.environment(PYTHONPATH=str(copy))
+    running = process(same, "-m", "services", "executor", cwd=copy)
+    wait_until(lambda: running.poll() is not None or holds_the_lock(confirmed), 20)
+    assert running.poll() is None, "the same code elsewhere is the same"
+    end(running)
+    with (copy / "services" / "quoter" / "placement.py").open("a") as source:
+        source.write("\nEDGE = 0\n")
+    assert "the code has changed since" in said(process(same, "-m", "services", "executor", cwd=copy))
+
+
+def test_7_expired(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.confirm(monkeypatch, given_ms=wall_ms() - VALID_MS)
+    assert "it expired at " in said(place.executor())
+
+
+def test_7_the_clock_set_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.confirm(monkeypatch, given_ms=wall_ms() + 3_600_000)
+    assert "the clock has gone back" in said(place.executor())
+
+
+def test_7_rebooted_without_saying_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = place.confirm(monkeypatch)
+    before = msgspec.structs.replace(given.subject, boot="the-boot-before")
+    write(place.confirmations, msgspec.structs.replace(given, subject=before))
+    assert "live trading was confirmed before the machine rebooted" in said(place.executor())
+
+
+@pytest.mark.parametrize("name", ["executor", "guard", "quoter", "monitor"])
+def test_7_rebooted_and_everything_is_in_shadow(confirmed: Place, name: str, redis_url: str) -> None:
+    """As containers that the engine has brought back: with the same variables, in another boot."""
+    environment = confirmed.environment(MM_CONFIRMED_BOOT="the-boot-before", REDIS_URL=redis_url)
+    with process(environment, "-m", "services", name) as running, Redis.from_url(redis_url) as bus:
+        assert running.stdout is not None
+        line = running.stdout.readline()
+        assert line.startswith(
+            f"{name}: in shadow mode, as live trading was confirmed before the machine rebooted;"
+        )
+        assert "--stop, then MM_SHADOW_MODE=false ./start_mm_bot.sh asks for it" in line
+        wait_until(lambda: f'"service":"{name}"' in status(bus), 20)
+        assert '"mode":"live"' not in status(bus) and not holds_the_lock(confirmed)
+        running.terminate()
+        running.communicate(timeout=30)
+    assert running.returncode == 0
+
+
+def status(bus: Redis) -> str:
+    return repr(bus.xrange("mm:status"))
+
+
+def test_8_a_second_executor_under_the_same_confirmation(confirmed: Place) -> None:
+    first = trading(confirmed)
+    try:
+        assert "another process trades under this confirmation already" in said(confirmed.executor())
+    finally:
+        end(first)
+    end(trading(confirmed))
