@@ -48,7 +48,7 @@ class Exit:
     rest: Way
     """All of it at our own side's touch."""
     take: Way
-    """As much as the other side shows."""
+    """As much as the other side shows, as far as an order goes through the touch."""
     slices: int
     """Orders that it takes: none may be above its part of the coin's inventory limit."""
 
@@ -87,8 +87,17 @@ class NoBook:
     reason: Reason
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What orders cost and how far they go."""
+
+    fee_tier: int
+    slippage_bps: float
+    """How far through the touch an order that takes may go."""
+
+
 def shown(book: Book, depth: Depth | None, direction: Direction) -> tuple[Level, ...]:
-    """The levels that an order of that direction takes, best first: the fast book, and beyond its last price the
+    """The levels that an order of that direction meets, best first: the fast book, and beyond its last price the
     slow one, if it is of the same connection."""
     fast = book.bids if direction == "sell" else book.asks
     if depth is None or depth.epoch != book.epoch:
@@ -96,6 +105,12 @@ def shown(book: Book, depth: Depth | None, direction: Direction) -> tuple[Level,
     slow = depth.bids if direction == "sell" else depth.asks
     last_px = fast[-1].px
     return (*fast, *(lvl for lvl in slow if (lvl.px < last_px if direction == "sell" else lvl.px > last_px)))
+
+
+def within(levels: Sequence[Level], slippage_bps: float) -> tuple[Level, ...]:
+    """Those not further through the touch than that."""
+    most = exact(slippage_bps) / _BPS * levels[0].px
+    return tuple(lvl for lvl in levels if abs(lvl.px - levels[0].px) <= most)
 
 
 def walk(levels: Iterable[Level], sz: Decimal) -> tuple[Decimal, Decimal]:
@@ -114,7 +129,7 @@ def slices(value_usd: Decimal, max_inv_usd: Decimal) -> int:
 
 
 def preview(
-    now_ms: float, status: CoinStatus, book: Book | None, depth: Depth | None, max_inv_usd: float, fee_tier: int
+    now_ms: float, status: CoinStatus, book: Book | None, depth: Depth | None, max_inv_usd: float, terms: Terms
 ) -> Exit | NoBook:
     """The ways out of a coin's position at this book, if it is one that the executor would trade on."""
     coin, position_sz = status.coin, status.position_sz
@@ -125,14 +140,14 @@ def preview(
     direction: Direction = "sell" if position_sz > 0 else "buy"
     sz, mid_px = abs(position_sz), (bid_px + ask_px) / 2
     own_px = ask_px if direction == "sell" else bid_px
-    taken_sz, taken_usd = walk(shown(book, depth, direction), sz)
+    taken_sz, taken_usd = walk(within(shown(book, depth, direction), terms.slippage_bps), sz)
     return Exit(
         coin=coin,
         position_sz=position_sz,
         mid_px=mid_px,
         touch_bps=(ask_px - mid_px) / mid_px * _BPS,
-        rest=_way(direction, mid_px, sz, sz * own_px, maker_rate(fee_tier, coin)),
-        take=_way(direction, mid_px, taken_sz, taken_usd, taker_rate(fee_tier, coin)),
+        rest=_way(direction, mid_px, sz, sz * own_px, maker_rate(terms.fee_tier, coin)),
+        take=_way(direction, mid_px, taken_sz, taken_usd, taker_rate(terms.fee_tier, coin)),
         slices=slices(sz * mid_px, exact(max_inv_usd)),
     )
 
@@ -154,7 +169,7 @@ class Preview:
     unpriced: tuple[NoBook, ...]
     now: bool
     """Take from the book, instead of resting at the touch."""
-    fee_tier: int
+    terms: Terms
 
     @property
     def value_usd(self) -> Decimal:
@@ -182,23 +197,24 @@ def previews(
     limits_usd: Mapping[str, float],
     *,
     now: bool,
-    fee_tier: int,
+    terms: Terms,
 ) -> Preview:
     """Of every coin with a position, the largest value first; `limits_usd` are the coins' inventory limits."""
     found = [
-        preview(now_ms, status, books.get(status.coin), depths.get(status.coin), limits_usd[status.coin], fee_tier)
+        preview(now_ms, status, books.get(status.coin), depths.get(status.coin), limits_usd[status.coin], terms)
         for status in statuses
         if status.position_sz
     ]
     exits = sorted((out for out in found if isinstance(out, Exit)), key=lambda out: -out.value_usd)
-    return Preview(tuple(exits), tuple(out for out in found if isinstance(out, NoBook)), now, fee_tier)
+    return Preview(tuple(exits), tuple(out for out in found if isinstance(out, NoBook)), now, terms)
 
 
 def facts(preview: Preview) -> dict[str, Any]:
     """JSON-ready; money as exact decimal text."""
     return {
         "now": preview.now,
-        "fee_tier": preview.fee_tier,
+        "fee_tier": preview.terms.fee_tier,
+        "slippage_bps": preview.terms.slippage_bps,
         "value_usd": _text(preview.value_usd),
         "cost_usd": _text(preview.cost_usd),
         "fee_usd": _text(preview.fee_usd),
@@ -249,9 +265,9 @@ def render(preview: Preview, mode: str) -> Iterator[str]:
         yield f"  {out.coin}: {out.position_sz:f}, no price now ({out.reason}); it waits for a book"
     beyond = [f"{out.coin} {out.beyond_sz:f}" for out in preview.exits if out.beyond_sz]
     if beyond:
-        yield f"  beyond the shown depth: {', '.join(beyond)}" + (
-            "; the cost above leaves that out" if preview.now else ""
-        )
+        left_out = "; the cost leaves that out" if preview.now else ""
+        far = f"{preview.terms.slippage_bps:g} bps through the touch"
+        yield f"  beyond what the book shows up to {far}: {', '.join(beyond)}{left_out}"
     yield _total(preview)
 
 
@@ -279,7 +295,7 @@ def _total(preview: Preview) -> str:
     instead = "" if preview.now else f"; taking it at once (--now) ${take_usd:,.4f}"
     return (
         f"  total ${preview.value_usd:,.2f}; cost ${preview.cost_usd:,.4f} against the mid,"
-        f" ${preview.fee_usd:,.4f} of it {kind} fees of tier {preview.fee_tier}{if_filled}{instead}"
+        f" ${preview.fee_usd:,.4f} of it {kind} fees of tier {preview.terms.fee_tier}{if_filled}{instead}"
     )
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from market_maker import exit_preview
-from market_maker.config import LauncherConfig
-from market_maker.exit_preview import Preview
+from market_maker.exit_preview import Preview, Terms
 from market_maker.live.terminal import Question, require_typed
 from market_maker.operator_bus import (
     OK,
@@ -26,6 +25,7 @@ from market_maker.operator_bus import (
     until,
 )
 from market_maker.snapshot import Snapshot, look, side_reasons
+from services.executor.config import ExecutorConfig
 from shared.bus import Bus
 from shared.clock import wall_ms
 from shared.config import load
@@ -68,7 +68,8 @@ class Wish:
 
 def flatten(run_dir: Path, wish: Wish, *, dry_run: bool, timeout_s: float, as_json: bool) -> int:
     """Preview, question, command, progress; see the command's help for the exit codes."""
-    fee_tier = load(LauncherConfig).fee_tier
+    config = load(ExecutorConfig)
+    terms = Terms(config.fee_tier, config.flatten_slippage_bps)
     shown: list[tuple[Snapshot, Preview]] = []
 
     async def price(bus: Bus) -> Answer:
@@ -84,7 +85,7 @@ def flatten(run_dir: Path, wish: Wish, *, dry_run: bool, timeout_s: float, as_js
             for depth in await bus.stored(DEPTH, [status.coin for status in positions], last=1)
             if isinstance(depth, Depth)
         }
-        shown.append((snapshot, priced(snapshot, positions, depths, wish.now, fee_tier)))
+        shown.append((snapshot, priced(snapshot, positions, depths, wish.now, terms)))
         return Answer(OK, "")
 
     answer = run(run_dir, price)
@@ -106,7 +107,7 @@ def flatten(run_dir: Path, wish: Wish, *, dry_run: bool, timeout_s: float, as_js
 
 
 def priced(
-    snapshot: Snapshot, positions: list[CoinStatus], depths: dict[str, Depth], now: bool, fee_tier: int
+    snapshot: Snapshot, positions: list[CoinStatus], depths: dict[str, Depth], now: bool, terms: Terms
 ) -> Preview:
     limits_usd = {
         coin: snapshot.targets[coin].max_inv_usd
@@ -115,7 +116,7 @@ def priced(
         for coin in (status.coin for status in positions)
     }
     return exit_preview.previews(
-        snapshot.time_ms, positions, snapshot.books, depths, limits_usd, now=now, fee_tier=fee_tier
+        snapshot.time_ms, positions, snapshot.books, depths, limits_usd, now=now, terms=terms
     )
 
 
@@ -151,7 +152,7 @@ def _asked(mode: str, as_json: bool) -> Answer | None:
 def _carry_out(run_dir: Path, wish: Wish, timeout_s: float, out: TextIO) -> Answer:
     async def talk(bus: Bus) -> Answer:
         before = await look(bus, wall_ms())
-        sent = await send(bus, before, "flatten", "flatten by the operator", wish.coins, wish.now)
+        sent = await send(bus, before, "flatten", "flatten", wish.coins, wish.now)
         progress = Progress(sent, wish, out)
         done, now = await until(bus, progress.flat, timeout_s)
         return _result(done, sent, now, wish, timeout_s)

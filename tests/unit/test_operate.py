@@ -11,7 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market_maker import flatten, operate
-from market_maker.exit_preview import Exit, NoBook, Preview, facts, preview, previews, render, shown, slices, walk
+from market_maker.exit_preview import (
+    Exit,
+    NoBook,
+    Preview,
+    Terms,
+    facts,
+    preview,
+    previews,
+    render,
+    shown,
+    slices,
+    walk,
+    within,
+)
 from market_maker.flatten import Wish
 from market_maker.snapshot import Snapshot, assemble
 from shared.errors import ConfigError
@@ -35,6 +48,7 @@ from shared.units import ORDER_CAP_FRAC
 
 D = Decimal
 NOW_MS = 1_700_000_000_000
+TERMS = Terms(fee_tier=0, slippage_bps=50.0)
 MID_TICKS, TICK_PX, LOT_SZ = 10_000, D("0.01"), D("0.001")
 
 
@@ -104,12 +118,14 @@ def markets(draw: st.DrawFn) -> tuple[Book, Depth | None]:
 POSITIONS = st.integers(-100_000, 100_000).filter(bool).map(lambda lots: lots * LOT_SZ)
 
 
-@given(markets(), POSITIONS, st.floats(10, 5_000), st.integers(0, 6))
-def test_nothing_of_a_position_is_lost_and_every_dollar_of_its_way_out_is_exact(market, position_sz, limit, tier):
+@given(markets(), POSITIONS, st.floats(10, 5_000), st.integers(0, 6), st.floats(1, 1_000))
+def test_nothing_of_a_position_is_lost_and_every_dollar_of_its_way_out_is_exact(
+    market, position_sz, limit, tier, slippage_bps
+):
     fast, slow = market
-    out = preview(0.0, status("BTC", position_sz), fast, slow, limit, tier)
+    out = preview(0.0, status("BTC", position_sz), fast, slow, limit, Terms(tier, slippage_bps))
     assert isinstance(out, Exit)
-    levels = shown(fast, slow, out.direction)
+    levels = within(shown(fast, slow, out.direction), slippage_bps)
     shown_sz = sum((level.sz for level in levels), ZERO)
     assert out.take.sz + out.beyond_sz == abs(position_sz) and out.take.sz == min(abs(position_sz), shown_sz)
 
@@ -135,6 +151,11 @@ def test_the_slow_book_only_adds_worse_prices_to_the_fast_one(market, direction)
         assert levels == own
 
 
+def test_an_order_goes_no_further_through_the_touch_than_it_may():
+    levels = TWO_LEVELS.asks
+    assert within(levels, 19.981) == levels and within(levels, 19.98) == levels[:1]
+
+
 @given(markets(), SIZES, SIZES)
 def test_a_larger_order_never_gets_a_better_average(market, small_sz, more_sz):
     levels = shown(*market, "buy")
@@ -153,7 +174,7 @@ TWO_LEVELS = book([("99.9", "1"), ("99.8", "1")], [("100.1", "1"), ("100.3", "4"
 
 
 def test_a_long_position_sold_into_two_levels():
-    out = preview(0.0, status("BTC", D(3)), TWO_LEVELS, None, 200.0, 0)
+    out = preview(0.0, status("BTC", D(3)), TWO_LEVELS, None, 200.0, TERMS)
     assert isinstance(out, Exit)
     assert (out.direction, out.value_usd, out.touch_bps, out.slices) == ("sell", D(300), D(10), 6)
     assert (out.take.sz, out.take.px, out.beyond_sz) == (D(2), D("99.85"), D(1))
@@ -165,7 +186,7 @@ def test_a_long_position_sold_into_two_levels():
 def made(*, now: bool) -> Preview:
     books = {"BTC": TWO_LEVELS, "ETH": book([("9", "9")], [("11", "9")], "ETH")}
     statuses = [status("ETH", D(-1)), status("BTC", D(3)), status("SOL", D(0)), status("DOGE", D(7))]
-    return previews(0.0, statuses, books, {}, dict.fromkeys(("ETH", "BTC", "DOGE"), 200.0), now=now, fee_tier=0)
+    return previews(0.0, statuses, books, {}, dict.fromkeys(("ETH", "BTC", "DOGE"), 200.0), now=now, terms=TERMS)
 
 
 def test_the_preview_of_many_adds_up_and_leaves_out_what_is_flat():
@@ -176,7 +197,10 @@ def test_the_preview_of_many_adds_up_and_leaves_out_what_is_flat():
     said = json.loads(json.dumps(facts(found)))
     assert D(said["cost_usd"]) == found.cost_usd and said["coins"][0]["beyond_shown_depth_sz"] == "1"
     text = "\n".join(render(found, "shadow"))
-    assert "FLATTEN SHADOW: 3 positions, taking" in text and "beyond the shown depth: BTC 1;" in text
+    assert (
+        "FLATTEN SHADOW: 3 positions, taking" in text
+        and "beyond what the book shows up to 50 bps through the touch: BTC 1;" in text
+    )
     assert "DOGE: 7, no price now (no_book)" in text and "taker fees of tier 0" in text
 
 
@@ -191,12 +215,12 @@ def test_a_patient_preview_names_what_haste_would_cost():
     [([], [("1", "1")], Reason.NO_BOOK), ([("2", "1")], [("1", "1")], Reason.CROSSED_BOOK)],
 )
 def test_a_book_that_is_none_gives_no_price(bids, asks, reason):
-    out = preview(0.0, status("BTC", D(1)), book(bids, asks), None, 200.0, 0)
+    out = preview(0.0, status("BTC", D(1)), book(bids, asks), None, 200.0, TERMS)
     assert out == NoBook("BTC", D(1), reason)
 
 
 def test_a_book_of_before_a_silence_gives_no_price():
-    out = preview(5_002.0, status("BTC", D(1)), TWO_LEVELS, None, 200.0, 0)
+    out = preview(5_002.0, status("BTC", D(1)), TWO_LEVELS, None, 200.0, TERMS)
     assert out == NoBook("BTC", D(1), Reason.STALE_BOOK)
 
 
