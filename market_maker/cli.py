@@ -267,6 +267,48 @@ def venue(
 app.add_typer(venue_app, name="venue")
 
 
+@app.command()
+def drill(
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", metavar="NAME", help="Only this fault; may be repeated.")
+    ] = None,
+    repetitions: Annotated[int, typer.Option(min=1, help="How often each fault is committed.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Decides market, moments and order of the faults.")] = 1,
+    calm: Annotated[bool, typer.Option("--calm", help="No faults: a long run on all coins instead.")] = False,
+    minutes: Annotated[float, typer.Option(min=1, help="Length of the long run in the market's time.")] = 60,
+    speed: Annotated[
+        float | None, typer.Option(min=0.1, max=100, help="Of the market; default 1, long run 4.")
+    ] = None,
+    coins: Annotated[int | None, typer.Option(min=1, max=30, help="Default 4, long run 30.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(callback=absolute, help="New folder for logs and truth log, by a short path.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(callback=absolute, help="Also write the results to this .html or .md file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Prove live trading on the bundled venue: real processes, real Redis, made-up account, money and keys.
+
+    Starts the whole bot live on ports and in a folder of its own, commits one fault after the other, and looks each
+    time: is every resting order known or none left, is the position the venue's, was no order sent twice, and how
+    long did it take? A run of all faults takes about an hour. Exit code 2 when anything differed; its logs are kept.
+
+    \b
+    market_maker drill                                   all faults, 20 times each
+    market_maker drill --fault kill_executor --fault lost_ack --repetitions 3
+    market_maker drill --calm --minutes 60 --speed 4     30 coins for an hour of the market, then the books
+    """
+    from market_maker.drill.command import Wanted, run
+
+    return run(
+        Wanted(
+            faults=tuple(fault or ()), repetitions=repetitions, seed=seed, calm=calm, minutes=minutes, speed=speed,
+            coins=coins, keep=keep, report=report, as_json=as_json,
+        )
+    )  # fmt: skip
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def convert(context: typer.Context) -> int:
     """Convert recorded CSV days to Parquet; same options as scripts/csv_to_parquet.py."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from market_maker.drill.faults import Committed, Fault
-from market_maker.drill.judge import danger, doubled_levels, safe_since
+from market_maker.drill.judge import danger, doubled_levels, gone_after, safe_since
 from market_maker.drill.observe import Observer
 from market_maker.drill.results import Result
 from market_maker.drill.scene import DidNotHappen, Scene
@@ -23,6 +23,7 @@ QUOTING_WITHIN_S = 60.0
 STEADY_MS = 2_000
 """Safe for so long is safe for good."""
 LOOK_EVERY_S = 0.1
+_NEVER: float | None = None
 
 Told = Callable[[Result], None]
 
@@ -62,13 +63,11 @@ class Drill:
 
     def _next_folder(self) -> Path:
         self._stacks += 1
-        folder = self._folder / f"stack-{self._stacks}"
-        folder.mkdir(parents=True)
-        return folder
+        return self._folder / f"stack-{self._stacks}"
 
     async def _once(self, scene: Scene, fault: Fault, repetition: int, folder: Path) -> tuple[Result, bool]:
         """The result, and whether the stack is fit for another."""
-        began_ms, what, safe_after_s = wall_ms(), fault.about, None
+        began_ms, what, safe_after_s = wall_ms(), fault.about, _NEVER
         failures: list[str] = []
         going = False
         try:
@@ -77,7 +76,9 @@ class Drill:
             committed = await fault.commit(scene)
             began_ms, what = committed.began_ms, committed.detail
             safe_after_s = await _safe_after(scene, fault, committed)
-            failures += differences(scene, fault, committed, doubled, crossed)
+            if fault.frozen or fault.gone_within_s is not None:
+                safe_after_s = gone_after(scene.observer.since(committed.began_ms), committed.began_ms)
+            failures += differences(scene, fault, safe_after_s, doubled, crossed)
             await committed.clean()
             going = True
             await scene.quoting(QUOTING_WITHIN_S)
@@ -115,7 +116,7 @@ async def _safe_after(scene: Scene, fault: Fault, committed: Committed) -> float
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def differences(scene: Scene, fault: Fault, committed: Committed, doubled: int, crossed: int) -> list[str]:
+def differences(scene: Scene, fault: Fault, safe_after_s: float | None, doubled: int, crossed: int) -> list[str]:
     """What is not as it must be after a fault; `doubled` and `crossed`: how many there were before."""
     truth, words = scene.observer.truth, scene.observer.words
     own = truth.own
@@ -124,8 +125,6 @@ def differences(scene: Scene, fault: Fault, committed: Committed, doubled: int, 
     found += [f"two orders for one level: {place}" for place in doubled_levels(own.values(), words)]
     if fault.frozen and (own or words.phase != "refused"):
         found.append(f"{len(own)} own orders rest and recovery is {words.phase}: it must be frozen")
-    if fault.gone_within_s is not None:
-        until_ms = committed.began_ms + fault.gone_within_s * 1000
-        if all(seen.resting for seen in scene.observer.since(committed.began_ms) if seen.at_ms <= until_ms):
-            found.append(f"own orders still rested {fault.gone_within_s:g} s after the beginning")
+    if fault.gone_within_s is not None and (safe_after_s is None or safe_after_s > fault.gone_within_s):
+        found.append(f"own orders still rested {fault.gone_within_s:g} s after the beginning")
     return found

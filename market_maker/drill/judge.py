@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from services.venue.exchange.facts import OrderChanged
-from shared.messages import ZERO, AccountStatus, Heartbeat, Message, OrderUpdate, PositionState
+from shared.messages import ZERO, AccountStatus, Event, Heartbeat, Message, OrderUpdate, PositionState
 from shared.units import Side
 
 LAG_MS = 1_000
@@ -42,6 +42,8 @@ class Words:
     """Of the process that lives now."""
     orders: dict[str, Known] = field(default_factory=dict)
     positions: dict[str, Decimal] = field(default_factory=dict)
+    doubted_ms: int = 0
+    """When it spoke last of proving the account; what it is sure of was said later."""
 
     def take(self, message: Message) -> None:
         match message:
@@ -53,6 +55,8 @@ class Words:
                 self.started_ms = message.started_ms
             case PositionState(mode="live"):
                 self.positions[message.coin] = message.position_sz
+            case Event(service="executor", tag="RECONCILE"):
+                self.doubted_ms = message.time_ms
 
     def _take_order(self, update: OrderUpdate) -> None:
         known = self.orders.get(update.cloid)
@@ -71,7 +75,10 @@ class Words:
 
     @property
     def phase(self) -> str:
-        return self.status.live.phase if self.status is not None and self.status.live is not None else ""
+        """Of the recovery; empty while the executor has not said it."""
+        if self.status is None or self.status.live is None or self.status.time_ms < self.doubted_ms:
+            return ""
+        return self.status.live.phase
 
     def knows(self, cloid: str | None, at_ms: float) -> bool:
         """Does the process that lives now know an order that rested at `at_ms`?"""
@@ -98,6 +105,8 @@ class Sample:
     """When the executor spoke last."""
     apart: tuple[str, ...]
     """Coins whose ledger is not the venue's position, and has not been of late."""
+    heard: bool
+    """Did the bus answer? Without it the executor cannot say that it knows anything."""
 
 
 class Lag:
@@ -118,7 +127,9 @@ class Lag:
         )
 
 
-def sample(at_ms: float, own: Mapping[int, OrderChanged], words: Words, apart: tuple[str, ...]) -> Sample:
+def sample(
+    at_ms: float, own: Mapping[int, OrderChanged], words: Words, apart: tuple[str, ...], *, heard: bool
+) -> Sample:
     return Sample(
         at_ms=at_ms,
         resting=len(own),
@@ -127,6 +138,7 @@ def sample(at_ms: float, own: Mapping[int, OrderChanged], words: Words, apart: t
         phase=words.phase,
         word_ms=words.status.time_ms if words.status is not None else 0,
         apart=apart,
+        heard=heard,
     )
 
 
@@ -136,6 +148,8 @@ def danger(seen: Sample, began_ms: float) -> str:
         return f"the ledger differs from the venue: {', '.join(seen.apart)}"
     if not seen.resting:
         return ""
+    if not seen.heard:
+        return f"{seen.resting} orders rest and the bus is away"
     if seen.strange:
         return f"{len(seen.strange)} of {seen.resting} resting orders are not known: {seen.strange[0]}"
     if seen.unknown:
@@ -156,6 +170,11 @@ def safe_since(samples: Sequence[Sample], began_ms: float) -> float | None:
         elif since_ms is None:
             since_ms = seen.at_ms
     return since_ms
+
+
+def gone_after(samples: Iterable[Sample], began_ms: float) -> float | None:
+    """Seconds until none of our orders rested for the first time; None: some always did."""
+    return next(((seen.at_ms - began_ms) / 1000 for seen in samples if not seen.resting), None)
 
 
 def doubled_levels(own: Iterable[OrderChanged], words: Words) -> list[str]:

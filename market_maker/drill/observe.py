@@ -14,7 +14,7 @@ from market_maker.drill.stack import Stack
 from market_maker.drill.truth import Tail, Truth
 from shared.clock import wall_ms
 from shared.messages import Universe
-from shared.streams import FIELD, ORDERS, POSITION, STATUS, UNIVERSE, Stream
+from shared.streams import EVENTS, FIELD, ORDERS, POSITION, STATUS, UNIVERSE, Stream
 
 LOOK_EVERY_S = 0.1
 _SAMPLES = 6_000
@@ -65,10 +65,9 @@ class Observer:
         at_ms = wall_ms()
         for fact in self._tail.news():
             self.truth.take(fact)
-        with suppress(RedisError, OSError):
-            await self._listen()
+        heard = await self._hears()
         apart = self._lag.apart(at_ms, self.truth.positions, self.words.positions)
-        self.samples.append(sample(at_ms, self.truth.own, self.words, apart))
+        self.samples.append(sample(at_ms, self.truth.own, self.words, apart, heard=heard))
 
     async def _look_on(self) -> None:
         while True:
@@ -76,6 +75,13 @@ class Observer:
             await asyncio.sleep(LOOK_EVERY_S)
 
     # ---- the bus ----
+
+    async def _hears(self) -> bool:
+        try:
+            await self._listen()
+        except (RedisError, OSError):
+            return False
+        return True
 
     async def _listen(self) -> None:
         if not self.coins:
@@ -101,5 +107,7 @@ class Observer:
             universe = UNIVERSE.decoder.decode(fields[FIELD])
             assert isinstance(universe, Universe)
             self.coins = {meta.coin: meta.sz_decimals for meta in universe.coins}
-        self._streams = {STATUS.key(): STATUS} | {ORDERS.key(coin): ORDERS for coin in self.coins}
+        self._streams = {STATUS.key(): STATUS, EVENTS.key(): EVENTS} | {
+            ORDERS.key(coin): ORDERS for coin in self.coins
+        }
         self._cursors = dict.fromkeys(self._streams, "0")

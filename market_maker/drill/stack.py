@@ -61,6 +61,7 @@ class Setup:
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """This process in a folder and an environment of its own; both are put back."""
+    folder.mkdir(parents=True, exist_ok=True)
     before, here = dict(os.environ), Path.cwd()
     for name in [name for name in os.environ if name.startswith(SETTINGS)]:
         del os.environ[name]
@@ -177,7 +178,7 @@ class Stack:
         Raises:
             BusError: Redis does not answer.
         """
-        bus = RedisBus(self._operator_url)
+        bus = RedisBus(self.operator_url)
         try:
             await bus.publish([command])
         finally:
@@ -215,7 +216,7 @@ class Stack:
         confirm_drill(config.confirmation_dir, self.account, config.venue, config.url, run_id)
         self._socket = Path(plan.bus_socket)
         password = access.password_of(config.secrets_dir, access.OPERATOR)
-        self._operator_url = with_user(f"unix://{self._socket}", access.OPERATOR, password)
+        self.operator_url = with_user(f"unix://{self._socket}", access.OPERATOR, password)
         return Supervised(_by_links(plan, {name: self.other.url for name in OVER_OTHER_LINK}))
 
     def _settings(self) -> dict[str, str]:

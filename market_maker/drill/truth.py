@@ -58,6 +58,7 @@ class Truth:
     requests: int = 0
     """Taken from the request budget."""
     cash_usd: Decimal = ZERO
+    volume_usd: Decimal = ZERO
     crossed: list[Filled] = field(default_factory=list)
     """Fills in which an own order was the taker."""
     doubled: list[str] = field(default_factory=list)
@@ -120,6 +121,7 @@ class Truth:
         sums.fees_usd += fact.fee
         sums.position_sz = fact.start_position + (fact.sz if fact.side == "B" else -fact.sz)
         sums.fills += 1
+        self.volume_usd += fact.px * fact.sz
         if fact.crossed and is_own(fact.cloid, self._prefix):
             self.crossed.append(fact)
 
