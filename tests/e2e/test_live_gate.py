@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from hyperliquid.utils.types import Cloid
 from redis import Redis
 
 from market_maker.deployment import supervisor_pid
@@ -23,7 +24,9 @@ from market_maker.preflight import docker_problem
 from services.executor.live.permit import subject_here
 from shared.clock import wall_ms
 from shared.confirmation import VALID_MS, Confirmation, Subject, boot_id, read, seal, write
-from tests.conftest import wait_until
+from shared.hyperliquid.cloids import own_prefix
+from tests.conftest import server_binaries, wait_until
+from tests.e2e.test_launch_demo import free_metrics_base
 from tests.fixtures.terminal import Person, at_a_terminal
 from tests.fixtures.venue_sdk import Trader
 from tests.fixtures.venue_server import RunningVenue
@@ -51,6 +54,7 @@ class Place:
     folder: Path
     venue: RunningVenue
     trader: Trader
+    may_trade: bool = False
 
     def environment(self, **changes: str | None) -> dict[str, str]:
         """Everything that live trading needs but a person's word. None takes a variable away."""
@@ -124,7 +128,7 @@ def place(venue: RunningVenue, tmp_path: Path) -> Iterator[Place]:
     pid = supervisor_pid(tmp_path / "run")
     if pid is not None:
         os.killpg(pid, 9)
-    assert made.requests() == before or made.confirmations.exists()
+    assert made.may_trade or made.requests() == before, "something reached the venue"
 
 
 @pytest.fixture
@@ -269,6 +273,8 @@ def started(
     place: Place, monkeypatch: pytest.MonkeyPatch, *flags: str, typed_before: str = "", **changes: str | None
 ) -> Iterator[Person]:
     """Somebody at a terminal in front of a live start."""
+    for name in ("REDIS_URL", "MM_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
     for name, value in place.environment(**changes).items():
         monkeypatch.setenv(name, value)
     with at_a_terminal(CLI, *LAUNCH, *ACCEPTED, *flags, typed_before=typed_before) as person:
@@ -397,6 +403,22 @@ def test_7_rebooted_and_everything_is_in_shadow(confirmed: Place, name: str, red
     assert running.returncode == 0
 
 
+def test_7_rebooted_and_what_was_left_at_the_venue_is_cancelled(place: Place) -> None:
+    place.may_trade = True
+    with place.venue.still():
+        place.trader.rest("ETH", usd=50, cloid=Cloid.from_str(own_prefix(place.trader.address) + "0" * 24))
+        watchdog = process(place.environment(MM_CONFIRMED_BOOT="the-boot-before"), "-m", "services", "watchdog")
+        try:
+            wait_until(lambda: not resting(place), 30)
+        finally:
+            watchdog.terminate()
+            watchdog.communicate(timeout=30)
+
+
+def resting(place: Place) -> int:
+    return place.venue.do(lambda server: len(place.trader.account(server).orders))
+
+
 def status(bus: Redis) -> str:
     return repr(bus.xrange("mm:status"))
 
@@ -408,3 +430,61 @@ def test_8_a_second_executor_under_the_same_confirmation(confirmed: Place) -> No
     finally:
         end(first)
     end(trading(confirmed))
+
+
+# ---- the way through it --------------------------------------------------------------------------------------
+
+
+def test_a_person_at_a_terminal_starts_it_and_the_stop_ends_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not server_binaries():
+        pytest.skip("no Redis-compatible server on this machine")
+    place.may_trade = True
+    base = free_metrics_base()
+    ports = {"MM_METRICS_PORT": str(base), "MM_REDIS_PORT": str(base + 30), "REDIS_URL": None, "MM_RUN_ID": None}
+    with started(place, monkeypatch, **ports) as person:
+        person.reads(f"type {WORDS}: ")
+        assert not place.confirmations.exists()
+        person.types(f"{WORDS}\n")
+        code, shown = person.leaves()
+    assert code == 0, shown
+    for part in (
+        "Ready for live trading.",
+        f"Starting LIVE on venue sim (local): real orders on account {place.trader.address}.",
+        "3 coins quoting both sides",
+        f"LIVE        real orders on account {place.trader.address} ",
+        f"WITHOUT {', '.join(GATES)} ",
+    ):
+        assert part in shown, shown
+    assert resting(place) > 0 and holds_the_lock(place)
+    given = read(place.confirmations)
+    assert "another process trades" in said(place.executor(MM_RUN_ID=given.subject.run))
+
+    state = json.loads(command(place, ports, "status", "--json").stdout)
+    assert state["running"] and state["mode"] == "live"
+    again = command(place, ports, *LAUNCH, *ACCEPTED)
+    assert again.returncode == 1 and "already running" in again.stderr
+
+    stopped = command(place, ports, "launch", "--stop")
+    assert stopped.returncode == 0 and stopped.stdout.startswith(
+        "The confirmation of live trading is taken back.\n"
+    )
+    assert resting(place) == 0
+    assert "nobody has confirmed live trading" in said(place.executor(MM_RUN_ID=given.subject.run))
+    keys = [(place.folder / name).read_text().removeprefix("0x") for name in ("executor", "watchdog")]
+    written = "".join(file.read_text(errors="replace") for file in place.folder.rglob("*.log")) + shown
+    assert len(written) > 1000 and not any(key in written for key in keys)
+
+
+def command(place: Place, ports: Mapping[str, str | None], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = place.environment(**ports)
+    return subprocess.run(
+        [sys.executable, "-c", CLI, *arguments],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=90,
+    )
