@@ -10,6 +10,7 @@ from typing import TextIO
 from market_maker import exit_preview
 from market_maker.exit_preview import Preview, Terms
 from market_maker.live.terminal import Question, require_typed
+from market_maker.operate import reduces
 from market_maker.operator_bus import (
     OK,
     REFUSED,
@@ -58,12 +59,12 @@ class Wish:
     """Empty: all."""
     now: bool
 
+    def lines(self, snapshot: Snapshot) -> list[CoinStatus]:
+        """What the executor tells of these coins."""
+        return [status for status in snapshot.quoted.values() if not self.coins or status.coin in self.coins]
+
     def positions(self, snapshot: Snapshot) -> list[CoinStatus]:
-        return [
-            status
-            for status in snapshot.quoted.values()
-            if status.position_sz and (not self.coins or status.coin in self.coins)
-        ]
+        return [status for status in self.lines(snapshot) if status.position_sz]
 
 
 def flatten(run_dir: Path, wish: Wish, *, dry_run: bool, timeout_s: float, as_json: bool) -> int:
@@ -173,7 +174,7 @@ class Progress:
     _last: str = ""
 
     def flat(self, now: Snapshot) -> bool:
-        """Does the executor, since the command, hold nothing and work on nothing of what was wished?"""
+        """Has the executor taken the command, and is there neither a position nor an order that could make one?"""
         if not self.sent.reported(now):
             return False
         left = self.wish.positions(now)
@@ -182,7 +183,11 @@ class Progress:
             self._last = line
             after_s = (now.time_ms - self.sent.command.time_ms) / 1000
             print(f"{after_s:5.1f} s  ${_usd(left):,.2f} left: {line}", file=self.out, flush=True)
-        return not left
+        return reduces(now, self.wish.coins) and not left and not any(map(rests, self.wish.lines(now)))
+
+
+def rests(status: CoinStatus) -> bool:
+    return bool(status.resting_bids or status.resting_asks)
 
 
 def _result(done: bool, sent: Sent, now: Snapshot, wish: Wish, timeout_s: float) -> Answer:
@@ -208,6 +213,8 @@ def _result(done: bool, sent: Sent, now: Snapshot, wish: Wish, timeout_s: float)
 def _still_open(now: Snapshot, left: list[CoinStatus], timeout_s: float) -> list[str]:
     reasons = {why(now, status) for status in left}
     remedies = dict.fromkeys(REMEDIES[reason] for reason in sorted(reasons) if reason in REMEDIES)
+    if not left:
+        return [f"no position after {timeout_s:g} s, but orders still rest", GOES_ON]
     return [
         f"not flat after {timeout_s:g} s, ${_usd(left):,.2f} left:",
         *(f"  {status.coin} {status.position_sz:f} {why(now, status) or 'resting'}" for status in left),

@@ -1,5 +1,6 @@
 """The operator's commands, as far as they are arithmetic and words: previews, reasons, what still rests."""
 
+import io
 import json
 from collections.abc import Sequence
 from decimal import Decimal
@@ -26,6 +27,7 @@ from market_maker.exit_preview import (
     within,
 )
 from market_maker.flatten import Wish
+from market_maker.operator_bus import Sent
 from market_maker.snapshot import Snapshot, assemble
 from shared.errors import ConfigError
 from shared.fees import maker_rate, taker_rate
@@ -34,6 +36,7 @@ from shared.messages import (
     AccountStatus,
     Book,
     CoinStatus,
+    Command,
     Depth,
     HaltState,
     Level,
@@ -237,6 +240,35 @@ def test_a_wish_is_for_positions_alone():
     now = snapshot(account(status("BTC", D(1)), status("ETH", D(-2)), status("SOL", D(0))))
     assert [found.coin for found in Wish((), False).positions(now)] == ["BTC", "ETH"]
     assert [found.coin for found in Wish(("ETH", "SOL"), False).positions(now)] == ["ETH"]
+
+
+@pytest.mark.parametrize(
+    ("report", "flat"),
+    [
+        ({}, True),
+        ({"time_ms": NOW_MS}, False),
+        ({"reduce_only": {}}, False),
+        ({"reduce_only": {"BTC": "flatten"}}, True),
+        ({"coins": (status("BTC", D("-0.1")),)}, False),
+        ({"coins": (msgspec.structs.replace(status("BTC", ZERO), resting_bids=1),)}, False),
+        ({"coins": (status("BTC", ZERO), status("ETH", D(1)))}, True),
+    ],
+    ids=[
+        "flat",
+        "not reported since",
+        "not taken",
+        "taken for this coin",
+        "a position",
+        "an order",
+        "another coin",
+    ],
+)
+def test_flat_is_neither_position_nor_order_after_the_executor_has_taken_the_command(report, flat):
+    told = account(status("BTC", ZERO), reduce_only={"": "flatten"})
+    now = snapshot(msgspec.structs.replace(told, **{"time_ms": NOW_MS + 1, **report}))
+    command = Command(id="1", action="flatten", who="me", reason="flatten", time_ms=NOW_MS, coins=("BTC",))
+    progress = flatten.Progress(Sent(command, now), Wish(("BTC",), False), io.StringIO())
+    assert progress.flat(now) is flat
 
 
 @pytest.mark.parametrize(
