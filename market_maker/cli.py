@@ -290,9 +290,10 @@ def drill(
 ) -> int:
     """Prove live trading on the bundled venue: real processes, real Redis, made-up account, money and keys.
 
-    Starts the whole bot live on ports and in a folder of its own, commits one fault after the other, and looks each
-    time: is every resting order known or none left, is the position the venue's, was no order sent twice, and how
-    long did it take? A run of all faults takes about an hour. Exit code 2 when anything differed; its logs are kept.
+    Starts the whole bot live on ports and in a folder of its own, commits one fault after the other, and looks
+    each time: is every resting order known or none left, is the position the venue's, was no order sent twice, and
+    how long did it take? All faults take about an hour and a half. Exit code 2 when anything differed; then the
+    logs are kept.
 
     \b
     market_maker drill                                   all faults, 20 times each
