@@ -6,7 +6,7 @@ from itertools import count
 import msgspec
 import pytest
 
-from services.executor.approve import Approved, Surroundings, approve
+from services.executor.approve import Approved, Surroundings, approve, approve_exit
 from services.executor.live.batches import MOST_CANCELS, MOST_ORDERS
 from services.executor.live.exchange import CLOCK_MARGIN_MS, LiveExchange
 from services.executor.live.fates import TOLD_WITHIN_MS
@@ -65,15 +65,17 @@ class Desk:
     def wait(self, ms):
         return self.feed(Tick(), after_ms=ms)
 
-    def place(self, px="99.90", sz="1", side="bid", level=1):
+    def place(self, px="99.90", sz="1", side="bid", level=1, tif="Alo", reduce_only=False):
         key = cloid(own_prefix(ACCOUNT), "r", "SOL", side, level, next(self.sequence))
-        new = NewOrder(key, "SOL", side, level, D(px), D(sz), 0.0)
+        new = NewOrder(key, "SOL", side, level, D(px), D(sz), 0.0, tif, reduce_only)
         lease = RiskLease(coin="SOL", issued_ms=0, valid_until_ms=10**15, bid=SidePermit(), ask=SidePermit())
         book = Book(
             coin="SOL", time_ms=self.now_ms, received_ms=float(self.now_ms), epoch=1,
             bids=(Level(D("90"), D(1)),), asks=(Level(D("110"), D(1)),),
         )  # fmt: skip
-        verdict = approve(self.now_ms, new, Surroundings(META, book, 1, lease, False, D(0), D(0), 1e6))
+        held_sz = D(-100 if side == "bid" else 100) if reduce_only else D(0)
+        around = Surroundings(META, book, 1, lease, False, held_sz, D(0), 1e6, slippage_bps=1_000.0)
+        verdict = (approve_exit if reduce_only else approve)(self.now_ms, new, around)
         assert isinstance(verdict, Approved)
         self.exchange.place(self.now_ms, verdict)
         return key
@@ -531,3 +533,110 @@ def test_a_look_up_older_than_the_confirmed_cancel_is_not_believed(asked_before_
     assert kinds(desk.done) == ([] if asked_before_cancel else [Send])
     desk.wait(500)
     assert (AskOrder(key) in desk.done) is asked_before_cancel
+
+
+# ---- orders that take, and those that only reduce -----------------------------------------------------------
+
+TAKE = {"tif": "Ioc", "reduce_only": True}
+
+
+def taken(desk, total_sz, oid=7, **terms):
+    """An order that takes, answered: so much of it has traded."""
+    key = desk.place(**TAKE, **terms)
+    send = desk.send()
+    desk.feed(Outcome(send.number, replies.Answered((replies.Filled(oid, D(total_sz), D("99.9"), key),))))
+    return key, oid
+
+
+def test_what_takes_leaves_in_a_request_of_its_own_and_replaces_nothing():
+    desk = Desk()
+    old, _ = desk.open()
+    desk.cancel(old)
+    resting, taking = desk.place(level=2), desk.place(**TAKE)
+    replace, take = [send.action for send in desk.flush()]
+    assert isinstance(replace, BatchModify) and replace.modifies[0].order.c == resting
+    assert isinstance(take, PlaceOrders)
+    assert [(wire.c, wire.t.limit.tif, wire.r) for wire in take.orders] == [(taking, "Ioc", True)]
+
+
+def test_post_only_orders_leave_before_those_that_take():
+    desk = Desk()
+    desk.place(**TAKE)
+    desk.place(level=2, reduce_only=True)
+    kinds_of = [[(wire.t.limit.tif, wire.r) for wire in send.action.orders] for send in desk.flush()]
+    assert kinds_of == [[("Alo", True)], [("Ioc", True)]]
+
+
+def test_the_rest_of_what_took_in_part_is_gone_as_soon_as_its_fills_are_booked():
+    desk = Desk()
+    key, oid = taken(desk, "0.6")
+    assert desk.said == [Accepted(key)] and not desk.exchange.empty
+    one, two, rest = desk.feed(fills(fill(key, oid, "0.4", tid=1)), fills(fill(key, oid, "0.2", tid=2)))
+    assert (one.sz, two.sz, rest) == (D("0.4"), D("0.2"), Canceled(key))
+    assert desk.exchange.empty and desk.exchange.quiet
+
+
+def test_what_took_all_it_wanted_is_filled():
+    desk = Desk()
+    key, oid = taken(desk, "1")
+    (filled,) = desk.feed(fills(fill(key, oid)))
+    assert filled.sz == 1 and desk.exchange.empty
+
+
+def test_the_stream_may_tell_of_it_before_the_answer_does():
+    desk = Desk()
+    key = desk.place(**TAKE)
+    send = desk.send()
+    desk.feed(update("open", key, 7), fills(fill(key, 7, "0.4")), update("filled", key, 7, left="0.6"))
+    assert not desk.exchange.empty
+    said = desk.feed(Outcome(send.number, replies.Answered((replies.Filled(7, D("0.4"), D("99.9"), key),))))
+    assert said == [Canceled(key)] and desk.exchange.empty
+
+
+def test_what_found_nothing_to_take_is_refused():
+    desk = Desk()
+    key = desk.place(**TAKE)
+    text = "Order could not immediately match against any resting orders. asset=5"
+    refused = replies.Rejected(replies.reason_of(text), text)
+    assert desk.feed(Outcome(desk.send().number, replies.Answered((refused,)))) == [Rejected(key, Reason.NO_MATCH)]
+    assert desk.feed(update("iocCancelRejected", key, 7)) == []
+
+
+def test_how_much_was_taken_without_an_answer_only_the_fills_of_afterwards_tell():
+    desk = Desk()
+    key = desk.place(**TAKE)
+    desk.lose(desk.send())
+    desk.feed(found(key, 7, "filled", desk.now_ms, left="0"), after_ms=100)
+    asked_before = desk.now_ms - 50
+    desk.wait(TOLD_WITHIN_MS)
+    assert [type(effect) for effect in desk.done] == [AskState]
+    assert desk.feed(state(asked_before)) == [] and not desk.exchange.empty
+    desk.wait(500)
+    assert [type(effect) for effect in desk.done] == [AskState]
+    (filled, rest) = desk.feed(state(desk.now_ms, booked=[fill(key, 7, "0.4")]))
+    assert (filled.sz, rest) == (D("0.4"), Canceled(key, "filled")) and desk.exchange.empty
+
+
+def test_a_lost_order_that_takes_is_looked_up_like_any_other():
+    desk = Desk()
+    key = desk.place(**TAKE)
+    assert desk.lose(desk.send()) == [Lost(key)] and desk.done == [AskOrder(key)]
+    desk.wait(5_000 + CLOCK_MARGIN_MS + 1)
+    assert desk.feed(OrderFound(key, None, desk.now_ms)) == [Rejected(key, Reason.NEVER_ARRIVED)]
+
+
+def test_a_reduce_only_order_that_the_venue_cut_is_over_when_its_fills_are_read():
+    desk = Desk()
+    key, oid = desk.open(sz="10", reduce_only=True)
+    desk.feed(fills(fill(key, oid, "6")), update("filled", key, oid, sz="10", left="0"))
+    assert not desk.exchange.empty
+    desk.wait(TOLD_WITHIN_MS)
+    assert desk.feed(state(desk.now_ms, booked=[fill(key, oid, "6")])) == [Canceled(key, "filled")]
+
+
+def test_a_reduce_only_order_that_was_not_cut_needs_no_reading():
+    desk = Desk()
+    key, oid = desk.open(sz="10", reduce_only=True)
+    desk.cancel(key)
+    said = desk.feed(fills(fill(key, oid, "6")), update("canceled", key, oid, sz="10", left="4"))
+    assert said[1:] == [Canceled(key)] and desk.exchange.empty
