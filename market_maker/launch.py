@@ -118,14 +118,16 @@ def refuse_second_start(run_dir: Path) -> None:
 
 
 def stop(run_dir: Path) -> Iterable[str]:
-    """Stop whatever deployment runs; yields lines to show, none when nothing ran. A confirmation of live trading
-    is over with the start that it was given for, also where that has ended by itself."""
+    """Stop what was started last, without a record whatever runs; yields lines to show, none when nothing ran. A
+    confirmation of live trading is over with the start that it was given for, also where that has ended by
+    itself."""
     record = read_record(run_dir)
     if record is not None and record.live is not None and void(Path(record.live.confirmation_dir)):
         yield "The confirmation of live trading is taken back."
     if supervisor_pid(run_dir) is not None:
         yield from local.stop(run_dir)
-    if docker_problem() is None and compose.running(run_dir):
+    in_docker = record is None or record.deployment == "docker"
+    if in_docker and docker_problem() is None and compose.running(run_dir):
         yield from compose.stop(run_dir)
 
 
