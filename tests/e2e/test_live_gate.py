@@ -21,6 +21,8 @@ from redis import Redis
 from market_maker.deployment import supervisor_pid
 from market_maker.live.gates import GATES
 from market_maker.preflight import docker_problem
+from market_maker.prepare import IMAGE_UID
+from services import SERVICES
 from services.executor.live.permit import subject_here
 from shared.clock import wall_ms
 from shared.confirmation import VALID_MS, Confirmation, Subject, boot_id, read, seal, write
@@ -33,12 +35,13 @@ from tests.fixtures.venue_server import RunningVenue
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = "run-1"
+KEYS = ("executor", "watchdog")
 ACCOUNT = "0x" + "ab" * 20
 CLI = "import sys; from market_maker.cli import main; sys.exit(main())"
 WORDS = f"CONFIRM LIVE WITHOUT {', '.join(GATES)}"
 COINS = "BTC,ETH,SOL"
 ACCEPTED = [part for gate in GATES for part in ("--accept-missing", gate)]
-LAUNCH = ["launch", "--local", "--venue", "sim", "--coins", COINS]
+LAUNCH = ["launch", "--venue", "sim", "--coins", COINS]
 
 
 @pytest.fixture(scope="module")
@@ -113,16 +116,19 @@ def said(refused: "subprocess.Popen[str]") -> str:
     return shown
 
 
-@pytest.fixture
-def place(venue: RunningVenue, tmp_path: Path) -> Iterator[Place]:
+def joined(venue: RunningVenue, folder: Path) -> Place:
     trader = Trader(venue)
     venue.do(lambda server: server.world.accounts.open(trader.address, server.world.now_ms))
     trader.deposit(1000)
-    for name in ("executor", "watchdog"):
-        file = tmp_path / name
-        file.touch(mode=0o600)
-        file.write_text(trader.exchange.approve_agent(name)[1])
-    made = Place(tmp_path, venue, trader)
+    for name in KEYS:
+        (folder / name).touch(mode=0o600)
+        (folder / name).write_text(trader.exchange.approve_agent(name)[1])
+    return Place(folder, venue, trader)
+
+
+@pytest.fixture
+def place(venue: RunningVenue, tmp_path: Path) -> Iterator[Place]:
+    made = joined(venue, tmp_path)
     before = made.requests()
     yield made
     pid = supervisor_pid(tmp_path / "run")
@@ -180,35 +186,24 @@ def test_1_environment_variables_alone(place: Place) -> None:
 
 @pytest.mark.docker
 @pytest.mark.timeout(300)
-def test_2_compose_up_alone(tmp_path: Path) -> None:
-    problem = docker_problem()
-    if problem:
-        pytest.skip(problem)
-    if subprocess.run(["docker", "image", "inspect", "python:3.13.9-slim-trixie"], capture_output=True).returncode:
-        pytest.skip("the base image is not here")
-    for name in ("docker-compose.yml", "Dockerfile", ".dockerignore", "requirements.lock"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    for name in ("config", "shared", "services", "scripts", "market_maker"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    keys = tmp_path / ".secrets" / "keys"
-    keys.mkdir(parents=True)
-    (keys / "watchdog").write_text("0x" + "d" * 64)
+def test_2_compose_up_alone(checkout: Path) -> None:
+    """With keys in the shell, and even a confirmation of somebody's in its folder."""
+    (checkout / ".secrets" / "keys").mkdir(parents=True)
+    (checkout / ".secrets" / "keys" / "watchdog").write_text("0x" + "d" * 64)
     somebodys = Subject(account=ACCOUNT, venue="hyperliquid", configuration="c", code="d", boot=boot_id(), run=RUN)
-    write(tmp_path / ".secrets" / "live", Confirmation(subject=somebodys, given_ms=0, expires_ms=2**52))
+    write(checkout / ".secrets" / "live", Confirmation(subject=somebodys, given_ms=0, expires_ms=2**52))
+    base = free_metrics_base()
     environment = {
         **os.environ, "MM_SHADOW_MODE": "false", "HL_ADDRESS": ACCOUNT, "HL_PRIVATE_KEY": "0x" + "e" * 64,
-        "MM_REDIS_PORT": "16390", "MM_METRICS_PORT": "19390", "MM_RUN_ID": RUN,
+        "MM_REDIS_PORT": str(base + 30), "MM_METRICS_PORT": str(base), "MM_RUN_ID": RUN,
     }  # fmt: skip
 
     def compose(*arguments: str) -> str:
         command = ["docker", "compose", "-p", "mm-gate", *arguments]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    names = subprocess.run(["docker", "ps", "-a", "--format", "{{.Names}}"], capture_output=True, text=True).stdout
-    if any(name.startswith("mm_") for name in names.split()):
-        pytest.skip("containers of this project are there already; stop them with ./start_mm_bot.sh --stop")
     try:
         compose("build", "--quiet", "prepare")
         compose("up", "--detach", "executor")
@@ -217,6 +212,26 @@ def test_2_compose_up_alone(tmp_path: Path) -> None:
         wait_until(lambda: state("mm_executor")["ExitCode"] == 4, 30)
     finally:
         compose("down", "--volumes", "--timeout", "2")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The project as a folder of its own, where Docker can be used."""
+    problem = docker_problem()
+    if problem:
+        pytest.skip(problem)
+    if subprocess.run(["docker", "image", "inspect", "python:3.13.9-slim-trixie"], capture_output=True).returncode:
+        pytest.skip("the base image is not here")
+    names = subprocess.run(["docker", "ps", "-a", "--format", "{{.Names}}"], capture_output=True, text=True).stdout
+    if any(name.startswith("mm_") for name in names.split()):
+        pytest.skip("containers of this project are there already; stop them with ./start_mm_bot.sh --stop")
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    for name in ("docker-compose.yml", "Dockerfile", ".dockerignore", "requirements.lock"):
+        shutil.copy(ROOT / name, folder / name)
+    for name in ("config", "shared", "services", "scripts", "market_maker"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
 
 
 def state(container: str) -> dict[str, int]:
@@ -242,7 +257,7 @@ IS_NOT_ONE = "live trading is confirmed by a person at a terminal, and standard 
 )
 def test_3_words_that_nobody_types(place: Place, way: str, refusal: str) -> None:
     environment = place.environment(MM_CONFIRM=WORDS if way == "variable" else None)
-    command = [sys.executable, "-c", CLI, *LAUNCH, *ACCEPTED, *(["--yes"] if way == "flag" else [])]
+    command = [sys.executable, "-c", CLI, *LAUNCH, "--local", *ACCEPTED, *(["--yes"] if way == "flag" else [])]
     words = place.folder / "words"
     words.write_text("" if way == "nothing" else f"{WORDS}\n" * 10)
     with words.open() as file:
@@ -276,7 +291,7 @@ def started(
         monkeypatch.delenv(name, raising=False)
     for name, value in place.environment(**changes).items():
         monkeypatch.setenv(name, value)
-    with at_a_terminal(CLI, *LAUNCH, *ACCEPTED, *flags, typed_before=typed_before) as person:
+    with at_a_terminal(CLI, *LAUNCH, "--local", *ACCEPTED, *flags, typed_before=typed_before) as person:
         yield person
 
 
@@ -462,7 +477,7 @@ def test_a_person_at_a_terminal_starts_it_and_the_stop_ends_it(
 
     state = json.loads(command(place, ports, "status", "--json").stdout)
     assert state["running"] and state["mode"] == "live"
-    again = command(place, ports, *LAUNCH, *ACCEPTED)
+    again = command(place, ports, *LAUNCH, "--local", *ACCEPTED)
     assert again.returncode == 1 and "already running" in again.stderr
 
     stopped = command(place, ports, "launch", "--stop")
@@ -471,9 +486,67 @@ def test_a_person_at_a_terminal_starts_it_and_the_stop_ends_it(
     )
     assert resting(place) == 0
     assert "nobody has confirmed live trading" in said(place.executor(MM_RUN_ID=given.subject.run))
-    keys = [(place.folder / name).read_text().removeprefix("0x") for name in ("executor", "watchdog")]
+    keys = [(place.folder / name).read_text().removeprefix("0x") for name in KEYS]
     written = "".join(file.read_text(errors="replace") for file in place.folder.rglob("*.log")) + shown
     assert len(written) > 1000 and not any(key in written for key in keys)
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(600)
+def test_in_containers_each_key_and_the_confirmation_are_in_their_own_only(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RunningVenue(venue_host="0.0.0.0", fund=0, limits=False, block_ms=70) as venue:
+        place = joined(venue, tmp_path)
+        if os.geteuid() == 0:
+            for name in KEYS:
+                os.chown(tmp_path / name, IMAGE_UID, -1)
+        bridge = printed("docker", "network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}")
+        base = free_metrics_base()
+        settings = {
+            "MM_SHADOW_MODE": "false", "MM_VENUE_URL": f"http://{bridge}:{venue.server.port}",
+            "MM_METRICS_PORT": str(base), "MM_REDIS_PORT": str(base + 30), "HL_ADDRESS": place.trader.address,
+            "HL_PRIVATE_KEY_FILE": str(tmp_path / "executor"), "HL_WATCHDOG_KEY_FILE": str(tmp_path / "watchdog"),
+        }  # fmt: skip
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        cli = CLI.replace("import sys;", f"import sys; sys.path.insert(0, {str(checkout)!r});")
+        try:
+            with at_a_terminal(cli, *LAUNCH, "--docker", *ACCEPTED) as person:
+                person.reads(f"type {WORDS}: ")
+                person.types(f"{WORDS}\n")
+                person.reads("Building the image", within_s=60)
+                person.reads("./start_mm_bot.sh --stop", within_s=240)
+                code, shown = person.leaves()
+            assert code == 0 and "3 coins quoting both sides" in shown, shown
+            assert resting(place) > 0
+            running = [name for name in ("redis", *SERVICES) if name != "venue"]
+            assert {name: found for name in running if (found := readable(f"mm_{name}"))} == {
+                "executor": {"hl_private_key", "confirmation.json", "seal.key"},
+                "watchdog": {"hl_watchdog_key"},
+            }
+            assert "Read-only" in printed("docker", "exec", "mm_executor", "touch", "/app/.secrets/live/x")
+            told = "".join(printed("docker", "inspect", f"mm_{name}") for name in running)
+            logged = "".join(printed("docker", "logs", f"mm_{name}") for name in running)
+            keys = [(tmp_path / name).read_text().removeprefix("0x") for name in KEYS]
+            assert len(told) > 1000 < len(logged) and not any(key in told + logged + shown for key in keys)
+        finally:
+            stop = [sys.executable, "-c", cli, "launch", "--stop"]
+            stopped = subprocess.run(stop, cwd=checkout, capture_output=True, text=True, timeout=120)
+        assert stopped.returncode == 0 and "is taken back" in stopped.stdout, stopped.stdout + stopped.stderr
+        assert resting(place) == 0
+
+
+def readable(container: str) -> set[str]:
+    """Secrets and confirmations that the container's user can read."""
+    places = "/run/secrets/* /app/.secrets/live/* /app/.secrets/keys/*"
+    script = f"for f in {places}; do cat $f >/dev/null 2>&1 && echo $f; done; true"
+    return {Path(line).name for line in printed("docker", "exec", container, "sh", "-c", script).split()}
+
+
+def printed(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True)
+    return (done.stdout + done.stderr).strip()
 
 
 def command(place: Place, ports: Mapping[str, str | None], *arguments: str) -> "subprocess.CompletedProcess[str]":
