@@ -27,5 +27,5 @@ class WatchdogConfig(EngineConfig):
         60.0, ge=15, description="How far ahead of us, in seconds, the venue's own dead man's switch is kept."
     )
     watchdog_weight: int = Field(
-        600, ge=100, le=1200, description="Part of the venue's request weight per IP and minute it may use."
+        300, ge=100, le=1200, description="Part of the venue's request weight per IP and minute it may use."
     )

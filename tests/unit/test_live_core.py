@@ -4,6 +4,8 @@ from decimal import Decimal
 
 import pytest
 
+from services.executor.live.wiring import AskState
+from services.venue.exchange.budget import cap
 from shared.errors import ConfigError
 from shared.hyperliquid.actions import PlaceOrders
 from shared.messages import AccountStatus, Event, Fill, OrderUpdate, PositionState, Reason, Trade, Trades
@@ -97,7 +99,7 @@ def leave(world, requests):
     for coin in COINS:
         world.want(coin, 400)
     world.wait(2_000)
-    world.venue.account.requests_used = planner.budget.cap - 1 - requests
+    world.venue.account.requests_used = cap(world.venue.account) - 1 - requests
     while planner.budget.left > 2 * requests:
         world.wait(500)
     return world.wait(2_000)
@@ -176,3 +178,12 @@ def test_the_last_words_come_when_nothing_rests_and_the_account_is_proven():
     assert not world.resting() and not world.given_up
     tags = [said.tag for said in world.out[before:] if isinstance(said, Event)]
     assert tags.index("CANCEL ALL") < tags.index("TIE OUT") < tags.index("LIVE SESSION")
+
+
+def test_fills_and_cancels_that_are_told_in_time_cost_no_reading_of_the_account():
+    """Each reading is 80 of the 1,200 weights a minute that all processes behind one address share."""
+    world = quoting(LiveVenue())
+    before = len(world.out)
+    world.wait(50_000)
+    assert len(world.fills("live")) > 10
+    assert not [said for said in world.out[before:] if isinstance(said, AskState)]

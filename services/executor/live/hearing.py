@@ -30,7 +30,7 @@ class Hearing:
 
     def __init__(self, fates: Fates, prefix: str, assets: Mapping[str, int]) -> None:
         self._fates, self._prefix, self._assets = fates, prefix, assets
-        self._reading = False
+        self._reading = self._missed = False
         self._unread = 0
         self.handlers: dict[type, Callable[[Any], None]] = {
             OrderUpdates: self._on_updates,
@@ -52,7 +52,7 @@ class Hearing:
                 out.append(AskOrder(ticket.new.cloid))
         if fates.read_state_ms <= fates.now_ms and not self._reading:
             fates.read_state_ms = math.inf
-            if fates.tickets:
+            if self._missed or any(ticket.awaits_fills for ticket in fates.tickets.values()):
                 self._reading = True
                 out.append(AskState(self._since_ms()))
         return out
@@ -65,6 +65,7 @@ class Hearing:
 
     def _on_stream_up(self, _: StreamUp) -> None:
         """What was told while nobody listened is not told again."""
+        self._missed = bool(self._fates.tickets)
         self._fates.read_state_ms = self._fates.now_ms
 
     def _on_updates(self, msg: OrderUpdates) -> None:
@@ -131,7 +132,7 @@ class Hearing:
 
     def _on_state(self, msg: StateRead) -> None:
         """Fills first; then orders that should rest and do not are looked up."""
-        self._reading = False
+        self._reading = self._missed = False
         fates = self._fates
         reaches_back = msg.since_ms <= self._since_ms()
         for fill in _oldest_first(msg.fills, newest_first=False):

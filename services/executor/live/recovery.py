@@ -196,7 +196,7 @@ class Recovery:
             self._adopt(order)
             self._swept.add(order.cloid or "")
         if own or read.asked_ms <= self._arriving_until_ms or not self._quiet():
-            return [*out, *self._wait(now_ms, "unsettled"), *self._alarm(len(own))]
+            return [*out, *self._wait(now_ms, "unsettled", self._arriving_until_ms + 1), *self._alarm(len(own))]
         if foreign:
             return [*out, *self._refuse([_described(order) for order in foreign])]
         return [*out, *self._compare(now_ms, read)]
@@ -251,9 +251,10 @@ class Recovery:
         self._dark_before = self._statement.books.dark_fills
         self._swept.clear()
 
-    def _wait(self, now_ms: int, why: Happening) -> list[Any]:
+    def _wait(self, now_ms: int, why: Happening, at_least_until_ms: int = 0) -> list[Any]:
+        """A look before it can tell something new is weight of the IP's budget wasted."""
         self._meet(why)
-        self._until_ms = now_ms + PAUSES_MS[min(self._reads, len(PAUSES_MS) - 1)]
+        self._until_ms = max(now_ms + PAUSES_MS[min(self._reads, len(PAUSES_MS) - 1)], at_least_until_ms)
         self._reads += 1
         return []
 
