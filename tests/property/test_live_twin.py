@@ -131,6 +131,11 @@ def test_fills_of_the_other_mode_change_no_decision_and_no_number(mode, happenin
             words = (filled(at_ms, of, first, seqs[first, of], second, "bid" if second > 0 else "ask"),)
         with_twin.tell(after_ms, words)
         without.tell(after_ms, () if kind == "twin" else words)
+    for second in range(7):
+        for coin in COINS:
+            later = book(coin, time_ms=with_twin.now_ms + 1000, bid=str(90 + second), ask=str(91 + second))
+            with_twin.tell(1000, (later,))
+            without.tell(1000, (later,))
 
     ours = [item for item in with_twin.said if not (isinstance(item[1], m.Fill) and item[1].mode == other)]
     assert ours == without.said
