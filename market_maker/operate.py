@@ -30,7 +30,7 @@ from market_maker.snapshot import Snapshot, look
 from shared.bus import Bus
 from shared.clock import wall_ms
 from shared.errors import ConfigError
-from shared.messages import OrderUpdate
+from shared.messages import ZERO, OrderUpdate
 from shared.streams import ORDERS
 
 WITHIN_S = 10.0
@@ -204,16 +204,18 @@ def resume(run_dir: Path, as_json: bool = False) -> int:
 
 def _resume(run_dir: Path, as_json: bool) -> Answer:
     found: list[tuple[str, str]] = []
+    forgiven: list[str] = []
 
     async def ask(bus: Bus) -> Answer:
         snapshot = await look(bus, wall_ms())
         found.extend(holds(snapshot))
+        forgiven.extend(budget_lines(snapshot))
         return Answer(OK, "not halted, no reduce-only: nothing to resume")
 
     answer = run(run_dir, ask)
     if answer.code or not found:
         return answer
-    for text, _ in found:
+    for text in [*(text for text, _ in found), *forgiven]:
         print(text, file=sys.stderr if as_json else sys.stdout)
     words = "; ".join(dict.fromkeys(reason for _, reason in found))
     question = Question("resume", "To resume quoting type", "nothing was changed")
@@ -236,6 +238,14 @@ def _resume(run_dir: Path, as_json: bool) -> Answer:
         return Answer(TIMED_OUT, f"resume was sent, but after {WITHIN_S:.0f} s: {why}", {"left": left})
 
     return run(run_dir, go_on)
+
+
+def budget_lines(snapshot: Snapshot) -> list[str]:
+    """What the daily stop will no longer count."""
+    day_usd = snapshot.account.day_pnl_usd if snapshot.account else ZERO
+    return (
+        [f"The daily loss budget begins anew: today's ${day_usd:.2f} will no longer count"] if day_usd < 0 else []
+    )
 
 
 def holds(snapshot: Snapshot) -> list[tuple[str, str]]:

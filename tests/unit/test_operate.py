@@ -328,6 +328,14 @@ def test_everything_that_resume_ends_is_told_with_the_words_that_end_it():
     assert texts == ["Reduce-only, all coins: news", "Reduce-only, BTC: too wild"]
 
 
+def test_a_loss_that_resume_forgives_is_told_before_it_is():
+    lost = msgspec.structs.replace(account(), day_pnl_usd=D("-12.345"))
+    assert operate.budget_lines(snapshot(lost)) == [
+        "The daily loss budget begins anew: today's $-12.34 will no longer count"
+    ]
+    assert operate.budget_lines(snapshot(account())) == operate.budget_lines(snapshot()) == []
+
+
 @pytest.mark.parametrize("state", [live("refused"), live(untied={"": "0.5", "BTC": "-0.1"})])
 def test_what_the_venue_contradicts_asks_for_a_look(state):
     told = operate.holds(snapshot(msgspec.structs.replace(account(live=True), live=state)))
