@@ -129,7 +129,7 @@ def twin(y: int) -> list[Any]:
         lines((14, y, 10, 10), "Fills in five minutes", "What the shadow predicts, and what came.",
               recent("mm_twin_fills_total"), "none", low=0, decimals=0),
         lines((14, y + 10, 10, 10), "Volume in five minutes", "The same in dollars.",
-              recent("mm_twin_fill_usd_total"), "currencyUSD", low=0, decimals=0),
+              recent("mm_twin_fill_usd_total"), "prefix:$", low=0, decimals=0),
     ]  # fmt: skip
 
 
