@@ -99,6 +99,7 @@ def run(
     ./start_mm_bot.sh --demo --duration 60       one minute in the foreground, then a summary
     ./start_mm_bot.sh --recording DIR --speed 10 a recording, ten times as fast
     ./start_mm_bot.sh --status | --stop          look at it, stop it
+    MM_SHADOW_MODE=false ./start_mm_bot.sh       live, after words typed at a terminal: docs/live.md
 
     Settings: flags win over MM_* variables (and .env), those over market_maker.toml, which
     `market_maker generate-config` writes with all of them.
@@ -204,7 +205,8 @@ def validate_config(config: Config = None) -> int:
 
 @app.command()
 def doctor(config: Config = None) -> int:
-    """Check this machine: Python, packages, Docker, ports, Redis, disk, venue, clock."""
+    """Check this machine: Python, packages, Docker, ports, Redis, disk, venue, clock; with MM_SHADOW_MODE=false
+    also account, keys, margin, request budget, gates, and what can be lost."""
     from market_maker.doctor import examine
 
     if config:
