@@ -32,7 +32,8 @@ def reducing_samples(account: AccountStatus, coins: Iterable[str]) -> Samples:
 
 
 def _confirmation(live: LiveStatus, now_ms: float) -> Samples:
-    yield "mm_confirmation_left_seconds", (), (live.confirmed_until_ms - now_ms) / 1000
+    if live.confirmed_until_ms:
+        yield "mm_confirmation_left_seconds", (), (live.confirmed_until_ms - now_ms) / 1000
     for gate in live.without:
         yield "mm_gate_missing", (gate,), 1.0
 

@@ -218,6 +218,10 @@ def test_what_live_trading_tells_of_itself():
     assert {key: shown.get(key) for key in expected} == pytest.approx(expected)
 
 
+def test_a_confirmation_that_was_not_taken_yet_has_no_end():
+    assert ("mm_confirmation_left_seconds",) not in shown_live(confirmed_until_ms=0)
+
+
 def test_the_request_budget():
     budget = request_budget(
         left=2_500, used=11_500, cap=14_001, headroom_frac=0.25, widening=2.0, hours_to_empty=2.5, forecasts=3,
