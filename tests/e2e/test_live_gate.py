@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -278,6 +279,15 @@ def test_3_words_typed_before_the_question_and_other_words(place: Place, monkeyp
     nothing_began(place)
 
 
+def test_3_ctrl_c_at_the_question(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with started(place, monkeypatch) as person:
+        person.reads(f"type {WORDS}: ")
+        person.types("\x03")
+        code, shown = person.leaves()
+    assert code == 1 and "error: interrupted: nothing was started" in shown
+    nothing_began(place)
+
+
 def nothing_began(place: Place) -> None:
     assert not place.confirmations.exists() and not (place.folder / "run").exists()
 
@@ -489,6 +499,18 @@ def test_a_person_at_a_terminal_starts_it_and_the_stop_ends_it(
     keys = [(place.folder / name).read_text().removeprefix("0x") for name in KEYS]
     written = "".join(file.read_text(errors="replace") for file in place.folder.rglob("*.log")) + shown
     assert len(written) > 1000 and not any(key in written for key in keys)
+
+
+def test_a_start_that_fails_takes_the_confirmation_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with started(place, monkeypatch, MM_REDIS_PORT=str(taken.getsockname()[1])) as person:
+            person.reads(f"type {WORDS}: ")
+            person.types(f"{WORDS}\n")
+            code, shown = person.leaves()
+    assert code == 4 and "(Redis) is taken" in shown
+    assert [file.name for file in place.confirmations.iterdir()] == ["seal.key"]
 
 
 @pytest.mark.docker
