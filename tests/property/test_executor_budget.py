@@ -180,6 +180,10 @@ def test_every_remedy_heals(expected: Expected, used: int, volume: int) -> None:
         expected.requests_per_replacement,
     )
     assert isinstance(check_lasts(CONFIG, rate_limit, calm), Plan)
+    shorter = re.search(r"budget_horizon_h = (\d+) instead", text)
+    if shorter:
+        hasty = CONFIG.model_copy(update={"budget_horizon_h": float(shorter[1])})
+        assert isinstance(check_lasts(hasty, rate_limit, expected), Plan)
     buy = re.search(r"buy requests: (\S+) to", text)
     assert buy is not None
     bought = RateLimit(
