@@ -20,6 +20,7 @@ def facts(live: LiveStatus, now_ms: float) -> dict[str, Any]:
         "confirmed_until_ms": live.confirmed_until_ms,
         "confirmed_hours_left": round((live.confirmed_until_ms - now_ms) / 3_600_000, 2),
         "without": list(live.without),
+        "refused": list(live.refused),
         "unknown_orders": live.unknown_orders,
         "rejects": dict(sorted(live.rejects.items(), key=lambda item: -item[1])),
         "dark_fills": live.dark_fills,
@@ -54,7 +55,7 @@ def lines(facts: dict[str, Any]) -> Iterator[str]:
     left = f"confirmed until {until} ({hours:.1f} h left)" if hours > 0 else f"CONFIRMATION OVER since {until}"
     without = f", WITHOUT {', '.join(facts['without'])}" if facts["without"] else ""
     yield f"{BANNER} on account {facts['account']}, {left}{without}"
-    phase = "REFUSED, see [RECONCILE] in the log" if facts["phase"] == "refused" else facts["phase"]
+    phase = f"REFUSED ({'; '.join(facts['refused'])})" if facts["phase"] == "refused" else facts["phase"]
     age_s = facts["tied_out_age_s"]
     late = age_s is not None and age_s > TIE_OUT_LATE_S
     tied = "not yet compared with the venue" if age_s is None else f"books equal to the venue {age_s:.0f} s ago"

@@ -241,8 +241,8 @@ def _resume(run_dir: Path, as_json: bool) -> Answer:
 
 
 def budget_lines(snapshot: Snapshot) -> list[str]:
-    """What the daily stop will no longer count."""
-    day_usd = snapshot.account.day_pnl_usd if snapshot.account else ZERO
+    """What the daily stop will no longer count, after a halt."""
+    day_usd = snapshot.account.day_pnl_usd if snapshot.account and snapshot.halt.halted else ZERO
     return (
         [f"The daily loss budget begins anew: today's ${day_usd:.2f} will no longer count"] if day_usd < 0 else []
     )
@@ -259,7 +259,7 @@ def holds(snapshot: Snapshot) -> list[tuple[str, str]]:
     for coin, reason in account.reduce_only.items():
         found.append((f"Reduce-only, {coin or 'all coins'}: {reason}", typable(reason)))
     if account.live is not None and account.live.phase == "refused":
-        text = "Live trading is refused until a person has looked: [RECONCILE] in the executor's log says why"
+        text = f"Live trading is refused until a person has looked: {'; '.join(account.live.refused)}"
         found.append((text, LOOKED))
     if account.live is not None and account.live.untied:
         differences = ", ".join(f"{coin or 'cash'} {by}" for coin, by in account.live.untied.items())

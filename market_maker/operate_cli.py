@@ -40,7 +40,7 @@ def halt(reason: Reason, as_json: AsJson = False) -> int:
 def resume(as_json: AsJson = False) -> int:
     """End halt, reduce-only and flatten, after typing their reasons at a terminal.
 
-    The daily loss budget begins anew with it.
+    After a halt the daily loss budget begins anew with it.
     """
     from market_maker import operate
 

@@ -35,13 +35,13 @@ class Watch:
             self.last = snapshot
 
     def take_beginning(self, messages: Iterable[Message]) -> None:
-        """When the first book and the first quote came, by the times that the messages themselves carry."""
+        """When the first book and the first quote of this run came, by the times that the messages carry."""
         books, quotes = [], []
         for message in messages:
-            if isinstance(message, Book):
+            if isinstance(message, Book) and message.received_ms >= self.started_ms:
                 books.append(message.received_ms)
             elif isinstance(message, TargetQuotes) and (message.bids or message.asks):
-                quotes.append(float(message.computed_ms))
+                quotes += [float(message.computed_ms)] if message.source_ms >= self.started_ms else []
         self.first_book_ms = min(books, default=None)
         self.first_quote_ms = min(quotes, default=None)
 

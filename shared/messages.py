@@ -276,8 +276,8 @@ ExitWay = Literal["off", "maker", "taker"]
 class Command(Message, tag="command.1", frozen=True, kw_only=True):
     """An order from the operator or the guard. `id` makes a repeat harmless.
 
-    `reduce_only` keeps orders towards flat alone and `flatten` works positions off, both until `resume`. The newest
-    word on a coin counts: `reduce_only` ends a flatten of before.
+    `reduce_only` keeps orders towards flat alone and `flatten` works positions off, both until `resume`. The
+    newest word on a coin counts: `reduce_only` ends a flatten of before.
     """
 
     id: str
@@ -507,6 +507,8 @@ class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
     account: str
     phase: Literal["down", "asking", "waiting", "ready", "refused"]
     """Of the recovery; orders are placed in `ready` alone."""
+    refused: tuple[str, ...] = ()
+    """What a person has to look at in `refused`: orders of another hand, differences."""
     confirmed_until_ms: int
     without: tuple[str, ...]
     """Gates whose evidence was missing or not green when live trading was confirmed."""

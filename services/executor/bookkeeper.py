@@ -195,9 +195,10 @@ class Bookkeeper:
         self.journal.note(time_ms, paid.coin, ZERO, paid.usd)
         return [paid, self._state(now_ms, desk), lines.funding_paid(paid)]
 
-    def resume(self, command: Command) -> list[Any]:
-        """A new daily loss budget, and every coin may hold positions again."""
-        self._account.resume(command.time_ms, self._life_usd())
+    def resume(self, command: Command, *, rebase: bool) -> list[Any]:
+        """Every coin may hold positions again; with a new daily loss budget (`rebase`)."""
+        if rebase:
+            self._account.resume(command.time_ms, self._life_usd())
         return self.order(command)
 
     def order(self, command: Command) -> list[Any]:

@@ -49,6 +49,8 @@ class Executor:
         self._metas: dict[str, CoinMeta] = {}
         self._halt = HaltState(halted=False)
         self._halt_ordered = False
+        self._was_halted = False
+        """Since the last `resume`. The key may be gone before that command comes."""
         self._bus_up = True
         self._acting = self._stopping = False
         self._commands = Recent(_REMEMBERED_COMMANDS)
@@ -241,18 +243,23 @@ class Executor:
         if not self._commands.add(command.id):
             return []
         if command.action == "resume":
-            self._halt_ordered = False
-            self._decide_stop(now_ms)
-            if not self._acting:
-                return []
-            out = [*self._bookkeeper.resume(command), *self._side.resume(now_ms)]
-            self._trader.exits = self._bookkeeper.exits
-            return out
+            return self._on_resume(now_ms, command)
         if command.action in ("reduce_only", "flatten"):
             return self._on_exit(now_ms, command) if self._acting else []
-        self._halt_ordered = self._halt_ordered or command.action == "halt"
+        if command.action == "halt":
+            self._halt_ordered = self._was_halted = True
         self._decide_stop(now_ms)
         return self._trader.cancel_all(now_ms, f"{command.action} by {command.who}: {command.reason}")
+
+    def _on_resume(self, now_ms: int, command: Command) -> list[Any]:
+        """The loss budget of the day begins anew only where a halt was ended."""
+        after_halt, self._halt_ordered, self._was_halted = self._was_halted, False, False
+        self._decide_stop(now_ms)
+        if not self._acting:
+            return []
+        out = [*self._bookkeeper.resume(command, rebase=after_halt), *self._side.resume(now_ms)]
+        self._trader.exits = self._bookkeeper.exits
+        return out
 
     def _on_exit(self, now_ms: int, command: Command) -> list[Any]:
         out = [lines.exits_ordered(command), *self._bookkeeper.order(command)]
@@ -263,6 +270,7 @@ class Executor:
 
     def _on_halt(self, now_ms: int, halt: HaltState) -> list[Any]:
         self._halt = halt
+        self._was_halted |= halt.halted
         self._decide_stop(now_ms)
         return self._trader.cancel_all(now_ms, f"halted by {halt.who}: {halt.reason}") if halt.halted else []
 

@@ -270,7 +270,7 @@ def test_an_hour_without_a_known_rate_is_reported_and_not_invented():
     assert world.lines("FUNDING") == ["SOL: 1 hour(s) not booked, oracle price and rate of that time are unknown."]
 
 
-def test_the_days_loss_budget_begins_at_midnight_and_at_resume():
+def test_the_days_loss_budget_begins_at_midnight_and_at_the_resume_that_ends_a_halt():
     day_ms = 86_400_000
     midnight_ms = START_MS - START_MS % day_ms + day_ms
     world = World(now_ms=midnight_ms - 2_000)
@@ -278,6 +278,11 @@ def test_the_days_loss_budget_begins_at_midnight_and_at_resume():
     assert world.said(AccountStatus)[-1].day_start_ms == midnight_ms - day_ms
     world.wait(3_000)
     assert world.said(AccountStatus)[-1].day_start_ms == midnight_ms
+    world.command("resume", time_ms=midnight_ms + 1_400)
+    world.wait(1_000)
+    assert world.said(AccountStatus)[-1].day_start_ms == midnight_ms
+    world.feed(HaltState(halted=True, reason="loss", who="guard", since_ms=midnight_ms))
+    world.feed(HaltState(halted=False))
     world.command("resume", time_ms=midnight_ms + 1_500)
     world.wait(1_000)
     assert world.said(AccountStatus)[-1].day_start_ms == midnight_ms + 1_500

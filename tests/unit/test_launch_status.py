@@ -159,7 +159,7 @@ def test_live_trading_is_the_first_thing_said_with_the_gates_it_goes_without() -
     [
         ({"without": ()}, "(1.5 h left)\n"),
         ({"confirmed_until_ms": NOW_MS}, "CONFIRMATION OVER since 2023-11-14 22:13 UTC"),
-        ({"phase": "refused"}, "recovery REFUSED, see [RECONCILE] in the log"),
+        ({"phase": "refused", "refused": ("BTC sell 1 @ 9",)}, "recovery REFUSED (BTC sell 1 @ 9)"),
         ({"tied_out_ms": 0}, "not yet compared with the venue"),
         ({"tied_out_ms": NOW_MS - 200_000}, "books equal to the venue 200 s ago (LATE)"),
         ({"untied": {"": "0.02", "BTC": "-0.1"}}, "\nBOOKS DIFFER FROM THE VENUE: cash 0.02, BTC -0.1\n"),

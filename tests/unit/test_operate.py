@@ -329,11 +329,11 @@ def test_everything_that_resume_ends_is_told_with_the_words_that_end_it():
 
 
 def test_a_loss_that_resume_forgives_is_told_before_it_is():
-    lost = msgspec.structs.replace(account(), day_pnl_usd=D("-12.345"))
-    assert operate.budget_lines(snapshot(lost)) == [
+    lost, halted = msgspec.structs.replace(account(), day_pnl_usd=D("-12.345")), HaltState(halted=True)
+    assert operate.budget_lines(snapshot(lost, halt=halted)) == [
         "The daily loss budget begins anew: today's $-12.34 will no longer count"
     ]
-    assert operate.budget_lines(snapshot(account())) == operate.budget_lines(snapshot()) == []
+    assert operate.budget_lines(snapshot(account(), halt=halted)) == operate.budget_lines(snapshot(lost)) == []
 
 
 @pytest.mark.parametrize("state", [live("refused"), live(untied={"": "0.5", "BTC": "-0.1"})])

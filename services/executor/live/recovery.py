@@ -65,6 +65,8 @@ class Recovery:
         self, account: str, statement: Statement, adopt: Callable[[OpenOrder], None], quiet: Callable[[], bool]
     ) -> None:
         self.phase: Phase = "down"
+        self.refusal: tuple[str, ...] = ()
+        """What a person has to look at, while refused."""
         self._prefix, self._statement, self._adopt, self._quiet = own_prefix(account), statement, adopt, quiet
         self._connection = 0
         self._connected = False
@@ -134,6 +136,7 @@ class Recovery:
             return self.doubt(now_ms, "resumed")
         self._begin(now_ms)
         self._meet("resume")
+        self.refusal = ()
         out: list[Any] = [lines.recovering("resumed")]
         if not self._connected:
             return [*out, *self._connect(now_ms, "resumed")]
@@ -227,6 +230,7 @@ class Recovery:
 
     def _refuse(self, why: list[str]) -> list[Any]:
         self._meet("refused")
+        self.refusal = tuple(why)
         return [lines.refused(why)]
 
     # ---- the stream ----

@@ -119,6 +119,7 @@ class LiveSide:
         return LiveStatus(
             account=self._account,
             phase=self._recovery.phase,
+            refused=self._recovery.refusal,
             confirmed_until_ms=confirmation.expires_ms if confirmation else 0,
             without=confirmation.without if confirmation else (),
             unknown_orders=self.exchange.unknown,
