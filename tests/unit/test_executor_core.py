@@ -278,7 +278,7 @@ def test_the_days_loss_budget_begins_at_midnight_and_at_the_resume_that_ends_a_h
     assert world.said(AccountStatus)[-1].day_start_ms == midnight_ms - day_ms
     world.wait(3_000)
     assert world.said(AccountStatus)[-1].day_start_ms == midnight_ms
-    world.command("resume", time_ms=midnight_ms + 1_400)
+    world.command("resume", "c0", time_ms=midnight_ms + 1_400)
     world.wait(1_000)
     assert world.said(AccountStatus)[-1].day_start_ms == midnight_ms
     world.feed(HaltState(halted=True, reason="loss", who="guard", since_ms=midnight_ms))
