@@ -74,7 +74,10 @@ def require_readable_keys(checked: Checked) -> None:
     """
     uid, _ = owner(checked)
     for source in KEY_SOURCES.values():
-        file = key_file(source)
+        try:
+            file = key_file(source)
+        except ConfigError as error:
+            raise ConfigError(f"{error}: containers read keys from files, --local takes variables too") from error
         try:
             owned_by = file.stat().st_uid
         except OSError as error:

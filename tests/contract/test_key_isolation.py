@@ -198,6 +198,8 @@ def test_containers_take_no_key_from_a_variable(folder: Path, monkeypatch: pytes
     by_variable(monkeypatch)
     with pytest.raises(ConfigError, match="HL_PRIVATE_KEY_FILE must name the file"):
         compose.override(live(), "r1")
+    with pytest.raises(ConfigError, match="HL_PRIVATE_KEY_FILE must name .* --local takes variables too"):
+        compose.require_readable_keys(live())
     assert not set(compose.environment()) & SECRET_VARIABLES
 
 

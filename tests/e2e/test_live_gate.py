@@ -294,14 +294,20 @@ def nothing_began(place: Place) -> None:
 
 @contextmanager
 def started(
-    place: Place, monkeypatch: pytest.MonkeyPatch, *flags: str, typed_before: str = "", **changes: str | None
+    place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    *flags: str,
+    typed_before: str = "",
+    stdout: int | None = None,
+    **changes: str | None,
 ) -> Iterator[Person]:
     """Somebody at a terminal in front of a live start."""
     for name in ("REDIS_URL", "MM_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
     for name, value in place.environment(**changes).items():
         monkeypatch.setenv(name, value)
-    with at_a_terminal(CLI, *LAUNCH, "--local", *ACCEPTED, *flags, typed_before=typed_before) as person:
+    streams = {} if stdout is None else {"stdout": stdout}
+    with at_a_terminal(CLI, *LAUNCH, "--local", *ACCEPTED, *flags, typed_before=typed_before, **streams) as person:
         yield person
 
 
@@ -499,6 +505,26 @@ def test_a_person_at_a_terminal_starts_it_and_the_stop_ends_it(
     keys = [(place.folder / name).read_text().removeprefix("0x") for name in KEYS]
     written = "".join(file.read_text(errors="replace") for file in place.folder.rglob("*.log")) + shown
     assert len(written) > 1000 and not any(key in written for key in keys)
+
+
+def test_a_session_of_given_length_sums_up_as_live(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its JSON goes elsewhere; what the words are about is still seen at the terminal."""
+    if not server_binaries():
+        pytest.skip("no Redis-compatible server on this machine")
+    place.may_trade = True
+    base = free_metrics_base()
+    ports = {"MM_METRICS_PORT": str(base), "MM_REDIS_PORT": str(base + 30), "REDIS_URL": None, "MM_RUN_ID": None}
+    flags = ("--duration", "25", "--json")
+    with (place.folder / "summary.json").open("wb") as file:
+        with started(place, monkeypatch, *flags, stdout=file.fileno(), **ports) as person:
+            person.reads(f"type {WORDS}: ")
+            person.types(f"{WORDS}\n")
+            person.reads("Stopped: 10 processes", within_s=60)
+            code, shown = person.leaves()
+    summary = json.loads((place.folder / "summary.json").read_text())
+    assert code == 0 and (summary["mode"], summary["coins"]) == ("live", 3), shown
+    assert summary["orders_placed"] > 0 and resting(place) == 0
+    assert [file.name for file in place.confirmations.iterdir()] == ["seal.key"]
 
 
 def test_a_start_that_fails_takes_the_confirmation_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
