@@ -159,6 +159,16 @@ def test_the_confirmation_is_in_the_executor_only_and_cannot_be_changed_there(
     assert not any("live" in volume for volume in in_file), "`docker compose up` alone gives nobody a confirmation"
 
 
+def test_every_container_knows_in_which_boot_it_was_confirmed(
+    keys: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that all of them, and not the executor alone, come back in shadow mode after another one."""
+    monkeypatch.setenv("MM_CONFIRMED_BOOT", "boot-1")
+    generated = compose.override(live(), "r1")["services"]
+    assert {generated[name]["environment"]["MM_CONFIRMED_BOOT"] for name in SERVICES} == {"boot-1"}
+    assert {generated[name]["environment"]["MM_SHADOW_MODE"] for name in SERVICES} == {"false"}
+
+
 def test_a_key_that_its_container_could_not_read_is_refused_with_the_remedy(
     keys: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
