@@ -21,6 +21,7 @@ from shared.streams import ACCOUNT, POSITION
 TOLERANCE_USD = Decimal("0.000001")
 QUOTING_WITHIN_S, SETTLED_WITHIN_S = 90.0, 60.0
 LOOK_EVERY_S = 1.0
+TELL_EVERY_S = 15.0
 _NO_SUMS = Sums()
 
 
@@ -77,18 +78,23 @@ async def calm(folder: Path, setup: Setup, market_s: float, told: Callable[[str]
 async def _trade(scene: Scene, wall_s: float, told: Callable[[str], None]) -> set[str]:
     """Orders that rested at a look and that the executor did not know."""
     observer, until_s, orphans = scene.observer, monotonic_s() + wall_s, set[str]()
-    since_ms = wall_ms()
+    since_ms, next_told_s = wall_ms(), monotonic_s()
     while (left_s := until_s - monotonic_s()) > 0:
         observer.require_looking()
         scene.stack.bot.require_alive()
         for seen in observer.since(since_ms):
             orphans.update(seen.strange)
             since_ms = seen.at_ms
-        truth = observer.truth
-        fills = sum(sums.fills for sums in truth.sums.values())
-        told(f"{left_s:5.0f} s left: {len(truth.own)} orders rest, {truth.placed} placed, {fills} fills")
+        if monotonic_s() >= next_told_s:
+            next_told_s += TELL_EVERY_S
+            told(_line(observer.truth, left_s))
         await asyncio.sleep(min(LOOK_EVERY_S, left_s))
     return orphans
+
+
+def _line(truth: Truth, left_s: float) -> str:
+    fills = sum(sums.fills for sums in truth.sums.values())
+    return f"{left_s:5.0f} s left: {len(truth.own)} orders rest, {truth.placed} placed, {fills} fills"
 
 
 async def _halt(scene: Scene) -> None:
