@@ -19,6 +19,8 @@ WORD_MS = 2_500
 """The executor speaks once a second; one that has not for so long is silent."""
 _OVER = ("filled", "canceled", "rejected")
 _LEAVING = ("cancelling", "replacing")
+_SURE = ("open", "unknown", *_LEAVING)
+"""What it says of an order that rests. Before and after, the venue's answer may be on its way for `LAG_MS`."""
 
 
 @dataclass(slots=True)
@@ -85,7 +87,7 @@ class Words:
         known = self.orders.get(cloid or "")
         if known is None or known.first_ms < self.started_ms:
             return False
-        return known.status not in _OVER or known.time_ms >= at_ms - LAG_MS
+        return known.status in _SURE or known.time_ms >= at_ms - LAG_MS
 
     def _current(self) -> Iterable[Known]:
         return (known for known in self.orders.values() if known.first_ms >= self.started_ms)

@@ -133,7 +133,10 @@ def test_an_order_is_known_from_the_decision_until_it_is_over() -> None:
     words = Words()
     assert not words.knows("0x01", 1000) and not words.knows(None, 1000)
     words.take(UPDATE)
-    assert words.knows("0x01", 1000)
+    assert words.knows("0x01", 1000 + LAG_MS)
+    assert not words.knows("0x01", 1000 + LAG_MS + 1), "it rests for long, and nobody has told"
+    words.take(changed(UPDATE, status="open"))
+    assert words.knows("0x01", 9000)
     words.take(changed(UPDATE, status="canceled", time_ms=2000))
     assert words.knows("0x01", 1900), "it rested at the look and was over when the executor was read"
     assert not words.knows("0x01", 2000 + LAG_MS + 1)
