@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from services.executor.config import ExecutorConfig
-from services.executor.mode import open_door
+from services.executor.live.permit import subject_here
 from services.executor.live.wiring import (
     AskOrder,
     AskState,
@@ -25,8 +25,11 @@ from services.executor.live.wiring import (
     StreamDown,
     StreamUp,
 )
+from services.executor.mode import open_door
 from services.venue.api.server import VenueServer
 from services.venue.faults import kinds
+from shared.clock import wall_ms
+from shared.confirmation import Confirmation, write
 from shared.hyperliquid.actions import CancelByCloid, CancelByCloidWire, OrderWire
 from shared.hyperliquid.orders import limit_order
 from shared.hyperliquid.replies import Answered, Throttled, Unknown
@@ -102,6 +105,12 @@ def logs() -> Iterator[logging.Logger]:
     root.handlers = before[1]
 
 
+def confirm(config: ExecutorConfig, account: str) -> None:
+    """As if the words had been typed for it."""
+    subject, now_ms = subject_here(account, config.venue, config.url, config.run_id), int(wall_ms())
+    write(config.confirmation_dir, Confirmation(subject=subject, given_ms=now_ms, expires_ms=now_ms + 60_000))
+
+
 async def eventually(condition: Any) -> None:
     while not condition():
         await asyncio.sleep(0.02)
@@ -126,8 +135,9 @@ async def test_a_live_session_leaves_no_order_and_never_shows_its_key(
         core, bus = Quoting(mark_px), MemoryBus()
         config = ExecutorConfig(
             shadow_mode=False, venue="sim", venue_url=venue.url, metrics_port=0, log_level="debug",
-            request_timeout_s=0.5, run_dir=tmp_path / "run",
+            request_timeout_s=0.5, run_dir=tmp_path / "run", run_id="run", confirmation_dir=tmp_path / "live",
         )  # fmt: skip
+        confirm(config, trader.address)
         service = Service(
             name="executor", config=ExecutorConfig, core=lambda config: core, door=open_door, metrics_port=0,
             tick_ms=50, writes=(EVENTS,),
@@ -173,7 +183,11 @@ async def test_an_error_in_the_session_does_not_show_the_key_either(
     """The venue speaks of something else than expected, deep within the door."""
     monkeypatch.setenv("HL_PRIVATE_KEY", "5ca1ab1e" * 8)
     monkeypatch.setenv("HL_ADDRESS", "0x" + "ab" * 20)
-    config = ExecutorConfig(shadow_mode=False, venue="sim", metrics_port=0, run_dir=tmp_path)
+    config = ExecutorConfig(
+        shadow_mode=False, venue="sim", metrics_port=0, run_dir=tmp_path, run_id="run",
+        confirmation_dir=tmp_path / "live",
+    )  # fmt: skip
+    confirm(config, "0x" + "ab" * 20)
     service = Service(
         name="executor", config=ExecutorConfig, core=lambda config: Quoting(Decimal(100)), door=open_door,
         metrics_port=0, writes=(EVENTS,),

@@ -49,7 +49,7 @@ class VenueDoor:
     """The account's stream, and whatever is under way."""
 
     def __init__(self, config: ExecutorConfig, credentials: Credentials, permit: Permit) -> None:
-        """`permit` is kept for as long as the door lives.
+        """`permit` is kept until the door is closed.
 
         Raises:
             ConfigError: signing would be slow.
@@ -124,6 +124,7 @@ class VenueDoor:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._transport.close()
+        self._permit.lock.close()
 
     async def _open(self) -> None:
         if self._streaming is None:
