@@ -61,7 +61,7 @@ def run(wanted: Wanted) -> int:
     console = Console(stderr=True)
     console.print(f"Drill with seed {wanted.seed}; logs in {folder}", highlight=False)
     report = _calm(wanted, folder, console) if wanted.calm else _faults(wanted, faults, folder, console)
-    kept = reports.keep(data_dir, report)
+    kept = None if wanted.faults else reports.keep(data_dir, report)
     _show(wanted, report, kept)
     if report.passed and wanted.keep is None:
         shutil.rmtree(folder)
@@ -136,7 +136,7 @@ def _progress(console: Console, shown: Callable[[], object]) -> Iterator[Callabl
         yield lambda text: live.update(Group(shown(), Text(text)), refresh=True)  # type: ignore[arg-type]
 
 
-def _show(wanted: Wanted, report: Report, kept: Path) -> None:
+def _show(wanted: Wanted, report: Report, kept: Path | None) -> None:
     if wanted.report is not None:
         reports.write(wanted.report, report)
     if wanted.as_json:
@@ -150,4 +150,5 @@ def _show(wanted: Wanted, report: Report, kept: Path) -> None:
             print(f"{name:<18} {text}")
     for word in reports.words(report):
         print(f"FAILED {word}")
-    print(f"{reports.verdict(report)} Evidence: {kept}" + (f", report: {wanted.report}" if wanted.report else ""))
+    written = {"evidence": kept, "report": wanted.report}
+    print(reports.verdict(report), *(f"{name}: {file}" for name, file in written.items() if file), sep="\n")
