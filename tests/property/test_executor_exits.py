@@ -161,8 +161,8 @@ def check_orders(world):
         held = desk.ledger.position_sz if order.new.side == "ask" else -desk.ledger.position_sz
         assert order.remaining_sz <= held
         assert order.state != "pending" or len(world.orders) == 1
-    for order in (order for order in live if order.state == "pending"):
-        book = desk.book
+    book = desk.book
+    for order in (order for order in live if order.new.source_ms == book.received_ms):
         touch_px = (book.asks if order.new.side == "bid" else book.bids)[0].px
         assert max(touch_px, order.new.px) * order.new.sz <= CAP_USD
         if order.new.tif == "Ioc":

@@ -4,11 +4,15 @@ from decimal import Decimal
 
 import pytest
 
-from services.executor.approve import Approved
+from services.executor.approve import Approved, Surroundings, approve_exit
+from services.executor.config import ExecutorConfig
 from services.executor.orders import NewOrder
+from services.executor.reports import Canceled, Rejected
+from services.executor.sim import SimExchange
 from shared.errors import InvariantError
-from shared.messages import Trade, Trades
-from tests.fixtures.executor_world import ASKS, BIDS, COIN, LATENCY_MS, World
+from shared.messages import Reason, RiskLease, SidePermit, Trade, Trades, Universe
+from shared.service import Tick
+from tests.fixtures.executor_world import ASKS, BIDS, COIN, LATENCY_MS, META, World
 
 TOUCH = (1, "99.99", "2.00")
 
@@ -213,6 +217,39 @@ def test_after_a_reconnect_the_old_queue_position_is_forgotten():
     show(world, "10")
     world.trades(("99.99", "9", "A"))
     assert sizes(world) == []
+
+
+def exit_of(tif, px, held):
+    """What becomes of an exit of 5 coins that meets an account which holds `held`."""
+    world = World()
+    world.book()
+    now_ms, permit = world.now_ms, SidePermit()
+    sim = SimExchange(ExecutorConfig(run_id="test", metrics_port=0), lambda coin: Decimal(held))
+    sim.step(now_ms, Universe(coins=(META,), time_ms=now_ms))
+    sim.step(now_ms, world.desk.book)
+    lease = RiskLease(coin=COIN, issued_ms=now_ms, valid_until_ms=now_ms + 1, bid=permit, ask=permit)
+    order = NewOrder("0x0", COIN, "ask", 1, Decimal(px), Decimal(5), 0.0, tif, True)
+    around = Surroundings(META, world.desk.book, 1, lease, False, Decimal(5), Decimal(0), 1e6, slippage_bps=50.0)
+    verdict = approve_exit(now_ms, order, around)
+    assert isinstance(verdict, Approved), verdict
+    sim.place(now_ms, verdict)
+    at_ms = now_ms + LATENCY_MS
+    reports = list(sim.step(at_ms, Tick()))
+    late = Trade(Decimal("100.05"), Decimal(99), "B", at_ms + 10, 1)
+    return reports + list(
+        sim.step(at_ms + 10, Trades(coin=COIN, received_ms=at_ms + 10.0, epoch=1, trades=(late,)))
+    )
+
+
+@pytest.mark.parametrize(("tif", "px"), [("Ioc", "99.98"), ("Alo", "100.01")])
+def test_rule_11_a_reduce_only_order_closes_no_more_than_the_position(tif, px):
+    accepted, filled, rest = exit_of(tif, px, "3")
+    assert (filled.sz, rest) == (3, Canceled("0x0", "reduce_only"))
+    accepted, filled = exit_of(tif, px, "5")
+    assert filled.sz == 5
+    for held in ("0", "-5"):
+        (refused,) = exit_of(tif, px, held)
+        assert refused == Rejected("0x0", Reason.REDUCE_ONLY)
 
 
 def test_nothing_but_an_approved_order_can_be_sent():
