@@ -255,7 +255,8 @@ class Bookkeeper:
     def status(self, now_ms: int, live: LiveStatus | None) -> list[Any]:
         self._update(now_ms)
         coins = tuple(desk.status() for desk in self._shown())
-        leaving = (desk for desk in self._desks.values() if self.exits.way(desk.coin) != "off")
+        exits = self.exits
+        leaving = (desk for desk in self._desks.values() if exits.way(desk.coin) != "off")
         flattening = tuple(desk.coin for desk in leaving if desk.ledger.position_sz or desk.orders)
         status = self._account.status(now_ms, self._session(), self._life_usd(), coins, flattening, live)
         return [status, *self._changed_states(now_ms)]
