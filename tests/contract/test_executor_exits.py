@@ -119,3 +119,14 @@ def test_the_shadow_twin_leaves_its_own_position_too(world):
     order(world, "flatten", now=True)
     world.wait(15_000)
     assert not twin.ledger.position_sz and not twin.orders and flat(world)
+
+
+@pytest.mark.parametrize("now", [True, False])
+def test_taking_need_not_wait_for_the_coins_share_of_the_request_budget(world, now):
+    planner = world.core.live._side.planner
+    planner.note_sent(world.venue.now_ms, COIN, 100, 0)
+    order(world, "flatten", now=now)
+    world.wait(5_000)
+    assert flat(world) == now
+    if not now:
+        assert set(desk(world).refused.values()) == {Reason.REQUEST_BUDGET, Reason.FLATTENING}
