@@ -140,10 +140,9 @@ async def _clock_skew(scene: Scene) -> Committed:
 
 async def _lost_answer(scene: Scene) -> Committed:
     await scene.jitter()
-    action, count = scene.random.choice(("order", "cancelByCloid", None)), scene.random.randint(1, 3)
-    given = {"action": action} if action else {}
-    struck_ms = await scene.strike(fault="lose_answer", user=scene.account, count=count, for_s=20, **given)
-    return Committed(struck_ms, struck_ms, f"{count} answers lost of {action or 'any action'}")
+    count = scene.random.randint(1, 3)
+    struck_ms = await scene.strike(fault="lose_answer", user=scene.account, count=count, for_s=30)
+    return Committed(struck_ms, struck_ms, f"up to {count} answers lost")
 
 
 # ---- other hands ---------------------------------------------------------------------------------------------
