@@ -17,13 +17,14 @@ from services.executor.live.wiring import (
     Effect,
     GiveUp,
     Input,
+    Listed,
     OrderUnfound,
     Outcome,
     Reconnect,
     Send,
     StateUnread,
 )
-from shared.clock import monotonic_s
+from shared.clock import monotonic_s, wall_ms
 from shared.confirmation import Permit
 from shared.errors import VenueError
 from shared.hyperliquid.replies import Answered, NotSent, Unknown
@@ -148,9 +149,19 @@ class VenueDoor:
             case AskOrder():
                 return await self._transport.ask_order(effect)
             case AskState():
-                return await self._transport.ask_state(effect)
+                return await self._ask_state(effect)
             case Send():
                 return await (self._send_at_the_end if self._leaving else self._transport.send)(effect)
+
+    async def _ask_state(self, question: AskState) -> Input:
+        """Without the numbers of the coins nothing that is found could be cancelled."""
+        await asyncio.sleep(max(question.not_before_ms - wall_ms(), 0) / 1000)
+        if not self._transport.listed:
+            try:
+                self._inputs.put_nowait(Listed(await self._transport.ask_assets()))
+            except VenueError as error:
+                return StateUnread(str(error))
+        return await self._transport.ask_state(question)
 
     def _done(self, task: "asyncio.Task[Input]") -> None:
         effect = self._under_way.pop(task)

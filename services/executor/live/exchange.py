@@ -101,6 +101,12 @@ class LiveExchange:
         """Is every order over?"""
         return not self._fates.tickets
 
+    @property
+    def arriving_until_ms(self) -> float:
+        """So long an order whose fate is not known may still come to rest; 0: there is none."""
+        unknown = (ticket for ticket in self._fates.tickets.values() if ticket.state == "unknown")
+        return max((ticket.arrives_until_ms for ticket in unknown), default=0.0)
+
     def lists(self, coin: str) -> bool:
         """Is the coin's number known?"""
         return coin in self._assets

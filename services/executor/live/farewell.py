@@ -9,8 +9,10 @@ from services.executor.live.tieout import TieOut
 from services.executor.live.wiring import AskState, Effect, GiveUp, StateRead, StateUnread
 from shared.hyperliquid.cloids import is_own, own_prefix
 
-LOOKS = 3
+LOOKS = 4
 """So often the account is read, and what still rests is cancelled again."""
+PAUSE_MS = 2_000
+"""Before another look."""
 
 
 class Farewell:
@@ -18,6 +20,8 @@ class Farewell:
 
     def __init__(self, account: str, exchange: LiveExchange, statement: Statement, tie_out: TieOut) -> None:
         self.begun = self.closed = False
+        self.arriving_until_ms = 0
+        """Orders of the process before this one may reach the venue until then."""
         self._prefix, self._exchange = own_prefix(account), exchange
         self._statement, self._tie_out = statement, tie_out
         self._looks = 0
@@ -43,6 +47,8 @@ class Farewell:
                 self._exchange.adopt(order)
             self._exchange.insist()
             return self._again(f"{len(own)} own orders rest" if own else "the fate of orders is open")
+        if msg.asked_ms <= self.arriving_until_ms:
+            return self._again("orders of the process before it may still arrive")
         self.closed = True
         return self._tie_out.final(now_ms, msg) if self._statement.baseline else []
 
@@ -53,9 +59,14 @@ class Farewell:
         if self._looks == LOOKS:
             self.closed = True
             return [GiveUp(self._failure)]
+        at_ms = max(now_ms + PAUSE_MS, self._arriving_until_ms + 1) if self._looks else 0
         self._looks += 1
-        self._question = AskState(self._statement.since_ms(now_ms))
+        self._question = AskState(self._statement.since_ms(now_ms), at_ms)
         return [self._question]
+
+    @property
+    def _arriving_until_ms(self) -> float:
+        return max(self.arriving_until_ms, self._exchange.arriving_until_ms)
 
     def _again(self, failure: str) -> list[Any]:
         self._failure = failure

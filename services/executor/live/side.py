@@ -49,6 +49,7 @@ class LiveSide:
                 " give each account a folder of its own (MM_RUN_DIR and MM_DATA_DIR)"
             )
         arriving_until_ms = now_ms + self._config.action_lifetime_ms + CLOCK_MARGIN_MS
+        self._farewell.arriving_until_ms = arriving_until_ms
         return self._recovery.begin(now_ms, arriving_until_ms)
 
     def step(self, now_ms: int, msg: Any, unclaimed: Sequence[Fill]) -> list[Any]:

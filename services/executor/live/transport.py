@@ -71,6 +71,8 @@ class Transport:
         url, self._dex = config.url, config.dex
         self.limits = IpLimits(config.request_weight)
         self.socket: AccountSocket | None = None
+        self.listed = False
+        """Have the numbers of the coins been asked for?"""
         self._ways = Ways()
         self._info = InfoClient(url, config.request_timeout_s, self.limits)
         self._account = AccountInfo(self._info, credentials.address)
@@ -137,4 +139,6 @@ class Transport:
         Raises:
             VenueError: no answer.
         """
-        return await asset_ids(self._info, self._dex)
+        assets = await asset_ids(self._info, self._dex)
+        self.listed = True
+        return assets

@@ -5,7 +5,7 @@ in one `StateRead` or `StateUnread`. Several of each may be under way; they end 
 orders and fills before, between and after. Connections have numbers: what the stream brings between
 `StreamUp(n)` and `StreamDown(n)` came from connection n. `Reconnect` gives the present one up (if any) and opens
 the next, after a pause if the last ones failed; each ends in `StreamUp` or `StreamDown`. `Listed` comes before the
-first `StreamUp`, and the `Confirmation` that the door holds before everything.
+first `StreamUp` and the first `StateRead`, and the `Confirmation` that the door holds before everything.
 """
 
 from collections.abc import Mapping
@@ -61,6 +61,8 @@ class AskState:
     """Everything that recovery needs, in one go: fills and payments from `since_ms` on (venue time)."""
 
     since_ms: int
+    not_before_ms: float = 0.0
+    """When to ask, our clock."""
 
 
 @dataclass(frozen=True, slots=True)
