@@ -60,6 +60,8 @@ class Desk:
         """Something wanted is not there yet: look again at the next chance."""
         self.refused: dict[Side, Reason | None] = {"bid": None, "ask": None}
         """Why a side shows nothing, or less than wanted."""
+        self.served: Side = "ask"
+        """The side that placed last."""
         self.placed = self.canceled = self.rejected = 0
         self.ended_ms = 0
         """When the last order was over."""
@@ -114,6 +116,11 @@ class Desk:
         self.book = self.granted = self.target = None
 
     # ---- orders ----
+
+    @property
+    def turns(self) -> tuple[Side, Side]:
+        """Both sides, the one that placed last behind: where requests are scarce, neither takes them all."""
+        return ("ask", "bid") if self.served == "bid" else SIDES
 
     def live(self, side: Side) -> list[LiveOrder]:
         return [order for order in self.orders.values() if order.new.side == side]

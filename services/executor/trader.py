@@ -63,7 +63,7 @@ class Trader:
         way = self.exits.way(desk.coin)
         if way != "off":
             return self._leave(now_ms, desk, way)
-        for side in SIDES:
+        for side in desk.turns:
             live = desk.live(side)
             fault = self.stopped or desk.fault(now_ms, side, self.epoch, self._config.target_max_age_ms)
             if fault:
@@ -100,8 +100,10 @@ class Trader:
         out: list[Any] = []
         for order in plan.cancels:
             out += self.cancel(now_ms, order, desk.refused[side] or "requote")
+        before = desk.placed
         for quote in plan.places:
             out += self._place(now_ms, desk, side, quote)
+        self._count(now_ms, desk.coin, desk.placed - before, plan.plain_cancels)
         why = why or (Reason.REQUEST_BUDGET if len(plan.places) < asked else None)
         staying = sum(not order.leaving for order in live)
         desk.refused[side] = desk.refused[side] or why
@@ -110,18 +112,16 @@ class Trader:
         return out
 
     def _afford(self, now_ms: int, desk: Desk, side: Side, plan: Plan) -> Plan:
-        """What of it the request budget allows now; that is spent."""
+        """What of it the request budget allows now."""
         if self._planner is None or not (plan.cancels or plan.places):
             return plan
         places = self._planner.allow(now_ms, desk.coin, len(plan.places), plan.plain_cancels).places
         paced = plan.placing(side, places)
-        paced = paced.cancelling(self._planner.allow(now_ms, desk.coin, 0, paced.plain_cancels).cancels)
-        self._count(now_ms, desk.coin, len(paced.places), paced.plain_cancels)
-        return paced
+        return paced.cancelling(self._planner.allow(now_ms, desk.coin, 0, paced.plain_cancels).cancels)
 
     def _count(self, now_ms: int, coin: str, places: int = 0, cancels: int = 0) -> None:
         """These requests are decided."""
-        if self._planner is not None:
+        if self._planner is not None and places + cancels:
             self._requests += places + cancels
             self._planner.note_sent(now_ms, coin, places, cancels)
 
@@ -154,6 +154,7 @@ class Trader:
         desk.orders[new.cloid] = order
         self._desk_of[new.cloid] = desk
         desk.placed += 1
+        desk.served = side
         self.exchange.place(now_ms, verdict)
         return [update_of(now_ms, order)]
 

@@ -1,14 +1,26 @@
 """What the executor's live core adds to its parts: consent, the request budget, the shadow twin, the end."""
 
+from collections import Counter
 from decimal import Decimal
 
+import msgspec
 import pytest
 
-from services.executor.live.wiring import AskState
+from services.executor.live.wiring import AskState, StreamDown
 from services.venue.exchange.budget import cap
 from shared.errors import ConfigError
 from shared.hyperliquid.actions import PlaceOrders
-from shared.messages import AccountStatus, Event, Fill, OrderUpdate, PositionState, Reason, Trade, Trades
+from shared.messages import (
+    AccountStatus,
+    Event,
+    Fill,
+    OrderUpdate,
+    PositionState,
+    QuoteLevel,
+    Reason,
+    Trade,
+    Trades,
+)
 from tests.fixtures.live_core import OPERATING_MS, LiveWorld, confirmation
 from tests.fixtures.live_venue import ACCOUNT, COINS, LiveVenue, Network
 
@@ -187,3 +199,67 @@ def test_fills_and_cancels_that_are_told_in_time_cost_no_reading_of_the_account(
     world.wait(50_000)
     assert len(world.fills("live")) > 10
     assert not [said for said in world.out[before:] if isinstance(said, AskState)]
+
+
+def test_the_end_before_the_stream_was_ever_up_cancels_what_a_process_before_it_left(monkeypatch):
+    venue = LiveVenue()
+    world = quoting(venue)
+    assert world.resting()
+    monkeypatch.setattr(venue, "_connect", lambda: [StreamDown(9, "no websocket")])
+    world = world.kill()
+    world.wait(1_000).stop()
+    assert not world.resting() and not world.given_up
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_last_look_is_taken_when_no_lost_order_can_arrive_any_more(seed, killed):
+    """Of this process, or of one before it."""
+    venue = LiveVenue(seed)
+    world = quoting(venue)
+    venue.network = Network(late=0.9, lose_answer=0.9)
+    for coin in COINS:
+        world.want(coin, 3)
+    world.wait(300)
+    venue.calm()
+    world = world.kill() if killed else world
+    world.stop()
+    for _ in range(200):
+        venue.block()
+    assert not world.resting() and not world.given_up
+
+
+def placed_by_side(world, coin):
+    return Counter(
+        update.side for update in world.said(OrderUpdate) if (update.coin, update.status) == (coin, "pending")
+    )
+
+
+def test_where_requests_are_scarce_neither_side_takes_them_all():
+    world = LiveWorld(LiveVenue(), budget_burst_requests=2).until_ready()
+    for ticks in range(150, 60, -1):
+        for coin in COINS:
+            world.want(coin, ticks)
+        world.wait(1_000)
+    for coin in COINS:
+        placed = placed_by_side(world, coin)
+        assert placed.total() >= 4 and abs(placed["bid"] - placed["ask"]) <= 2
+
+
+def test_orders_that_are_not_approved_cost_no_requests(monkeypatch):
+    """One side asks in vain at every tick; the other one has the coin's requests."""
+    world = quoting(LiveVenue(), budget_burst_requests=20)
+    coin, honest = COINS[0], world.target
+
+    def huge_bids(coin, ticks):
+        target = honest(coin, ticks)
+        bids = tuple(QuoteLevel(quote.level, quote.px, quote.sz * 20) for quote in target.bids)
+        return msgspec.structs.replace(target, bids=bids)
+
+    monkeypatch.setattr(world, "target", huge_bids)
+    world.want(coin, 3).wait(3_000)
+    assert world.core.live.desks[coin].refused["bid"] is Reason.ORDER_CAP
+    before = len(world.out)
+    world.want(coin, 100).wait(1_000)
+    moved = [said for said in world.out[before:] if isinstance(said, OrderUpdate) and said.status == "pending"]
+    assert {update.side for update in moved if update.coin == coin} == {"ask"}
