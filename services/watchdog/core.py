@@ -39,6 +39,8 @@ CANCEL_AGAIN_MS = 500
 SILENT_LOOK_MS = 3_000
 AFTERMATH_MS = 60_000
 """So long after the executor's last word an order of its may still arrive; then we look as seldom as ever."""
+LAST_LOOK_SILENCE_MS = 1_500
+"""When we stop, who has missed one of its words, one a second, counts as dead: nobody looks after us."""
 KEY_CHECK_MS = 3_600_000
 ASSETS_AGAIN_MS = 5_000
 CANCELS_A_REQUEST = 100
@@ -116,7 +118,8 @@ class Watchdog:
 
     def _judge(self, now_ms: int) -> Iterable[Output]:
         self._heard_ms = min(self._heard_ms, now_ms)  # the clock was set back
-        silent = now_ms - self._heard_ms > self._config.watchdog_silence_s * 1000
+        allowed_ms = LAST_LOOK_SILENCE_MS if self._stopping else self._config.watchdog_silence_s * 1000
+        silent = now_ms - self._heard_ms > allowed_ms
         if silent == self.silent:
             return
         self.silent, self._since_ms, self._next_look_ms = silent, now_ms, now_ms
@@ -232,7 +235,7 @@ class Watchdog:
         self._stopping, self._busy = True, False
         self._since_ms = self._next_look_ms = now_ms
         self._switch.wake()
-        return ()
+        return self._judge(now_ms)
 
     # ---- what next? ------------------------------------------------------------------------------------------
 

@@ -302,6 +302,17 @@ def test_a_stop_after_the_executor_has_died_cancels_first() -> None:
     assert not bench.resting and bench.sent(Schedule)[-1] == Schedule(None)
 
 
+def test_a_stop_right_after_the_executor_has_died_cancels_too() -> None:
+    """As when it comes back, refuses its settings, and the whole run ends: the usual patience would leave orders."""
+    bench = Bench()
+    bench.run(20)
+    bench.alive, bench.resting = False, [order(1), order(2, "ETH")]
+    bench.run(2)
+    assert bench.resting
+    stop(bench)
+    assert not bench.resting and bench.said("No live executor for 2 s, and 2 orders rest") == 1
+
+
 # ---- by construction -----------------------------------------------------------------------------------------
 
 
