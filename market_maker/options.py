@@ -18,6 +18,8 @@ from shared.service import Service
 BUNDLED = ("sim", "replay")
 """Venues that this project brings along; a run on them begins anew each time."""
 VENUES = ("hyperliquid", "testnet", *BUNDLED)
+_OF_EACH = {"log_level", "log_format", "metrics_host", "metrics_port", "data_dir", "run_dir"}
+"""What one service may have otherwise than the rest, also in live trading."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ def check(options: Options) -> Checked:
     if launcher.shadow_mode and options.accept_missing:
         raise ConfigError("--accept-missing belongs to live trading (MM_SHADOW_MODE=false)")
     checked = Checked(launcher, services, configs)
+    if not launcher.shadow_mode:
+        _require_one_value(checked)
     if checked.bundled_venue:
         _check_bundled(checked)
     return checked
@@ -126,6 +130,22 @@ def _check_bundled(checked: Checked) -> None:
         )
     if checked.launcher.venue == "replay":
         _check_recording(checked.venue.recording)
+
+
+def _require_one_value(checked: Checked) -> None:
+    """A person is shown the launcher's settings before live trading: the guard must stop at the same loss.
+
+    Raises:
+        ConfigError: a table of the settings file gives one service another value of what all share.
+    """
+    for name, config in checked.configs.items():
+        for field in settings.EngineConfig.model_fields.keys() - _OF_EACH:
+            ours, its = getattr(checked.launcher, field), getattr(config, field)
+            if ours != its:
+                raise ConfigError(
+                    f"{field} (MM_{field.upper()}) is {its} for the {name} and {ours} for the launcher:"
+                    f" live trading needs one value for all, so set it in [engine] of {settings.config_file()}"
+                )
 
 
 def _load(service: Service[Any]) -> settings.EngineConfig:

@@ -18,7 +18,7 @@ HEADER = """\
 # Flags win over environment variables (and .env), those win over this file, this file over the defaults.
 # Check it with `market_maker validate-config`. Secrets do not belong here.
 """
-_SET_BY_LAUNCHER = {"run_id"}
+SET_BY_LAUNCHER = {"run_id", "confirmed_boot", "confirmed_trading"}
 
 
 def generate(models: Sequence[type[EngineConfig]]) -> str:
@@ -35,7 +35,7 @@ def _table(
     fields = {
         key: field
         for key, field in model.model_fields.items()
-        if key not in inherited and key not in _SET_BY_LAUNCHER
+        if key not in inherited and key not in SET_BY_LAUNCHER
     }
     if not fields:
         return ""

@@ -5,11 +5,11 @@ from typing import TypeVar
 
 import uvloop
 
-from services import SERVICES, load
+from services import DECIDING, SERVICES, load, trading_settings
 from shared.bus import RedisBus
-from shared.config import EngineConfig
+from shared.config import EngineConfig, load_assets
 from shared.config import load as load_settings
-from shared.confirmation import REMEDY, boot_id
+from shared.confirmation import REMEDY, boot_id, code_version, configuration_hash
 from shared.errors import ConfigError, MarketMakerError
 from shared.runtime import serve
 
@@ -25,6 +25,7 @@ def main(arguments: list[str]) -> int:
     try:
         service = load(arguments[0])
         config = after_reboot(arguments[0], load_settings(service.config))
+        require_as_confirmed(arguments[0], config)
         bus = RedisBus(config.redis_url) if service.uses_bus else None
         uvloop.run(serve(service, config, bus))
     except ConfigError as error:
@@ -49,6 +50,24 @@ def after_reboot(name: str, config: Config) -> Config:
         flush=True,
     )
     return config.model_copy(update={"shadow_mode": True})
+
+
+def require_as_confirmed(name: str, config: EngineConfig) -> None:
+    """The executor looks at the confirmation; the others who decide are told what it is for, so that one that is
+    started anew brings no limit into a live run that nobody has confirmed.
+
+    Raises:
+        ConfigError: settings or code are others than those of the confirmed start.
+    """
+    confirmed = config.confirmed_trading
+    if config.shadow_mode or not confirmed or name not in DECIDING:
+        return
+    here = f"{configuration_hash(trading_settings(), load_assets())} {code_version()}"
+    if here != confirmed:
+        raise ConfigError(
+            f"configuration or code have changed since live trading was confirmed ({confirmed} then, {here} now);"
+            f" stop it with ./start_mm_bot.sh --stop, then {REMEDY}"
+        )
 
 
 if __name__ == "__main__":

@@ -78,6 +78,9 @@ class EngineConfig(BaseSettings):
         description="Set by the launcher: the boot of the machine in which live trading was confirmed. After"
         " another one everything comes up in shadow mode.",
     )
+    confirmed_trading: str = Field(
+        "", description="Set by the launcher: the configuration and the code that were confirmed; no other trades."
+    )
     metrics_host: str = Field("127.0.0.1", description="Address of the metrics endpoint.")
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Its port; empty: the service's own, 0: none."

@@ -40,7 +40,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 WHERE_NOT_HOW = frozenset(
     (
         "shadow_mode", "venue_url", "redis_url", "run_id", "log_level", "log_format", "data_dir", "run_dir",
-        "confirmation_dir", "confirmed_boot", "metrics_host", "metrics_port",
+        "confirmation_dir", "confirmed_boot", "confirmed_trading", "metrics_host", "metrics_port",
     )
 )  # fmt: skip
 """Settings outside the configuration hash: they say where things run, not how they trade, and differ between
@@ -64,6 +64,11 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     boot: str
     run: str
     """Id of the start; restarts of single services within it keep it."""
+
+    @property
+    def trading(self) -> str:
+        """What all deciding services compare, who have no confirmation of their own to look at."""
+        return f"{self.configuration} {self.code}"
 
 
 class Confirmation(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,6 +231,15 @@ def void(folder: Path) -> bool:
     return existed
 
 
+def require_unused(folder: Path) -> None:
+    """
+    Raises:
+        ConfigError: somebody trades under the confirmation of `folder`, which another would take away.
+    """
+    if (folder / _SEAL_KEY).exists():
+        _locked(folder).close()
+
+
 def read(folder: Path) -> Confirmation:
     """The confirmation of `folder`, whatever it is for.
 
@@ -247,10 +261,14 @@ def require(folder: Path, subject: Subject, now_ms: float) -> Permit:
     """
     confirmation = read(folder)
     require_valid(confirmation, subject, now_ms)
+    return Permit(confirmation, _locked(folder))
+
+
+def _locked(folder: Path) -> BinaryIO:
     lock = open(os.open(folder / _SEAL_KEY, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")  # noqa: SIM115
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         lock.close()
         raise ConfigError("another process trades under this confirmation already") from error
-    return Permit(confirmation, lock)
+    return lock

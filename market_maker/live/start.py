@@ -7,7 +7,7 @@ from market_maker.live import gates, preflight
 from market_maker.live.consent import confirm
 from market_maker.options import Checked
 from services.executor.live.permit import subject_here
-from shared.confirmation import Confirmation
+from shared.confirmation import Confirmation, require_unused
 from shared.errors import ConfigError, MarketMakerError
 from shared.secrets import read_address
 
@@ -26,6 +26,7 @@ def confirmed(
         NoEvidence: gates are not green, and nobody accepts that.
         ConfigError: something else is not ready, or the words were not typed.
     """
+    _require_alone(checked)
     found = preflight.examine(checked, accepted)
     for line in preflight.lines(found):
         say(line)
@@ -35,5 +36,25 @@ def confirmed(
     executor = checked.configs["executor"]
     subject = subject_here(read_address(), executor.venue, executor.url, run_id)
     given = confirm(checked.launcher.confirmation_dir, subject, found.without, on_stderr=on_stderr)
-    os.environ["MM_CONFIRMED_BOOT"] = subject.boot
+    os.environ |= {
+        "MM_SHADOW_MODE": "false",
+        "MM_CONFIRMED_BOOT": subject.boot,
+        "MM_CONFIRMED_TRADING": subject.trading,
+    }
     return given
+
+
+def _require_alone(checked: Checked) -> None:
+    """A second start would take the first one's confirmation away.
+
+    Raises:
+        ConfigError: a process of another start trades.
+    """
+    folder = checked.launcher.confirmation_dir
+    try:
+        require_unused(folder)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error} (MM_CONFIRMATION_DIR={folder}): stop that start first, with its MM_RUN_DIR and"
+            " ./start_mm_bot.sh --stop"
+        ) from error

@@ -99,6 +99,23 @@ def test_gates_are_accepted_for_live_trading_only(monkeypatch: pytest.MonkeyPatc
     assert not check(given).launcher.shadow_mode
 
 
+@pytest.mark.parametrize("entry", ["starting_balance_usd = 5000", "shadow_mode = true", "coins = ['BTC']"])
+@pytest.mark.parametrize("table", ["guard", "executor", "launcher"])
+def test_live_all_services_share_what_is_shown_before_the_question(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, table: str, entry: str
+) -> None:
+    file = tmp_path / "settings.toml"
+    given = Options(venue="testnet", config=file)
+    file.write_text(f"[engine]\nshadow_mode = false\n[{table}]\nlog_level = 'debug'\n")
+    assert not check(given).launcher.shadow_mode, "lines for people may differ"
+    file.write_text(f"[engine]\nshadow_mode = false\n[{table}]\n{entry}\n")
+    if (table, entry) == ("launcher", "shadow_mode = true"):
+        assert check(given).launcher.shadow_mode, "then nobody is asked, and no executor gets a permit"
+        return
+    with pytest.raises(ConfigError, match=r"live trading needs one value for all, so set it in \[engine\]"):
+        check(given)
+
+
 @pytest.mark.parametrize(
     ("settings", "url"),
     [
