@@ -34,6 +34,8 @@ from shared.units import Side
 
 STATUS_EVERY_MS = 1_000
 SESSION_LINE_EVERY_MS = 60_000
+OVERLAP_MS = 60_000
+"""Records from so long before the last proof on are asked for again."""
 
 
 class Desks(dict[str, Desk]):
@@ -86,7 +88,8 @@ class Bookkeeper:
             desk.ledger.replay(msg)
             if isinstance(msg, Fill):
                 desk.chain.add(msg)
-                self.journal.note_id(msg.fill_id)
+                if msg.time_ms >= self.records_from_ms:
+                    self.journal.note_id(msg.fill_id)
                 self.restored_to_ms = max(self.restored_to_ms, msg.time_ms)
             elif isinstance(msg, Opening):
                 desk.chain.open(msg)
@@ -215,6 +218,13 @@ class Bookkeeper:
     @property
     def baseline(self) -> Baseline | None:
         return self._account.current.baseline
+
+    @property
+    def records_from_ms(self) -> int:
+        """The venue's records of before then are in the books, whether their ids are still remembered or not: they
+        are older than the books, or than the last proof by far."""
+        baseline = self._account.state.baseline if self._account.state else None
+        return max(baseline.opened_ms + 1, baseline.proven_ms - OVERLAP_MS) if baseline else 0
 
     @property
     def cash_usd(self) -> Decimal:

@@ -24,8 +24,6 @@ from shared.messages import ZERO, Baseline, Opening
 ACCOUNT = ""
 """Stands for the cash of the account where differences are listed by coin."""
 TOLERANCE_USD = Decimal("0.01")
-OVERLAP_MS = 60_000
-"""Records from so long before the last proof on are asked for again."""
 
 
 class Statement:
@@ -41,8 +39,7 @@ class Statement:
 
     def since_ms(self, now_ms: int) -> int:
         """From when on records are to be asked for."""
-        baseline = self.baseline
-        return now_ms if baseline is None else max(baseline.opened_ms + 1, baseline.proven_ms - OVERLAP_MS)
+        return now_ms if self.baseline is None else self.books.records_from_ms
 
     def concerns(self, coin: str) -> bool:
         """Is it a perp of our dex? Spot pairs, outcomes and other dexs have names of their own (§2)."""
@@ -63,7 +60,8 @@ class Statement:
         return out
 
     def _book_fill(self, now_ms: int, record: Fill) -> list[Any]:
-        if not self._follows_opening(record.time) or self.books.journal.knows(record.uid):
+        told_before = record.time < self.books.records_from_ms or self.books.journal.knows(record.uid)
+        if self.baseline is None or told_before:
             return []
         self._desks[record.coin].note_fill(now_ms)
         filled = Filled(
