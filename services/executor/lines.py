@@ -123,6 +123,14 @@ def still_there(what: str) -> Event:
     return Event(level="error", tag="RECONCILE", text=f"🛑 The session ends although {what}; look at the account.")
 
 
+def cancels_refused(count: int, text: str) -> Event:
+    return Event(
+        level="error",
+        tag="REJECTED",
+        text=f"⚠️ Cancels are refused and tried again, {count} so far. The venue says: {text}",
+    )
+
+
 def dark_fill(fill: Fill) -> Event:
     whose = f"order {fill.cloid}" if fill.level else f"no live order of ours (cloid {fill.cloid or 'none'})"
     return Event(

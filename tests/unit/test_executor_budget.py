@@ -71,6 +71,13 @@ def test_before_the_venue_has_told_only_cancels_go() -> None:
     assert unknowing.status(T0).mode is Mode.UNKNOWN
 
 
+def test_a_sweep_before_the_venue_has_told_is_no_reason_to_only_reduce() -> None:
+    unknowing = Planner(CONFIG)
+    unknowing.note_sent(T0, "", 0, 5)
+    unknowing.learn(T0 + 1, told(8_800))
+    assert unknowing.mode is Mode.QUOTING
+
+
 def test_asking_spends_nothing_and_sending_does() -> None:
     made = planner()
     assert made.allow(T0, "BTC", 6, 0) == made.allow(T0, "BTC", 6, 0)

@@ -22,7 +22,7 @@ from shared.messages import (
     Trades,
 )
 from tests.fixtures.live_core import OPERATING_MS, LiveWorld, confirmation
-from tests.fixtures.live_venue import ACCOUNT, COINS, LiveVenue, Network
+from tests.fixtures.live_venue import ACCOUNT, AGENT, COINS, LiveVenue, Network
 
 DEAF = Network(lose_request=1.0, lose_lookup=1.0)
 
@@ -263,3 +263,14 @@ def test_orders_that_are_not_approved_cost_no_requests(monkeypatch):
     world.want(coin, 100).wait(1_000)
     moved = [said for said in world.out[before:] if isinstance(said, OrderUpdate) and said.status == "pending"]
     assert {update.side for update in moved if update.coin == coin} == {"ask"}
+
+
+def test_cancels_that_the_venue_refuses_are_told_with_its_words():
+    """The key was revoked: nothing else would say that orders cannot be taken away."""
+    venue = LiveVenue()
+    world = quoting(venue)
+    venue.world.accounts.remove_agent(venue.account, "")
+    world.leasing = False
+    world.wait(30_000)
+    told = [line for line in world.lines("REJECTED") if "Cancels are refused" in line]
+    assert 2 <= len(told) <= 4 and all(f"User or API Wallet {AGENT} does not exist." in line for line in told)

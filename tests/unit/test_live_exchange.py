@@ -522,6 +522,28 @@ def test_a_cancel_beyond_the_budget_is_counted_and_tried_again_with_growing_paus
     assert desk.exchange.cancel_refusals == {Reason.REQUEST_BUDGET: 5}
 
 
+def test_a_replacement_beyond_the_budget_does_not_mean_that_cancels_are():
+    """They are let through for much longer (§7)."""
+    desk = Desk()
+    key, _ = desk.open()
+    desk.cancel(key)
+    new = desk.place()
+    refused = replies.Refused(replies.Reason.REQUEST_BUDGET, "Too many cumulative requests sent (9 > 8) for …")
+    desk.feed(Outcome(desk.send().number, refused))
+    assert desk.said == [Rejected(new, Reason.REQUEST_BUDGET)]
+    assert not desk.exchange.cancel_refusals
+    desk.wait(1_000)
+    assert kinds(send.action for send in desk.done if isinstance(send, Send)) == [CancelByCloid]
+
+
+def test_an_order_that_was_too_old_on_arrival_is_a_refusal_to_pause_after():
+    """It cost five requests, and the next one would not be younger: our clock or the way is slow."""
+    desk = Desk()
+    key = desk.place()
+    expired = replies.Refused(replies.Reason.EXPIRED, "Action already expired")
+    assert desk.feed(Outcome(desk.send().number, expired)) == [Rejected(key, Reason.VENUE_REFUSED)]
+
+
 @pytest.mark.parametrize("asked_before_cancel", [True, False])
 def test_a_look_up_older_than_the_confirmed_cancel_is_not_believed(asked_before_cancel):
     desk = Desk()

@@ -10,7 +10,7 @@ from shared.errors import InvariantError
 from shared.funding import HOUR_MS
 from shared.hyperliquid.account import UserFundings
 from shared.messages import Event, Fill, Funding, Opening, Reason
-from shared.service import Tick
+from shared.service import BusLost, Tick
 from tests.fixtures.live_books import LiveBooks
 from tests.fixtures.live_venue import ACCOUNT, LIFETIME_MS, START_MS, LiveVenue, Network
 
@@ -271,3 +271,33 @@ def test_funding_is_the_venues_own_and_booked_once():
     again = session.kill().until_ready()
     assert again.desks["BTC"].ledger.funding_usd == payment.usd
     assert again.cash_usd() == again.true_cash_usd()
+
+
+def test_fills_whose_ids_are_forgotten_are_not_booked_again(monkeypatch):
+    """Thirty coins have more fills in the stream than ids are kept; a snapshot tells the newest 2,000 again."""
+    session = started()
+    for side in ("buy", "sell", "buy"):
+        session.by_another_hand("BTC", side, 300)
+        session.wait(2_000)
+    session.until_ready().wait(150_000)
+    assert session.tie_out.proven_ms > START_MS + 90_000
+    monkeypatch.setattr("services.executor.journal._IDS", 1)
+    again = session.kill().until_ready()
+    assert again.ready and again.positions() == again.true_positions() == session.positions()
+    assert not [message for message in again.published if isinstance(message, Fill)]
+
+
+def test_the_sweep_goes_on_while_the_bus_is_lost():
+    session = started()
+    session.quote("BTC", "bid", 90)
+    session.wait(1_000)
+    session.venue.network = Network(lose_lookup=1.0)
+    again = session.kill()
+    again.wait(3_000)
+    again.venue.calm()
+    until_ms = again.venue.now_ms + 20_000
+    while again.venue.now_ms < until_ms:
+        for msg in again.venue.block():
+            again.feed(msg)
+        again.feed(BusLost())
+    assert not again.resting()

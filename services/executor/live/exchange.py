@@ -70,6 +70,8 @@ class LiveExchange:
         self._batches: dict[int, Batch] = {}
         self.cancel_refusals: Counter[Reason] = Counter()
         """Of whole cancels, such as for the request budget; each is tried again after a pause."""
+        self.cancel_refusal = ""
+        """What the venue said of the last one."""
         self._handlers: dict[type, Callable[[Any], None]] = {
             Universe: self._on_universe,
             Listed: self._on_listed,
@@ -247,6 +249,10 @@ class LiveExchange:
                 self._fates.gone(ticket)
             case replies.Rejected(replies.Reason.NOT_OPEN):
                 self._fates.not_open(ticket)
+            case replies.Rejected(reason, text):
+                self.cancel_refusals[code_of(reason)] += 1
+                self.cancel_refusal = text
+                self._cancel_again(ticket, verdict)
             case _:
                 self._cancel_again(ticket, verdict)
 
@@ -276,8 +282,6 @@ class LiveExchange:
         now_ms = self._fates.now_ms
         ticket.cancels += 1
         pause = pause_ms(ticket.cancels)
-        if isinstance(verdict, replies.Rejected):
-            self.cancel_refusals[code_of(verdict.reason)] += 1
         if isinstance(verdict, _Undone):
             pause = max(pause, verdict.retry_ms)
         elif ticket.rests:

@@ -59,7 +59,8 @@ class Hearing:
 
     def _since_ms(self) -> int:
         """Every fill of a live order is younger."""
-        return min((ticket.placed_ms for ticket in self._fates.tickets.values()), default=0) - FILLS_BACK_MS
+        placed_ms = (ticket.placed_ms for ticket in self._fates.tickets.values())
+        return min(placed_ms, default=self._fates.now_ms) - FILLS_BACK_MS
 
     # ---- the stream ----
 

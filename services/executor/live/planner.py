@@ -216,6 +216,8 @@ class Planner:
         return arithmetic.headroom(self.budget or Budget(0, 0), self._config.budget_full_requests)
 
     def _judge(self) -> None:
+        if self._told is None:
+            return
         frac = self._headroom_frac
         self._reducing = arithmetic.only_reducing(frac) or (self._reducing and frac < RESUME_FRAC)
 

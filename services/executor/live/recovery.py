@@ -25,7 +25,7 @@ from shared.errors import InvariantError
 from shared.hyperliquid.account import Fill, OpenOrder, UserFundings, rests
 from shared.hyperliquid.cloids import is_own, own_prefix
 from shared.messages import Reason
-from shared.service import Tick
+from shared.service import BusLost, Tick
 
 Phase = Literal["down", "asking", "waiting", "ready", "refused"]
 Happening = Literal["up", "down", "unread", "unsettled", "unequal", "due", "equal", "refused", "doubt", "resume"]
@@ -86,6 +86,7 @@ class Recovery:
             OrderUpdates: self._on_updates,
             UserFundings: self._on_fundings,
             Tick: self._on_tick,
+            BusLost: self._on_tick,
         }
 
     @property
@@ -170,7 +171,7 @@ class Recovery:
 
     # ---- questions and answers ----
 
-    def _on_tick(self, now_ms: int, _: Tick) -> list[Any]:
+    def _on_tick(self, now_ms: int, _: Tick | BusLost) -> list[Any]:
         if now_ms < self._until_ms:
             return []
         if self.phase == "waiting":

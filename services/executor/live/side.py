@@ -13,6 +13,7 @@ from services.executor.live.recovery import Recovery
 from services.executor.live.statement import Statement
 from services.executor.live.tieout import TieOut
 from services.executor.live.wiring import Effect, Send, StateRead
+from services.executor.trader import REJECT_LINE_EVERY_MS
 from shared.confirmation import Confirmation, time_fault
 from shared.errors import ConfigError
 from shared.hyperliquid.account import Fill
@@ -33,6 +34,7 @@ class LiveSide:
         self._confirmation: Confirmation | None = None
         self._unconfirmed = "not confirmed yet"
         self._refused = [0, 0]
+        self._told_refusals = self._next_refusal_line_ms = 0
         self._farewell = Farewell(account, self.exchange, self._statement, self._tie_out)
 
     # ---- life ----
@@ -56,9 +58,11 @@ class LiveSide:
         if isinstance(msg, StateRead):
             self.planner.learn(msg.asked_ms, msg.rate_limit)
         self._note_refusals(now_ms)
+        out = self._tell_refusals(now_ms)
         if self._farewell.begun:
-            return [*self._statement.book(now_ms, unclaimed), *self._farewell.step(now_ms, msg)]
+            return [*out, *self._statement.book(now_ms, unclaimed), *self._farewell.step(now_ms, msg)]
         return [
+            *out,
             *self._consent(now_ms, msg),
             *self._recovery.unclaimed(now_ms, unclaimed),
             *self._recovery.step(now_ms, msg),
@@ -90,6 +94,14 @@ class LiveSide:
             if now > before:
                 self.planner.note_refused(now_ms, cancels=bool(cancels))
         self._refused = refused
+
+    def _tell_refusals(self, now_ms: int) -> list[Any]:
+        """Orders that cannot be taken away are somebody's business: the key may have been revoked."""
+        count = self.exchange.cancel_refusals.total()
+        if count == self._told_refusals or now_ms < self._next_refusal_line_ms:
+            return []
+        self._told_refusals, self._next_refusal_line_ms = count, now_ms + REJECT_LINE_EVERY_MS
+        return [lines.cancels_refused(count, self.exchange.cancel_refusal)]
 
     # ---- consent ----
 
