@@ -105,7 +105,7 @@ async def _safe_after(scene: Scene, fault: Fault, committed: Committed) -> float
         scene.observer.require_looking()
         scene.stack.bot.require_alive()
         looks = scene.observer.since(committed.began_ms)
-        since_ms = safe_since(looks, committed.began_ms)
+        since_ms = safe_since(looks, committed.over_ms if fault.blind else committed.began_ms)
         if since_ms is not None and wall_ms() - max(since_ms, committed.over_ms) >= STEADY_MS:
             return max(0.0, since_ms - committed.began_ms) / 1000
         if monotonic_s() > deadline_s:

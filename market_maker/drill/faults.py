@@ -46,6 +46,8 @@ class Fault:
     commit: Commit
     frozen: bool = False
     """Afterwards nothing of ours may rest until a person has looked."""
+    blind: bool = False
+    """While it lasts the executor cannot know how its orders stand, whatever it says."""
     gone_within_s: float | None = None
     """While it lasts, everything must be cancelled by so long after its beginning."""
 
@@ -242,8 +244,9 @@ FAULTS = {
         Fault("kill_watchdog", "SIGKILL of the watchdog", 10, _kill("watchdog")),
         Fault("hang_executor", "the executor hangs (SIGSTOP)", 20, _hang_executor,
               gone_within_s=_EXECUTOR_SILENT_S),
-        Fault("network_cut", "the venue is unreachable for all", 20, _cut(everything=True)),
-        Fault("network_cut_executor", "the venue is unreachable for the executor", 20, _cut(everything=False)),
+        Fault("network_cut", "the venue is unreachable for all", 20, _cut(everything=True), blind=True),
+        Fault("network_cut_executor", "the venue is unreachable for the executor", 20, _cut(everything=False),
+              blind=True),
         Fault("lost_ack", "actions are executed, answers lost", 20, _lost_answer),
         Fault("duplicate", "frames arrive twice", 10, _for_a_while("duplicate", 4, 8, share=0.5)),
         Fault("reorder", "frames arrive in another order", 10, _for_a_while("reorder", 4, 8, share=0.3)),

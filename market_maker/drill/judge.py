@@ -144,8 +144,8 @@ def sample(
     )
 
 
-def danger(seen: Sample, began_ms: float) -> str:
-    """What is not safe about it; empty when it is."""
+def danger(seen: Sample, spoken_ms: float) -> str:
+    """What is not safe about it; empty when it is. What the executor said before `spoken_ms` does not count."""
     if seen.apart:
         return f"the ledger differs from the venue: {', '.join(seen.apart)}"
     if not seen.resting:
@@ -156,18 +156,18 @@ def danger(seen: Sample, began_ms: float) -> str:
         return f"{len(seen.strange)} of {seen.resting} resting orders are not known: {seen.strange[0]}"
     if seen.unknown:
         return f"the fate of {seen.unknown} orders is open"
-    if seen.word_ms < began_ms or seen.at_ms - seen.word_ms > WORD_MS:
+    if seen.word_ms < spoken_ms or seen.at_ms - seen.word_ms > WORD_MS:
         return f"{seen.resting} orders rest and the executor is silent"
     if seen.phase != "ready":
         return f"{seen.resting} orders rest while recovery is {seen.phase or 'not told'}"
     return ""
 
 
-def safe_since(samples: Sequence[Sample], began_ms: float) -> float | None:
+def safe_since(samples: Sequence[Sample], spoken_ms: float) -> float | None:
     """The beginning of the last uninterrupted stretch of safe looks; None: the newest one is not safe."""
     since_ms = None
     for seen in samples:
-        if danger(seen, began_ms):
+        if danger(seen, spoken_ms):
             since_ms = None
         elif since_ms is None:
             since_ms = seen.at_ms
