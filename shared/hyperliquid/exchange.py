@@ -26,7 +26,7 @@ from shared.hyperliquid.actions import (
 )
 from shared.hyperliquid.limits import IpLimits, weight_of_action
 from shared.hyperliquid.nonces import NonceCounter
-from shared.hyperliquid.replies import NotSent, Outcome, Unknown, outcome_of_http, size_of
+from shared.hyperliquid.replies import NotSent, Outcome, Reason, Refused, Unknown, outcome_of_http, size_of
 from shared.hyperliquid.signing import sign_l1_action
 
 MakerAction = PlaceOrders | Cancel | CancelByCloid | Modify | BatchModify | ScheduleCancel | UpdateLeverage | Noop
@@ -92,6 +92,8 @@ class ExchangeClient:
         else:
             answer = await self._post(body)
         outcome = outcome_of_http(action, *answer) if isinstance(answer, PostAnswer) else answer
+        if isinstance(outcome, Refused) and outcome.reason is Reason.BAD_NONCE:
+            self._nonces.refused(outcome.text)
         if isinstance(outcome, Unknown):
             return Unknown(outcome.why, expires_after)
         return outcome

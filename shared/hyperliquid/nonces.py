@@ -1,5 +1,9 @@
 """Nonces of one signer."""
 
+import re
+
+_TOO_LOW = re.compile(r"nonce too low \d+ < (\d+)", re.IGNORECASE)
+
 
 class NonceCounter:
     """The venue takes a nonce once, and none far from its own time (reference page §5.4): milliseconds of the wall
@@ -12,3 +16,10 @@ class NonceCounter:
     def next(self, now_ms: float) -> int:
         self.last = max(int(now_ms), self.last + 1)
         return self.last
+
+    def refused(self, text: str) -> None:
+        """A process before this one was further, because the clock has been set back: go on from where the venue
+        says. Otherwise not even a cancel would get through until the clock is there again."""
+        found = _TOO_LOW.search(text)
+        if found:
+            self.last = max(self.last, int(found[1]))

@@ -189,6 +189,17 @@ async def test_fifty_at_once_have_fifty_nonces(at: Desk) -> None:
     assert len(oids) == 50
 
 
+async def test_a_clock_that_was_set_back_over_a_restart_costs_one_refusal(venue: RunningVenue) -> None:
+    wallet = new_wallet()
+    async with desk(venue, wallet=wallet, now_ms=lambda: wall_ms() + 3_600_000) as before:
+        oldest = [await before.client.send(Noop()) for _ in range(100)]
+        assert set(map(type, oldest)) == {Answered}
+    async with desk(venue, wallet=wallet) as after:
+        refused = await after.client.send(alone(after.order()))
+        assert isinstance(refused, Refused) and refused.reason is Reason.BAD_NONCE
+        assert isinstance(status(await after.client.send(alone(after.order()))), Resting)
+
+
 # ---- who signs, for whom -------------------------------------------------------------------------------------
 
 
