@@ -1,16 +1,13 @@
 """Ways around the gate of live trading, each tried on real processes: every one ends in a refusal, and no request
 reaches the venue. And the way through it."""
 
-import fcntl
 import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,110 +18,45 @@ from redis import Redis
 
 from market_maker.deployment import supervisor_pid
 from market_maker.live.gates import GATES
-from market_maker.preflight import docker_problem
 from market_maker.prepare import IMAGE_UID
 from services import SERVICES
-from services.executor.live.permit import subject_here
 from shared.clock import wall_ms
 from shared.confirmation import VALID_MS, Confirmation, Subject, boot_id, read, seal, write
 from shared.hyperliquid.cloids import own_prefix
 from tests.conftest import server_binaries, wait_until
 from tests.e2e.test_launch_demo import free_metrics_base
-from tests.fixtures.terminal import Person, at_a_terminal
-from tests.fixtures.venue_sdk import Trader
+from tests.fixtures.live_place import (
+    ACCEPTED,
+    CLI,
+    KEYS,
+    LAUNCH,
+    ROOT,
+    RUN,
+    WORDS,
+    Place,
+    checked_out,
+    command,
+    end,
+    holds_the_lock,
+    joined,
+    printed,
+    process,
+    readable,
+    resting,
+    said,
+    started,
+    trading,
+)
+from tests.fixtures.terminal import at_a_terminal
 from tests.fixtures.venue_server import RunningVenue
 
-ROOT = Path(__file__).resolve().parents[2]
-RUN = "run-1"
-KEYS = ("executor", "watchdog")
 ACCOUNT = "0x" + "ab" * 20
-CLI = "import sys; from market_maker.cli import main; sys.exit(main())"
-WORDS = f"CONFIRM LIVE WITHOUT {', '.join(GATES)}"
-COINS = "BTC,ETH,SOL"
-ACCEPTED = [part for gate in GATES for part in ("--accept-missing", gate)]
-LAUNCH = ["launch", "--venue", "sim", "--coins", COINS]
 
 
 @pytest.fixture(scope="module")
 def venue() -> Iterator[RunningVenue]:
     with RunningVenue(fund=0, limits=False, block_ms=70) as running:
         yield running
-
-
-@dataclass
-class Place:
-    """An account with money and two agents at the venue; folders, ports and key files of one installation."""
-
-    folder: Path
-    venue: RunningVenue
-    trader: Trader
-    may_trade: bool = False
-
-    def environment(self, **changes: str | None) -> dict[str, str]:
-        """Everything that live trading needs but a person's word. None takes a variable away."""
-        settings: dict[str, str | None] = {
-            "MM_SHADOW_MODE": "false", "MM_VENUE": "sim", "MM_VENUE_URL": self.venue.url, "MM_COINS": COINS,
-            "MM_RUN_ID": RUN, "MM_DATA_DIR": str(self.folder / "data"), "MM_RUN_DIR": str(self.folder / "run"),
-            "MM_LOG_DIR": str(self.folder / "logs"), "MM_SECRETS_DIR": str(self.folder / "bus"),
-            "MM_CONFIRMATION_DIR": str(self.confirmations), "MM_METRICS_PORT": "0",
-            "REDIS_URL": f"unix://{self.folder}/nobody", "HL_ADDRESS": self.trader.address,
-            "HL_PRIVATE_KEY_FILE": str(self.folder / "executor"),
-            "HL_WATCHDOG_KEY_FILE": str(self.folder / "watchdog"), "PYTHONPATH": str(ROOT),
-        }  # fmt: skip
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("MM_", "HL_"))}
-        return clean | {name: value for name, value in {**settings, **changes}.items() if value is not None}
-
-    @property
-    def confirmations(self) -> Path:
-        return self.folder / "live"
-
-    def executor(self, **changes: str | None) -> "subprocess.Popen[str]":
-        return process(self.environment(**changes), "-m", "services", "executor")
-
-    def confirm(self, monkeypatch: pytest.MonkeyPatch, given_ms: float | None = None) -> Confirmation:
-        """What the start script leaves when the words were typed, in an environment like the executor's."""
-        with monkeypatch.context() as patch:
-            for name, value in self.environment().items():
-                patch.setenv(name, value)
-            subject = subject_here(self.trader.address, "sim", self.venue.url, RUN)
-        now_ms = int(given_ms or wall_ms())
-        given = Confirmation(subject=subject, given_ms=now_ms, expires_ms=now_ms + VALID_MS)
-        write(self.confirmations, given)
-        return given
-
-    def requests(self) -> int:
-        """How many actions of the account the venue has counted."""
-        return self.venue.do(lambda server: self.trader.account(server).requests_used)
-
-
-def process(environment: Mapping[str, str], *arguments: str, cwd: Path = ROOT) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, *arguments],
-        env=environment,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def said(refused: "subprocess.Popen[str]") -> str:
-    """Its one line: it has ended with the exit code of a wrong configuration."""
-    shown, _ = refused.communicate(timeout=30)
-    assert refused.returncode == 4, shown
-    assert shown.count("\n") == 1, shown
-    return shown
-
-
-def joined(venue: RunningVenue, folder: Path) -> Place:
-    trader = Trader(venue)
-    venue.do(lambda server: server.world.accounts.open(trader.address, server.world.now_ms))
-    trader.deposit(1000)
-    for name in KEYS:
-        (folder / name).touch(mode=0o600)
-        (folder / name).write_text(trader.exchange.approve_agent(name)[1])
-    return Place(folder, venue, trader)
 
 
 @pytest.fixture
@@ -143,28 +75,6 @@ def confirmed(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     """With a confirmation under which the executor would trade."""
     place.confirm(monkeypatch)
     return place
-
-
-def trading(place: Place, **changes: str | None) -> "subprocess.Popen[str]":
-    """An executor that has its permit: it holds the lock, and waits for the bus."""
-    running = place.executor(**changes)
-    wait_until(lambda: running.poll() is not None or holds_the_lock(place), 20)
-    assert running.poll() is None, running.communicate()[0]
-    return running
-
-
-def holds_the_lock(place: Place) -> bool:
-    with (place.confirmations / "seal.key").open("rb") as key:
-        try:
-            fcntl.flock(key, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
-def end(running: "subprocess.Popen[str]") -> None:
-    running.kill()
-    running.communicate()
 
 
 # ---- seven ways around it, and one more ----------------------------------------------------------------------
@@ -217,22 +127,7 @@ def test_2_compose_up_alone(checkout: Path) -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The project as a folder of its own, where Docker can be used."""
-    problem = docker_problem()
-    if problem:
-        pytest.skip(problem)
-    if subprocess.run(["docker", "image", "inspect", "python:3.13.9-slim-trixie"], capture_output=True).returncode:
-        pytest.skip("the base image is not here")
-    names = subprocess.run(["docker", "ps", "-a", "--format", "{{.Names}}"], capture_output=True, text=True).stdout
-    if any(name.startswith("mm_") for name in names.split()):
-        pytest.skip("containers of this project are there already; stop them with ./start_mm_bot.sh --stop")
-    folder = tmp_path / "checkout"
-    folder.mkdir()
-    for name in ("docker-compose.yml", "Dockerfile", ".dockerignore", "requirements.lock"):
-        shutil.copy(ROOT / name, folder / name)
-    for name in ("config", "shared", "services", "scripts", "market_maker"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    return folder
+    return checked_out(tmp_path / "checkout")
 
 
 def state(container: str) -> dict[str, int]:
@@ -290,25 +185,6 @@ def test_3_ctrl_c_at_the_question(place: Place, monkeypatch: pytest.MonkeyPatch)
 
 def nothing_began(place: Place) -> None:
     assert not place.confirmations.exists() and not (place.folder / "run").exists()
-
-
-@contextmanager
-def started(
-    place: Place,
-    monkeypatch: pytest.MonkeyPatch,
-    *flags: str,
-    typed_before: str = "",
-    stdout: int | None = None,
-    **changes: str | None,
-) -> Iterator[Person]:
-    """Somebody at a terminal in front of a live start."""
-    for name in ("REDIS_URL", "MM_RUN_ID"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in place.environment(**changes).items():
-        monkeypatch.setenv(name, value)
-    streams = {} if stdout is None else {"stdout": stdout}
-    with at_a_terminal(CLI, *LAUNCH, "--local", *ACCEPTED, *flags, typed_before=typed_before, **streams) as person:
-        yield person
 
 
 def test_4_a_confirmation_of_another_start(confirmed: Place) -> None:
@@ -445,10 +321,6 @@ def test_7_rebooted_and_what_was_left_at_the_venue_is_cancelled(place: Place) ->
             watchdog.communicate(timeout=30)
 
 
-def resting(place: Place) -> int:
-    return place.venue.do(lambda server: len(place.trader.account(server).orders))
-
-
 def status(bus: Redis) -> str:
     return repr(bus.xrange("mm:status"))
 
@@ -583,28 +455,3 @@ def test_in_containers_each_key_and_the_confirmation_are_in_their_own_only(
             stopped = subprocess.run(stop, cwd=checkout, capture_output=True, text=True, timeout=120)
         assert stopped.returncode == 0 and "is taken back" in stopped.stdout, stopped.stdout + stopped.stderr
         assert resting(place) == 0
-
-
-def readable(container: str) -> set[str]:
-    """Secrets and confirmations that the container's user can read."""
-    places = "/run/secrets/* /app/.secrets/live/* /app/.secrets/keys/*"
-    script = f"for f in {places}; do cat $f >/dev/null 2>&1 && echo $f; done; true"
-    return {Path(line).name for line in printed("docker", "exec", container, "sh", "-c", script).split()}
-
-
-def printed(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True)
-    return (done.stdout + done.stderr).strip()
-
-
-def command(place: Place, ports: Mapping[str, str | None], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    environment = place.environment(**ports)
-    return subprocess.run(
-        [sys.executable, "-c", CLI, *arguments],
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=90,
-    )
