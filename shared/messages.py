@@ -62,6 +62,22 @@ class Reason(StrEnum):
     THROTTLED = "throttled"
     VENUE_REFUSED = "venue_refused"
     UNCONFIRMED = "unconfirmed"
+    FROZEN_BOOK = "frozen_book"
+    PRICES_APART = "prices_apart"
+    ADVERSE_SELECTION = "adverse_selection"
+    TOXIC_FLOW = "toxic_flow"
+    CASCADE = "cascade"
+    DAILY_LOSS = "daily_loss"
+    DRAWDOWN = "drawdown"
+    POSITION_VALUE = "position_value"
+    RATE_LIMITED = "rate_limited"
+    VENUE_ERRORS = "venue_errors"
+    LEDGER_MISMATCH = "ledger_mismatch"
+    CLOCK_SKEW = "clock_skew"
+    DISK_FULL = "disk_full"
+    REDIS_MEMORY = "redis_memory"
+    WATCHDOG_LOST = "watchdog_lost"
+    FOREIGN_ORDERS = "foreign_orders"
     FLATTENING = "flattening"
     NO_MATCH = "no_match"
 
@@ -266,6 +282,51 @@ class RiskLease(Message, tag="risk.1", frozen=True, kw_only=True):
     fills_1h: int = 0
     spread_multiplier: float = 1.0
     """How much wider than wanted the quotes must be; 1: as wanted."""
+    size_multiplier: float = 1.0
+    """What is left of their size."""
+
+
+class RuleStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule of the guard, on one coin or (coin "") on everything."""
+
+    rule: str
+    coin: str = ""
+    value: float | None
+    """None: not known."""
+    limit: float
+    unit: str
+    level: Literal["off", "widen", "reduce", "pull", "halt"]
+    fired: bool
+    fired_ms: int = 0
+    """When it fired last; 0: never in this life of the guard."""
+    fired_total: int = 0
+    """How often it has begun to fire."""
+    detail: str = ""
+
+
+class PossibleLoss(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be lost from here, in USD; positive is a loss."""
+
+    day_left_usd: Decimal
+    """Until the daily stop."""
+    exposure_usd: Decimal
+    """Σ |position|."""
+    resting_usd: Decimal
+    """Orders that may still fill, the larger side of each coin."""
+    gaps_usd: dict[str, Decimal]
+    """By size of the gap ("0.01", "0.03", "0.10"): every position against us, and what rests filled before it."""
+    liquidation_frac: float | None
+    """Adverse move of all coins at which the account is liquidated; None: nothing is held."""
+
+
+class RiskReport(Message, tag="risk_report.1", frozen=True, kw_only=True):
+    """Once a second from the guard: each rule on everything, and of each rule on coins the coin that is closest to
+    its limit and all where it fires."""
+
+    time_ms: int
+    rules: tuple[RuleStatus, ...]
+    loss: PossibleLoss | None
+    """None: the executor has not told."""
 
 
 Action = Literal["halt", "resume", "cancel_all", "reduce_only", "flatten"]
@@ -515,6 +576,8 @@ class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
     unknown_orders: int
     rejects: dict[str, int]
     """Orders that never came to rest, by reason, since the executor began."""
+    errors: dict[str, int] = {}
+    """Requests that went wrong since the executor began: `throttled`, `refused`, `unknown`, `not_sent`."""
     dark_fills: int
     tied_out_ms: int
     """When books and venue agreed last."""
@@ -544,6 +607,8 @@ class AccountStatus(Message, tag="account.1", frozen=True, kw_only=True):
     volume_usd: Decimal
     fills: int
     coins: tuple[CoinStatus, ...]
+    equity_usd: Decimal | None = None
+    """Of the account now: live as the venue has it, in shadow the starting balance and all PnL."""
     reduce_only: dict[str, str] = {}
     """Why the operator allows only orders towards flat, by coin; "": all coins."""
     flattening: tuple[str, ...] = ()

@@ -60,6 +60,7 @@ FEED = Stream("feed", (m.FeedHealth, m.Reconnected), "every", maxlen=1000)
 ASSET_CONFIG = Stream("asset_config", (m.AssetConfig,), "latest", per_coin=True, maxlen=20)
 TARGET = Stream("target", (m.TargetQuotes,), "latest", per_coin=True, maxlen=100)
 RISK = Stream("risk", (m.RiskLease,), "latest", per_coin=True, maxlen=50)
+RISK_REPORT = Stream("risk_report", (m.RiskReport,), "latest", maxlen=20)
 COMMAND = Stream("command", (m.Command,), "every", maxlen=1000)
 ORDERS = Stream("orders", (m.OrderUpdate,), "every", per_coin=True, maxlen=5000)
 FILLS = Stream("fills", (m.Fill, m.Funding, m.Opening), "every", per_coin=True, maxlen=10_000)
@@ -71,8 +72,8 @@ ACCOUNT = Stream("account", (m.AccountState,), "hash")
 ASSET_CONFIG_LIST = Stream("asset_config", (m.AssetConfigList,), "pubsub")
 
 ALL = (
-    UNIVERSE, BOOK, DEPTH, CTX, TRADES, FEED, ASSET_CONFIG, TARGET, RISK, COMMAND, ORDERS, FILLS, STATUS,
-    EVENTS, HALT, POSITION, ACCOUNT, ASSET_CONFIG_LIST,
+    UNIVERSE, BOOK, DEPTH, CTX, TRADES, FEED, ASSET_CONFIG, TARGET, RISK, RISK_REPORT, COMMAND, ORDERS, FILLS,
+    STATUS, EVENTS, HALT, POSITION, ACCOUNT, ASSET_CONFIG_LIST,
 )  # fmt: skip
 
 STREAM_OF: dict[type[m.Message], Stream] = {kind: stream for stream in ALL for kind in stream.types}
