@@ -21,6 +21,7 @@ from shared.messages import (
     Depth,
     HaltState,
     Message,
+    OrderUpdate,
     Reason,
     RiskLease,
     TargetQuotes,
@@ -129,13 +130,13 @@ class Executor:
         return [*book.open_positions(now_ms), *status, book.session_line()]
 
     def _on_news(self, now_ms: int, msg: Any) -> list[Any]:
-        """Of the exchange."""
+        """Of the exchange. What it leaves open elsewhere is looked at with the next book or tick."""
         out = self._trader.take(now_ms, self._exchange.step(now_ms, msg))
         self._list_coins()
-        if out and self._acting:
-            for desk in self.desks.values():
-                if desk.unfinished:
-                    out += self._trader.align(now_ms, desk)
+        concerned = dict.fromkeys(said.coin for said in out if isinstance(said, OrderUpdate))
+        for desk in (self.desks[coin] for coin in concerned):
+            if self._acting and desk.unfinished:
+                out += self._trader.align(now_ms, desk)
         return out
 
     def _decide_stop(self, now_ms: int) -> None:

@@ -49,7 +49,7 @@ class Budget:
         return min(self.cap + MORE_CANCELS, 2 * self.cap)
 
     def after(self, requests: int) -> "Budget":
-        return replace(self, used=self.used + requests)
+        return Budget(self.used + requests, self.cap, self.bought)
 
     def exhausted(self, *, cancels: bool) -> "Budget":
         """What a refusal teaches: nothing is left for requests of that kind."""
