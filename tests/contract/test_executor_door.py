@@ -26,6 +26,7 @@ from services.executor.live.wiring import (
 )
 from services.executor.mode import ClosedDoor, open_door
 from services.venue.faults import kinds
+from shared.clock import wall_ms
 from shared.errors import ConfigError, InvariantError
 from shared.hyperliquid.account import UserFills
 from shared.hyperliquid.actions import CancelByCloid, CancelByCloidWire
@@ -113,6 +114,24 @@ async def test_without_a_stream_rest_does_it(venue: RunningVenue) -> None:
         assert isinstance(placed.statuses[0], Resting)
         assert await live.act(live.cancel(order)) == Answered((Cancelled(),))
         assert not any(isinstance(told, (StreamUp, StreamDown)) for told in live.core.inputs)
+
+
+async def test_an_account_that_is_read_before_the_stream_comes_up_brings_the_numbers_first(
+    venue: RunningVenue,
+) -> None:
+    """Or own orders that are found could not be cancelled."""
+    async with opened(venue) as live:
+        await live.door.apply([AskState(0)])
+        await live.core.first(StateRead)
+        kinds_told = [type(told) for told in live.core.inputs]
+        assert kinds_told.index(Listed) < kinds_told.index(StateRead)
+
+
+async def test_an_account_is_read_when_its_time_has_come(venue: RunningVenue) -> None:
+    async with opened(venue) as live:
+        at_ms = wall_ms() + 300
+        await live.door.apply([AskState(0, at_ms)])
+        assert (await live.core.first(StateRead)).asked_ms >= int(at_ms)
 
 
 async def test_many_are_under_way_at_once_and_nothing_waits(live: Live) -> None:
