@@ -196,7 +196,11 @@ def baseline(cash_usd: Decimal, difference_usd: Decimal | None) -> Event:
 
 
 def untied(coin: str, difference: str) -> Event:
-    stops = f"{coin} is not quoted" if coin else "Nothing is quoted"
+    stops = (
+        f"{coin} is not quoted"
+        if coin
+        else "Nothing is quoted; if it is a deposit or a withdrawal, `market_maker resume` takes it for one"
+    )
     return Event(level="error", tag="TIE OUT", coin=coin, text=f"⚠️ {coin or 'account'}: {difference}. {stops}.")
 
 

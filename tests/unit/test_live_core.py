@@ -8,10 +8,12 @@ import pytest
 
 from services.executor.live.wiring import AskState, StreamDown
 from services.venue.exchange.budget import cap
+from services.venue.exchange.transfers import deposit
 from shared.errors import ConfigError
 from shared.hyperliquid.actions import PlaceOrders
 from shared.messages import (
     AccountStatus,
+    Command,
     Event,
     Fill,
     OrderUpdate,
@@ -274,3 +276,26 @@ def test_cancels_that_the_venue_refuses_are_told_with_its_words():
     world.wait(30_000)
     told = [line for line in world.lines("REJECTED") if "Cancels are refused" in line]
     assert 2 <= len(told) <= 4 and all(f"User or API Wallet {AGENT} does not exist." in line for line in told)
+
+
+def test_books_that_nobody_compares_are_not_shown_as_proven():
+    world = quoting(LiveVenue())
+    proven_ms = world.status.live.tied_out_ms
+    assert proven_ms
+    world.venue.disconnect()
+    world.venue.network = DEAF
+    world.wait(20_000)
+    assert world.stopped is Reason.RECONNECTING
+    assert world.status.live.tied_out_ms == proven_ms
+
+
+def test_a_deposit_while_quoting_stops_everything_until_a_person_says_resume():
+    world = quoting(LiveVenue())
+    deposit(world.venue.world, world.venue.account, 250 * 1_000_000)
+    world.wait(90_000)
+    assert not world.resting() and set(world.status.live.untied) == {""}
+    assert "(+250.000000). Nothing is quoted; if it is a deposit" in world.lines("TIE OUT")[-1]
+    at_ms = world.venue.now_ms
+    world.feed(Command(id="1", action="resume", who="test", reason="deposit", time_ms=at_ms))
+    world.until_ready().wait(2_000)
+    assert world.resting() and not world.status.live.untied

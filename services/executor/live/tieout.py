@@ -37,12 +37,16 @@ class TieOut:
         self._answer: ClearinghouseState | None = None
         self._judge_ms = 0
         self._strikes = 0
+        self._resting = True
 
     def step(self, now_ms: int, msg: Any) -> list[Any]:
         """After the recovery has taken the same input."""
         if self._recovery.fault is not None:
-            self._rest(now_ms)
+            self._rest()
             return []
+        if self._resting:
+            self._resting = False
+            self.proven_ms, self._next_ms = now_ms, now_ms + EVERY_MS
         if isinstance(msg, Tick):
             return self._on_tick(now_ms)
         if isinstance(msg, StateRead):
@@ -59,10 +63,9 @@ class TieOut:
             return [*out, *(lines.untied(coin, text) for coin, text in self.differences.items())]
         return [*out, lines.tied(*self._statement.summary(read.clearinghouse), level="info")]
 
-    def _rest(self, now_ms: int) -> None:
-        """The recovery compares everything itself."""
-        self.differences = {}
-        self.proven_ms, self._next_ms = now_ms, now_ms + EVERY_MS
+    def _rest(self) -> None:
+        """The recovery compares everything itself; when it is ready, everything has just agreed."""
+        self.differences, self._resting = {}, True
         self._question = self._answer = None
         self._strikes = 0
 
