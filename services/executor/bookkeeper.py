@@ -88,7 +88,7 @@ class Bookkeeper:
             desk.ledger.replay(msg)
             if isinstance(msg, Fill):
                 desk.chain.add(msg)
-                if msg.time_ms >= self.records_from_ms:
+                if self.mode == "live" and msg.time_ms >= self.records_from_ms:
                     self.journal.note_id(msg.fill_id)
                 self.restored_to_ms = max(self.restored_to_ms, msg.time_ms)
             elif isinstance(msg, Opening):

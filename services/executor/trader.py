@@ -199,15 +199,11 @@ class Trader:
         return self._send(now_ms, desk, verdict, side)
 
     def _unaffordable(self, now_ms: int, coin: str, wanted: Slice) -> Reason | None:
-        """An order that takes earns a request for each USD, and need not wait for the coin's share."""
-        if self._planner is None:
+        """An order that takes earns a request for each USD and waits for no share. Beyond the budget the venue
+        still lets one through each ten seconds; one that it refuses makes a pause."""
+        if self._planner is None or wanted.tif == "Ioc":
             return None
-        if wanted.tif == "Ioc":
-            budget = self._planner.budget
-            affordable = budget is not None and budget.left > 0
-        else:
-            affordable = self._planner.allow(now_ms, coin, 1, 0).places > 0
-        return None if affordable else Reason.REQUEST_BUDGET
+        return None if self._planner.allow(now_ms, coin, 1, 0).places else Reason.REQUEST_BUDGET
 
     def _affordable(
         self, now_ms: int, desk: Desk, way: ExitWay, cancels: Sequence[LiveOrder]

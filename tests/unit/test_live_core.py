@@ -299,3 +299,22 @@ def test_a_deposit_while_quoting_stops_everything_until_a_person_says_resume():
     world.feed(Command(id="1", action="resume", who="test", reason="deposit", time_ms=at_ms))
     world.until_ready().wait(2_000)
     assert world.resting() and not world.status.live.untied
+
+
+def test_with_no_request_left_a_position_can_still_be_taken_to_flat():
+    """The venue lets one request through each ten seconds, and each USD traded earns another."""
+    venue = LiveVenue()
+    world = LiveWorld(venue).until_ready()
+    coin = COINS[0]
+    venue.fault(fault="external_order", user=ACCOUNT, coin=coin, side="buy", sz="0.001")
+    world.wait(5_000).until_ready()
+    world.show(coin)
+    world.want(coin, 400).wait(1_000)
+    held_sz = world.positions()[coin]
+    venue.account.requests_used = cap(venue.account) + 50
+    world.wait(61_000)
+    assert world.status.live.budget.left == 0
+    at_ms = venue.now_ms
+    world.feed(Command(id="1", action="flatten", now=True, who="test", reason="test", time_ms=at_ms))
+    world.wait(30_000)
+    assert held_sz and not world.positions() and not world.true_positions()
