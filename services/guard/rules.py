@@ -3,8 +3,8 @@
     off < widen < reduce < pull < halt
 
 `widen` makes quotes wider (and smaller where the reading says so), `reduce` leaves only orders towards flat,
-`pull` none at all, `halt` stops everything until a person resumes. What fires together is combined to the tightest
-of all: no rule can loosen another. Which level a rule takes is a setting (`rule_levels`); its limit is one as well.
+`pull` none at all, `halt` stops everything until a person resumes. What fires together is combined to the
+tightest of all: no rule can loosen another. The level of a rule is a setting (`rule_levels`), and so is its limit.
 """
 
 from collections.abc import Iterable, Sequence
