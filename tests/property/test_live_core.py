@@ -9,6 +9,8 @@ from shared.messages import Command, OrderUpdate
 from tests.fixtures.live_core import LiveWorld
 from tests.fixtures.live_venue import CALM, COINS, WILD, LiveVenue
 
+ARRIVED_AFTER_BLOCKS = 150
+"""Ten seconds: twice the life of an action."""
 OVER = {"filled", "canceled", "rejected"}
 
 steps = st.one_of(
@@ -76,6 +78,19 @@ def test_at_the_end_nothing_rests_and_the_books_are_the_venues(seed, network, sc
     ends = Counter(update.cloid for update in world.said(OrderUpdate) if update.status in OVER)
     begun = {update.cloid for update in world.said(OrderUpdate)}
     assert ends.keys() == begun and set(ends.values()) <= {1}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([CALM, WILD, WILD]), st.lists(steps, min_size=2, max_size=12))
+def test_whatever_is_on_its_way_an_end_without_an_error_leaves_nothing(seed, network, script):
+    """Also what arrives after it."""
+    world = play(LiveWorld(LiveVenue(seed, network)).until_ready(), script)
+    world.stop()
+    for _ in range(ARRIVED_AFTER_BLOCKS):
+        world.venue.block()
+    if not world.given_up:
+        assert not world.resting()
+        assert not world.venue.venue.waiting
 
 
 @settings(max_examples=12, deadline=None)
