@@ -111,6 +111,7 @@ def check(options: Options) -> Checked:
     checked = Checked(launcher, services, configs)
     if not launcher.shadow_mode:
         _require_one_value(checked)
+        _require_named_venue(launcher)
     if checked.bundled_venue:
         _check_bundled(checked)
     return checked
@@ -146,6 +147,19 @@ def _require_one_value(checked: Checked) -> None:
                     f"{field} (MM_{field.upper()}) is {its} for the {name} and {ours} for the launcher:"
                     f" live trading needs one value for all, so set it in [engine] of {settings.config_file()}"
                 )
+
+
+def _require_named_venue(config: LauncherConfig) -> None:
+    """
+    Raises:
+        ConfigError: real money under the name of a simulated venue, or of the test network.
+    """
+    for name in VENUES:
+        if name not in BUNDLED and name != config.venue and config.url == settings.VENUE_URLS[name]:
+            raise ConfigError(
+                f"MM_VENUE_URL={config.url} is {name}, and MM_VENUE is {config.venue}: set MM_VENUE={name} and leave"
+                " MM_VENUE_URL empty"
+            )
 
 
 def _load(service: Service[Any]) -> settings.EngineConfig:

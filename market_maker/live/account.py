@@ -228,7 +228,11 @@ def _orders(facts: AccountFacts, credentials: Credentials) -> Finding:
         more = f" and {len(foreign) - _SHOWN_ORDERS} more" if len(foreign) > _SHOWN_ORDERS else ""
         return Finding("FAIL", "orders", f"{len(foreign)} are not ours, cancel them first: {listed}{more}")
     if own:
-        return Finding("warning", "orders", f"{own} of an earlier session rest; the start cancels them")
+        return Finding(
+            "warning",
+            "orders",
+            f"{own} of ours rest, and the start cancels them; if another bot trades this account, stop that first",
+        )
     return Finding("ok", "orders", "none open")
 
 

@@ -86,7 +86,10 @@ def lines(preflight: Preflight) -> Iterator[str]:
     yield from render(preflight.losses)
     yield ""
     missing = ", ".join(preflight.failed)
-    yield f"Not ready for live trading: {missing}." if missing else "Ready for live trading."
+    if missing:
+        yield f"Not ready for live trading: {missing}."
+        return
+    yield f"Ready for live trading, for {VALID_MS // 3_600_000} h: then every order is cancelled, and positions stay."
 
 
 # ---- machine, gates ------------------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ def test_an_account_with_an_agent_is_ready(trader: Trader) -> None:
         600,
         50,
     )
-    assert list(preflight.lines(result))[-1] == "Ready for live trading."
+    assert list(preflight.lines(result))[-1].startswith("Ready for live trading, for 12 h: ")
 
 
 def test_gates_that_nobody_accepted_are_missing(trader: Trader) -> None:
@@ -182,7 +182,8 @@ def test_orders_of_our_own_are_left_to_the_start(trader: Trader) -> None:
     result = examined()
     assert result.passed
     assert (
-        "1 of an earlier session rest" in {finding.subject: finding.text for finding in result.findings}["orders"]
+        "1 of ours rest, and the start cancels them"
+        in {finding.subject: finding.text for finding in result.findings}["orders"]
     )
 
 
@@ -266,7 +267,7 @@ def test_what_is_ready_still_needs_a_person(
     with pytest.raises(ConfigError, match="confirmed by a person at a terminal"):
         started(*GATES)
     shown = "".join(capsys.readouterr())
-    assert "Ready for live trading." in shown and "What it can lose:" in shown
+    assert "Ready for live trading, " in shown and "What it can lose:" in shown
     assert key.removeprefix("0x") not in shown
     assert list(folder.iterdir()) == []
 

@@ -7,6 +7,7 @@ import pytest
 from market_maker import options
 from market_maker.options import Options, check, venue_url
 from services.venue.config import VenueConfig
+from shared.config import VENUE_URLS
 from shared.errors import ConfigError
 
 
@@ -114,6 +115,17 @@ def test_live_all_services_share_what_is_shown_before_the_question(
         return
     with pytest.raises(ConfigError, match=r"live trading needs one value for all, so set it in \[engine\]"):
         check(given)
+
+
+@pytest.mark.parametrize(
+    ("venue", "url"), [("sim", "hyperliquid"), ("testnet", "hyperliquid"), ("replay", "testnet")]
+)
+def test_live_real_money_has_no_other_name(monkeypatch: pytest.MonkeyPatch, venue: str, url: str) -> None:
+    monkeypatch.setenv("MM_SHADOW_MODE", "false")
+    monkeypatch.setenv("MM_VENUE_URL", VENUE_URLS[url] + "/")
+    with pytest.raises(ConfigError, match=f"set MM_VENUE={url} and leave MM_VENUE_URL empty"):
+        check(Options(venue=venue))
+    assert check(Options(venue=url)).launcher.url == VENUE_URLS[url]
 
 
 @pytest.mark.parametrize(
