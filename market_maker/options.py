@@ -157,8 +157,8 @@ def _require_named_venue(config: LauncherConfig) -> None:
     for name in VENUES:
         if name not in BUNDLED and name != config.venue and config.url == settings.VENUE_URLS[name]:
             raise ConfigError(
-                f"MM_VENUE_URL={config.url} is {name}, and MM_VENUE is {config.venue}: set MM_VENUE={name} and leave"
-                " MM_VENUE_URL empty"
+                f"MM_VENUE_URL={config.url} is {name}, and MM_VENUE is {config.venue}:"
+                f" set MM_VENUE={name} and leave MM_VENUE_URL empty"
             )
 
 

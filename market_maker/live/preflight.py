@@ -89,7 +89,8 @@ def lines(preflight: Preflight) -> Iterator[str]:
     if missing:
         yield f"Not ready for live trading: {missing}."
         return
-    yield f"Ready for live trading, for {VALID_MS // 3_600_000} h: then every order is cancelled, and positions stay."
+    hours = VALID_MS // 3_600_000
+    yield f"Ready for live trading, for {hours} h: then every order is cancelled, and positions stay."
 
 
 # ---- machine, gates ------------------------------------------------------------------------------------------

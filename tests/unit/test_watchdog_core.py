@@ -303,7 +303,7 @@ def test_a_stop_after_the_executor_has_died_cancels_first() -> None:
 
 
 def test_a_stop_right_after_the_executor_has_died_cancels_too() -> None:
-    """As when it comes back, refuses its settings, and the whole run ends: the usual patience would leave orders."""
+    """As when it comes back, refuses its settings, and the whole run ends: more patience would leave orders."""
     bench = Bench()
     bench.run(20)
     bench.alive, bench.resting = False, [order(1), order(2, "ETH")]
