@@ -51,10 +51,16 @@ class Window:
     """What was spent within the last minute. Part of it is kept for urgent requests."""
 
     def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._unhurried = limit - int(limit * URGENT_FRAC)
+        self._allow(limit)
         self._total = 0
         self._spent: deque[tuple[float, int]] = deque()
+
+    def _allow(self, limit: int) -> None:
+        self.limit, self._unhurried = limit, limit - int(limit * URGENT_FRAC)
+
+    def widen(self, limit: int) -> None:
+        """What others left may be spent as well."""
+        self._allow(max(limit, self.limit))
 
     def used(self, now_s: float) -> int:
         while self._spent and self._spent[0][0] <= now_s - WINDOW_S:

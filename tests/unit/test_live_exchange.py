@@ -5,11 +5,14 @@ from itertools import count
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.executor.approve import Approved, Surroundings, approve, approve_exit
 from services.executor.live.batches import MOST_CANCELS, MOST_ORDERS
 from services.executor.live.exchange import CLOCK_MARGIN_MS, LiveExchange
 from services.executor.live.fates import TOLD_WITHIN_MS
+from services.executor.live.pace import TokenBucket
 from services.executor.live.wiring import (
     AskOrder,
     AskState,
@@ -44,9 +47,9 @@ NOT_OPEN = replies.Rejected(
 class Desk:
     """One exchange, its clock, and what came out of it last."""
 
-    def __init__(self):
+    def __init__(self, pace=None):
         self.now_ms = NOW_MS
-        self.exchange = LiveExchange(ACCOUNT)
+        self.exchange = LiveExchange(ACCOUNT, pace)
         self.said = []
         self.done = []
         self.sequence = count(1)
@@ -662,3 +665,57 @@ def test_a_reduce_only_order_that_was_not_cut_needs_no_reading():
     desk.cancel(key)
     said = desk.feed(fills(fill(key, oid, "6")), update("canceled", key, oid, sz="10", left="4"))
     assert said[1:] == [Canceled(key)] and desk.exchange.empty
+
+
+# ---- many requests -------------------------------------------------------------------------------------------
+
+
+def sent(desk, kind, after_ms=0):
+    desk.wait(after_ms)
+    return [effect.action for effect in desk.done if isinstance(effect, Send) and isinstance(effect.action, kind)]
+
+
+def test_after_many_requests_orders_wait_for_each_other_and_leave_in_one():
+    desk = Desk(TokenBucket(per_s=5, burst=2))
+    for _ in range(2):
+        desk.place()
+        assert len(sent(desk, PlaceOrders)) == 1
+    for _ in range(3):
+        desk.place()
+        assert not sent(desk, PlaceOrders, after_ms=30)
+    assert desk.exchange.waiting and not desk.exchange.quiet
+    [action] = sent(desk, PlaceOrders, after_ms=200)
+    assert len(action.orders) == 3
+    assert not desk.exchange.waiting
+
+
+def test_cancels_do_not_wait_but_one_that_is_replaced_waits_for_its_order():
+    desk = Desk(TokenBucket(per_s=5, burst=2))
+    (old, _), (other, _) = desk.open(), desk.open(side="ask", px="101")
+    desk.cancel(old, other)
+    new = desk.place()
+    desk.flush()
+    [cancel] = [effect.action for effect in desk.done if isinstance(effect, Send)]
+    assert isinstance(cancel, CancelByCloid) and [wire.cloid for wire in cancel.cancels] == [other]
+    [modify] = sent(desk, BatchModify, after_ms=1_000)
+    assert [(wire.oid, wire.order.c) for wire in modify.modifies] == [(old, new)]
+
+
+def test_an_order_that_is_not_wanted_any_more_while_it_waits_never_leaves():
+    desk = Desk(TokenBucket(per_s=5, burst=1))
+    desk.place()
+    assert sent(desk, PlaceOrders)
+    late = desk.place()
+    assert not sent(desk, PlaceOrders)
+    desk.cancel(late)
+    assert not sent(desk, PlaceOrders, after_ms=1_000)
+    assert desk.feed(Tick()) == [Canceled(late)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 3)), max_size=60))
+def test_a_bucket_never_gives_more_than_it_was_filled_with(steps):
+    bucket, now_ms, taken = TokenBucket(per_s=4, burst=3), 0, 0
+    for after_ms, amount in steps:
+        now_ms += after_ms
+        taken += amount if bucket.take(now_ms, amount) else 0
+        assert taken <= 3 + 4 * now_ms / 1000 + 1e-9

@@ -27,6 +27,7 @@ from services.executor.live.wiring import (
 from shared.clock import monotonic_s, wall_ms
 from shared.confirmation import Permit
 from shared.errors import VenueError
+from shared.hyperliquid.limits import WEIGHT_A_MINUTE
 from shared.hyperliquid.replies import Answered, NotSent, Unknown
 from shared.hyperliquid.signing import require_fast_signing
 from shared.secrets import Credentials
@@ -99,13 +100,14 @@ class VenueDoor:
 
     async def finish(self, effects: Sequence[Effect]) -> Sequence[Input]:
         """Returns when everything that was under way or is asked for now has its answer. A cancel that overtakes
-        its order misses it, so orders on their way come first.
+        its order misses it, so orders on their way come first. The last looks may use the whole weight of our IP.
 
         Raises:
             VenueError: the core has given up.
         """
         await self._open()
         self._leaving = True
+        self._transport.limits.weight.widen(WEIGHT_A_MINUTE)
         self._finish_by_s = min(self._finish_by_s, monotonic_s() + FINISH_WITHIN_S)
         await self._settle(SETTLE_S, Send)
         for effect in sorted(effects, key=_turn):

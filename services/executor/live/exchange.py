@@ -14,7 +14,7 @@ Answers, the stream and look-ups tell of the same orders, in any order, twice, o
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -24,6 +24,7 @@ from services.executor.live.batches import Batch, batches, pair
 from services.executor.live.fates import Fates
 from services.executor.live.hearing import Hearing
 from services.executor.live.lives import End, Ticket, pause_ms
+from services.executor.live.pace import TokenBucket
 from services.executor.live.reasons import DOUBTFUL, code_of, inner, opposite_px
 from services.executor.live.wiring import Effect, Listed, Outcome, Send
 from services.executor.reports import Report
@@ -58,10 +59,10 @@ _Verdict = replies.Status | _Lost | _Undone
 
 
 class LiveExchange:
-    """`account` is the address traded for; `numbers` counts the requests of the whole process."""
+    """`account` is the address traded for; `pace` makes orders wait for each other."""
 
-    def __init__(self, account: str, numbers: Iterator[int] | None = None) -> None:
-        self._numbers = count(1) if numbers is None else numbers
+    def __init__(self, account: str, pace: TokenBucket | None = None) -> None:
+        self._numbers, self._pace = count(1), pace
         self._assets: dict[str, int] = {}
         self._decimals: dict[str, int] = {}
         self._fates = Fates()
@@ -97,6 +98,11 @@ class LiveExchange:
         tickets = self._fates.tickets.values()
         steady = all(ticket.state == "open" and not ticket.leaving and not ticket.asking for ticket in tickets)
         return steady and not (self._batches or self._new or self._fates.has_news)
+
+    @property
+    def waiting(self) -> bool:
+        """Are there orders that have not left?"""
+        return bool(self._new)
 
     @property
     def empty(self) -> bool:
@@ -157,16 +163,21 @@ class LiveExchange:
         return self._fates.take_reports()
 
     def effects(self) -> list[Effect]:
-        """What is to be done now, cancels first."""
-        now_ms, fresh = self._fates.now_ms, self._new
-        self._new = []
-        for ticket in fresh:
+        """What is to be done now, cancels first. Orders, and the cancels that they replace, wait for others to
+        join them when there have been many requests."""
+        now_ms = self._fates.now_ms
+        for ticket in self._new:
             if ticket.leaving:
                 self._fates.withdraw(ticket)
-        tickets = self._fates.tickets.values()
+        tickets, fresh = self._fates.tickets.values(), [ticket for ticket in self._new if not ticket.over]
         leaving = [ticket for ticket in tickets if ticket.wants_cancel and ticket.next_cancel_ms <= now_ms]
-        pairs, cancels, places = pair(leaving, [ticket for ticket in fresh if not ticket.over])
-        sends = [self._send(batch) for batch in batches(pairs, cancels, places, self._decimals)]
+        pairs, cancels, places = pair(leaving, fresh)
+        due = self._pace is None or self._pace.take(now_ms, bool(pairs) + bool(places))
+        self._new = [] if due else fresh
+        ready = batches(pairs, cancels, places, self._decimals) if due else batches((), cancels, (), {})
+        sends = [self._send(batch) for batch in ready]
+        if cancels and self._pace is not None:
+            self._pace.owe(now_ms, 1)
         return [*sends, *self._hearing.questions()]
 
     def _send(self, batch: Batch) -> Send:

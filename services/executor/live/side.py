@@ -8,6 +8,7 @@ from services.executor.bookkeeper import Bookkeeper, Desks
 from services.executor.config import ExecutorConfig
 from services.executor.live.exchange import CLOCK_MARGIN_MS, LiveExchange
 from services.executor.live.farewell import Farewell
+from services.executor.live.pace import TokenBucket
 from services.executor.live.planner import Planner
 from services.executor.live.recovery import Recovery
 from services.executor.live.statement import Statement
@@ -20,12 +21,16 @@ from shared.hyperliquid.account import Fill
 from shared.hyperliquid.replies import size_of
 from shared.messages import LiveStatus, Reason, RequestBudget
 
+ACTIONS_FRAC = 0.6
+"""Part of the weight for requests that act; the rest is for questions."""
+BURST = 30
+
 
 class LiveSide:
     """Nothing is placed before a `Confirmation` has come, and only while it holds."""
 
     def __init__(self, config: ExecutorConfig, account: str, desks: Desks, bookkeeper: Bookkeeper) -> None:
-        self.exchange = LiveExchange(account)
+        self.exchange = LiveExchange(account, TokenBucket(config.request_weight / 60 * ACTIONS_FRAC, BURST))
         self.planner = Planner(config)
         self._config, self._account, self._bookkeeper = config, account, bookkeeper
         self._statement = Statement(bookkeeper, desks, config.dex, account)
@@ -33,6 +38,8 @@ class LiveSide:
         self._tie_out = TieOut(self._statement, self._recovery)
         self._confirmation: Confirmation | None = None
         self._unconfirmed = "not confirmed yet"
+        self._unsent = 0
+        """Requests that were decided and wait to leave."""
         self._refused = [0, 0]
         self._told_refusals = self._next_refusal_line_ms = 0
         self._farewell = Farewell(account, self.exchange, self._statement, self._tie_out)
@@ -81,9 +88,11 @@ class LiveSide:
     def effects(self, now_ms: int, decided: int) -> list[Effect]:
         """Requests beyond the decided ones are repeated cancels and those of a sweep: they count as well."""
         effects = self.exchange.effects()
-        requests = sum(size_of(effect.action) for effect in effects if isinstance(effect, Send))
-        if requests > decided:
-            self.planner.note_sent(now_ms, "", 0, requests - decided)
+        self._unsent += decided - sum(size_of(effect.action) for effect in effects if isinstance(effect, Send))
+        if self._unsent < 0:
+            self.planner.note_sent(now_ms, "", 0, -self._unsent)
+        if self._unsent < 0 or not self.exchange.waiting:
+            self._unsent = 0
         return self._farewell.effects(now_ms) if self._farewell.begun and not effects else effects
 
     def _note_refusals(self, now_ms: int) -> None:
