@@ -36,6 +36,16 @@ class Pipeline:
         self._advance(now_ms)
         self._run(now_ms, service, message)
 
+    def replace(self, now_ms: int, service: str, core: Core) -> None:
+        """Another process takes a service over; what it restores, it has restored."""
+        self._advance(now_ms)
+        self._cores[service] = core
+        self._run(now_ms, service, Started())
+
+    def reach(self, now_ms: int) -> None:
+        """Let time pass with nothing but the ticks that are due."""
+        self._advance(now_ms)
+
     def stop(self, now_ms: int) -> None:
         """Let time reach `now_ms` and every core leave tidily."""
         self._advance(now_ms)
