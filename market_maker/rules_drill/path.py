@@ -4,11 +4,11 @@ One thread, no bus, no clock: time passes when `wait` says so. What the streams 
 can be killed and another one takes over with what a restart would find.
 """
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from services import load as load_service
 from shared.config import EngineConfig
@@ -156,9 +156,9 @@ class TradingPath:
             asks=tuple(Level(ask_px + n * tick, sz) for n in range(LEVELS)),
         )  # fmt: skip
 
-    def prints(self, coin: str, *prints: tuple[Decimal, Decimal, str]) -> Trades:
+    def prints(self, coin: str, *prints: tuple[Decimal, Decimal, Literal["A", "B"]]) -> Trades:
         """Prints of now, each `(px, sz, aggressor)`; returned, so that they can be said again."""
-        trades = tuple(Trade(px, sz, "B" if side == "B" else "A", self.now_ms, next(self._tids)) for px, sz, side in prints)
+        trades = tuple(Trade(px, sz, side, self.now_ms, next(self._tids)) for px, sz, side in prints)
         message = Trades(coin=coin, received_ms=float(self.now_ms), epoch=self.feed.epoch, trades=trades)
         self.say(message)
         return message
