@@ -6,11 +6,14 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from services.executor.live.wiring import AskState, StreamDown
+from services.executor.live.wiring import AskState, OrderUpdates, StreamDown
 from services.venue.exchange.budget import cap
 from services.venue.exchange.transfers import deposit
 from shared.errors import ConfigError
-from shared.hyperliquid.actions import PlaceOrders
+from shared.hyperliquid.account import OpenOrder
+from shared.hyperliquid.account import OrderUpdate as AccountOrderUpdate
+from shared.hyperliquid.actions import CancelByCloid, PlaceOrders
+from shared.hyperliquid.cloids import own_prefix
 from shared.messages import (
     AccountStatus,
     Command,
@@ -318,3 +321,17 @@ def test_with_no_request_left_a_position_can_still_be_taken_to_flat():
     world.feed(Command(id="1", action="flatten", now=True, who="test", reason="test", time_ms=at_ms))
     world.wait(30_000)
     assert held_sz and not world.positions() and not world.true_positions()
+
+
+def test_an_order_of_this_engine_on_another_dex_is_left_to_whoever_trades_there():
+    """Its coin has no number here, and a request with a wrong one is refused as a whole, other cancels with it."""
+    world = quoting(LiveVenue())
+    now_ms = world.venue.now_ms
+    order = OpenOrder(
+        "xyz:TSLA", "B", Decimal(300), Decimal(1), 10**9, now_ms, Decimal(1), own_prefix(ACCOUNT) + "0" * 24
+    )
+    world.feed(OrderUpdates((AccountOrderUpdate(order, "open", now_ms),)))
+    world.wait(2_000)
+    assert world.stopped is None and world.resting()
+    cancels = [send.action for send in world.venue.sent if isinstance(send.action, CancelByCloid)]
+    assert order.cloid not in {cancel.cloid for action in cancels for cancel in action.cancels}

@@ -75,7 +75,13 @@ class Hearing:
             if ticket is not None:
                 self._on_status(ticket, update.order, update.status)
             elif is_own(update.order.cloid, self._prefix) and rests(update.status):
-                self._fates.adopt(update.order, self._assets.get(update.order.coin, -1))
+                self._adopt(update.order)
+
+    def _adopt(self, order: OpenOrder) -> None:
+        """What this engine has on another dex is for whoever trades there."""
+        asset = self._assets.get(order.coin)
+        if asset is not None:
+            self._fates.adopt(order, asset)
 
     def _on_status(self, ticket: Ticket, order: OpenOrder, status: str) -> None:
         if not self._fates.note_oid(ticket, order.oid):
