@@ -7,11 +7,11 @@
 tightest of all: no rule can loosen another. The level of a rule is a setting (`rule_levels`), and so is its limit.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
-from shared.messages import Reason, SidePermit
+from shared.messages import Event, Reason, SidePermit
 from shared.units import Side
 
 Level = Literal["off", "widen", "reduce", "pull", "halt"]
@@ -50,12 +50,21 @@ class Reading:
     size: float = 1.0
     """At `widen`: what is left of the size."""
     detail: str = ""
-    """For the line, where the numbers alone do not tell."""
+    """For the line, where the numbers alone do not tell; of a halt, the reason that `resume` asks back."""
+    reason: Reason | None = None
+    """In place of the rule's own, where it knows better."""
 
     @property
     def closeness_frac(self) -> float | None:
         """How much of the way to the limit is gone; 1 and more: there."""
         return None if self.value is None or not self.limit else abs(self.value / self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A person has ended a halt: what led to it is forgiven, and counts anew from here. Every check hears it."""
+
+    time_ms: int
 
 
 class Check(Protocol):
@@ -69,9 +78,17 @@ class Check(Protocol):
     def read(self, now_ms: int) -> Reading: ...
 
 
+@runtime_checkable
+class Speaking(Protocol):
+    """A check with words of its own, in place of the line that every rule gets when it begins and ends to fire."""
+
+    def lines(self, now_ms: int) -> Iterable[Event]:
+        """News since the last call; asked after each reading."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What follows for a coin. `halts` are the fired readings that stop everything."""
+    """What follows for a coin."""
 
     bid: SidePermit = FREE
     ask: SidePermit = FREE
@@ -87,7 +104,7 @@ def combine(fired: Iterable[tuple[Rule, Level, Reading]]) -> Verdict:
             spread = min(spread * max(reading.spread, 1.0), MAX_SPREAD)
             size *= min(max(reading.size, 0.0), 1.0)
             continue
-        permit = _permit(rule, level)
+        permit = _permit(level, reading.reason or rule.reason)
         if reading.side != "ask":
             bid = tighter(bid, permit)
         if reading.side != "bid":
@@ -102,12 +119,7 @@ def tighter(one: SidePermit, other: SidePermit) -> SidePermit:
     return other if _TIGHTNESS[other.allow] > _TIGHTNESS[one.allow] else one
 
 
-def _permit(rule: Rule, level: Level) -> SidePermit:
+def _permit(level: Level, reason: Reason) -> SidePermit:
     if level == "off":
         return FREE
-    return SidePermit("reduce" if level == "reduce" else "none", rule.reason)
-
-
-def levels_of(rules: Sequence[Rule], chosen: dict[str, Level]) -> dict[str, Level]:
-    """The level of each rule: its own, or the one that a person chose."""
-    return {rule.name: chosen.get(rule.name, rule.level) for rule in rules}
+    return SidePermit("reduce" if level == "reduce" else "none", reason)
