@@ -8,13 +8,14 @@ its fills are kept apart, for the comparison.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from services import SERVICES
 from services.monitor.coin import Coin
 from services.monitor.config import MonitorConfig
+from services.monitor.risk import Rules
 from services.monitor.twin import Twin
 from shared.messages import (
     AccountStatus,
@@ -30,6 +31,7 @@ from shared.messages import (
     Mode,
     OrderUpdate,
     RiskLease,
+    RiskReport,
     TargetQuotes,
     Universe,
 )
@@ -58,6 +60,13 @@ class RedisMemory:
     ratio: float
 
 
+@dataclass(frozen=True, slots=True)
+class RuleProofs:
+    """From the door: when each rule of the guard proved itself in a drill, in Unix ms."""
+
+    by_rule: Mapping[str, int]
+
+
 def halt_code(halt: HaltState) -> str:
     """One of a few words for the label: what is behind a halt; its full text is in the log and in `status`."""
     if not halt.halted:
@@ -79,6 +88,7 @@ class Monitor:
         self.executor_mode: Mode | None = None
         """What the executor says it does, whatever we were told."""
         self.twin = Twin()
+        self.rules = Rules()
         self.dark_fills: Counter[str] = Counter()
         self.halt: HaltState | None = None
         self.feed: FeedHealth | None = None
@@ -108,6 +118,10 @@ class Monitor:
             self.halt = msg
         elif isinstance(msg, FeedHealth):
             self.feed = msg
+        elif isinstance(msg, RiskReport):
+            self.rules.take(msg)
+        elif isinstance(msg, RuleProofs):
+            self.rules.proofs_ms = msg.by_rule
         elif isinstance(msg, RedisMemory):
             self.redis_memory_ratio = msg.ratio or None
         elif isinstance(msg, Heartbeat):

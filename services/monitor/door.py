@@ -1,4 +1,4 @@
-"""Prints the combined event log and looks at the memory of Redis."""
+"""Prints the combined event log, looks at the memory of Redis and at what the last drills have proven."""
 
 import asyncio
 import sys
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from services.monitor.config import MonitorConfig
-from services.monitor.core import RedisMemory, Show
+from services.monitor.core import RedisMemory, RuleProofs, Show
 from shared.errors import BusError
 from shared.log import LEVELS, Lines, render
 from shared.messages import Event
+from shared.rule_proofs import read_proofs
 from shared.service import Port
 
 _COLOURS = {"debug": "\033[2m", "info": "", "warning": "\033[33m", "error": "\033[31m"}
@@ -26,14 +27,15 @@ class MonitorDoor:
         self._coloured = config.log_format == "pretty" and out.isatty()
 
     async def run(self, port: Port) -> None:
-        """Ask Redis for its memory now and then; while it does not answer, nothing is known."""
+        """Look now and then; while Redis does not answer, nothing is known of its memory."""
         assert port.bus is not None
         while True:
             try:
                 ratio = await port.bus.memory_ratio()
             except BusError:
                 ratio = 0.0
-            await port.handle(RedisMemory(ratio))
+            proofs = read_proofs(self._config.data_dir)
+            await port.handle(RedisMemory(ratio), RuleProofs(proofs))
             await asyncio.sleep(self._config.monitor_memory_interval_s)
 
     async def apply(self, effects: Sequence[Any]) -> Sequence[Any]:

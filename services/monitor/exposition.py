@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from services.monitor.coin import SIDES, Coin
 from services.monitor.core import FRESH_MS, Monitor, halt_code
 from services.monitor.live_exposition import live_samples, reducing_samples
+from services.monitor.risk import rule_samples
 from shared.clock import wall_ms
 from shared.messages import CoinStatus
 from shared.metrics import GRID
@@ -131,6 +132,9 @@ class GridCollector(Collector):
             if lease is not None and lease.ofi is not None and now_ms <= lease.valid_until_ms:
                 yield "mm_ofi", (coin.name,), lease.ofi
                 yield "mm_flow_imbalance", (coin.name,), lease.ofi
+            if lease is not None and now_ms <= lease.valid_until_ms:
+                yield "mm_tail_risk_multiplier", (coin.name,), lease.spread_multiplier
+                yield "mm_size_multiplier", (coin.name,), lease.size_multiplier
 
     def _risk(self, now_ms: float) -> Iterable[tuple[str, tuple[str, ...], float]]:
         core = self._core
@@ -144,6 +148,7 @@ class GridCollector(Collector):
                 yield "mm_kill_switch_triggered", (name,), float(core.halt.halted)
         if "guard" in core.heartbeats:
             yield "mm_stall_panics_total", (), core.stall_panics
+        yield from rule_samples(core.rules, now_ms, FRESH_MS)
 
     def _heard(self, now_ms: float) -> bool:
         account = self._core.account

@@ -17,6 +17,7 @@ from shared.streams import (
     HALT,
     ORDERS,
     RISK,
+    RISK_REPORT,
     STATUS,
     TARGET,
 )
@@ -39,7 +40,7 @@ SERVICE = Service(
     config=MonitorConfig,
     core=Monitor,
     metrics_port=9090,
-    reads=(BOOK, CTX, ASSET_CONFIG, TARGET, RISK, ORDERS, FILLS, FEED, STATUS, EVENTS, HALT),
+    reads=(BOOK, CTX, ASSET_CONFIG, TARGET, RISK, RISK_REPORT, ORDERS, FILLS, FEED, STATUS, EVENTS, HALT),
     writes=(EVENTS,),
     restores=(STATUS,),
     door=build_door,
