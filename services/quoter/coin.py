@@ -93,6 +93,11 @@ class Coin:
         """How much wider than wanted the guard lets us quote; 1 without a lease, where nothing is quoted."""
         return max(self.lease.spread_multiplier, 1.0) if self.lease is not None else 1.0
 
+    @property
+    def size_frac(self) -> float:
+        """What the guard leaves of every order's size; 1 without a lease, where nothing is quoted."""
+        return min(max(self.lease.size_multiplier, 0.0), 1.0) if self.lease is not None else 1.0
+
     # ---- may it quote? ----
 
     def permits(self, now_ms: int, pause_after_ms: float, epoch: int) -> tuple[SidePermit, SidePermit]:

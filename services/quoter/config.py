@@ -14,7 +14,10 @@ class QuoterConfig(EngineConfig):
     section: ClassVar[str] = "quoter"
 
     skew_gain: float = Field(
-        1.0, ge=0, le=1, description="Shift of the grid at full inventory, in tightest half spreads."
+        1.0,
+        ge=0.1,
+        le=1,
+        description="Shift of the grid at full inventory, in tightest half spreads; under 0.1 is no lean at all.",
     )
     clamp_skip_bps: float = Field(
         1.0, ge=0, description="A level that must move further (bps) to stay behind the touch is skipped."

@@ -13,6 +13,7 @@ import msgspec
 from services.quoter import governor
 from services.quoter.coin import Coin
 from services.quoter.config import QuoterConfig
+from services.quoter.honesty import honest_ladder
 from services.quoter.notices import RegimeNotice, SideNotice
 from services.quoter.placement import Limits, Placed, place_side, room_usd
 from services.quoter.strategies import STRATEGIES
@@ -156,8 +157,8 @@ class Quoter:
         bid, ask = coin.permits(now_ms, self._pause_after_ms, self._epoch)
         touch = (book.bids[0].px, book.asks[0].px) if book and book.bids and book.asks else None
         key = (
-            touch, multiplier, coin.widening, coin.position_sz, coin.config, bid, ask, coin.sz_decimals,
-            coin.governor.regime,
+            touch, multiplier, coin.widening, coin.size_frac, coin.position_sz, coin.config, bid, ask,
+            coin.sz_decimals, coin.governor.regime,
         )  # fmt: skip
         last = coin.last_target
         if key == coin.last_key and last is not None:
@@ -175,7 +176,8 @@ class Quoter:
     ) -> TargetQuotes:
         config, book = coin.config, coin.book
         mid_px = coin.mid_px
-        half_spread_bps, shift_bps = config.base_spread_bps * multiplier * coin.widening, 0.0
+        widening = governor.left_to_widen(multiplier, coin.widening)
+        half_spread_bps, shift_bps = config.base_spread_bps * multiplier * widening, 0.0
         bids, asks = Placed((), bid.reason or Reason.HALTED), Placed((), ask.reason or Reason.HALTED)
         strategy = STRATEGIES.get(config.strategy)
         if strategy is None:
@@ -186,7 +188,12 @@ class Quoter:
             view = MarketView(
                 float(mid_px), best_bid_px, best_ask_px, inventory_usd, multiplier, self._config.skew_gain
             )
-            ladder = strategy(view, config).widened(float(mid_px), coin.widening)
+
+            def ladder_at(inventory_usd: float) -> Ladder:
+                ladder = strategy(view._replace(inventory_usd=inventory_usd), config)
+                return ladder.widened(view.mid_px, widening)
+
+            ladder = honest_ladder(coin.name, config, ladder_at, inventory_usd)
             half_spread_bps, shift_bps = ladder.half_spread_bps, ladder.shift_bps
             bids, asks = self._side(coin, "bid", bid, ladder), self._side(coin, "ask", ask, ladder)
         return TargetQuotes(
@@ -220,7 +227,12 @@ class Quoter:
             coin.book.asks[0].px if side == "bid" else coin.book.bids[0].px,
             mid_px,
             coin.sz_decimals,
-            Limits(max_inv_usd, room_usd(side, max_inv_usd, coin.position_sz, mid_px), reduce_sz),
+            Limits(
+                max_inv_usd,
+                room_usd(side, max_inv_usd, coin.position_sz, mid_px),
+                reduce_sz,
+                exact(coin.size_frac),
+            ),
             self._config.clamp_skip_bps,
         )
 
@@ -242,9 +254,9 @@ class Quoter:
             yield Event(level="error", tag="CONFIG", coin=coin.name, text=text)
 
 
-def _allows(lease: RiskLease) -> tuple[SidePermit, SidePermit, float]:
+def _allows(lease: RiskLease) -> tuple[SidePermit, SidePermit, float, float]:
     """What of a lease moves quotes."""
-    return lease.bid, lease.ask, lease.spread_multiplier
+    return lease.bid, lease.ask, lease.spread_multiplier, lease.size_multiplier
 
 
 class _ScreenerWatch:

@@ -86,6 +86,11 @@ def combined(multiplier: float, stale: float) -> float:
     return _clip(multiplier * stale, 1.0, MAX_MULTIPLIER)
 
 
+def left_to_widen(multiplier: float, widening: float) -> float:
+    """What of the guard's own widening comes on top: all of them together stay within that range too."""
+    return _clip(widening, 1.0, MAX_MULTIPLIER / multiplier)
+
+
 class Latch:
     """On at once, off after `recovery_ms` in a row of calm."""
 

@@ -2,7 +2,8 @@
 
 Rules, in order: round away from the market; stay behind the newest touch, or skip the level if that moves it too
 far; merge levels that round to one price; hold every order to 25 % of the coin's inventory limit, the whole side
-to what the limit still has room for; floor to lots; drop what is then worth less than the venue's minimum.
+to what the limit still has room for; take what the guard leaves of each; floor to lots; drop what is then worth
+less than the venue's minimum.
 """
 
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ class Limits(NamedTuple):
     room_usd: Decimal
     """Inventory limit minus what is already held in this side's direction."""
     reduce_sz: Decimal | None
+    size_frac: Decimal = Decimal(1)
+    """What the guard leaves of each order."""
 
 
 class Caps(NamedTuple):
@@ -94,7 +97,12 @@ def place_side(
                 Reason.MAX_INVENTORY if room_usd < MIN_NOTIONAL_USD else Reason.BELOW_MIN_NOTIONAL
             )
             continue
-        levels.append(QuoteLevel(level, px, sz))
+        # What a scaled order leaves free is not given to the outer ones: none grows because another shrinks.
+        scaled_sz = floor_sz(sz * limits.size_frac, sz_decimals)
+        if scaled_sz * px < MIN_NOTIONAL_USD:
+            missing = missing or Reason.BELOW_MIN_NOTIONAL
+        else:
+            levels.append(QuoteLevel(level, px, scaled_sz))
         room_usd -= sz * value_px
         if left_sz is not None:
             left_sz -= sz

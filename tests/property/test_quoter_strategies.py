@@ -1,6 +1,7 @@
 """What must hold for every strategy, book, inventory and setting."""
 
 from decimal import Decimal as D
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -8,8 +9,10 @@ from hypothesis import strategies as st
 
 from services.quoter.config import QuoterConfig
 from services.quoter.core import Quoter
+from services.quoter.honesty import honest_ladder
 from services.quoter.strategies import STRATEGIES
 from services.quoter.strategies.view import Ladder, MarketView, Wanted
+from shared.errors import InvariantError
 from shared.messages import AssetConfig, Book, CoinMeta, Level, PositionState, RiskLease, SidePermit, Universe
 from shared.service import Tick
 from shared.units import is_valid_px, lot_size, tick_size
@@ -44,7 +47,7 @@ def markets(draw):
     return bid, ask, sz_decimals, config, position
 
 
-def answer(market, strategy, position=None, bid_permit=PERMITS[0], ask_permit=PERMITS[0], widening=1.0):
+def answer(market, strategy, position=None, bid_permit=PERMITS[0], ask_permit=PERMITS[0], widening=1.0, size=1.0):
     """The target the quoter publishes in that market."""
     bid, ask, sz_decimals, config, held = market
     zero = D(0)
@@ -61,7 +64,7 @@ def answer(market, strategy, position=None, bid_permit=PERMITS[0], ask_permit=PE
                                    strategy=strategy)))  # fmt: skip
     lease = RiskLease(
         coin="X", issued_ms=T0, valid_until_ms=T0 + 3000, bid=bid_permit, ask=ask_permit,
-        spread_multiplier=widening,
+        spread_multiplier=widening, size_multiplier=size,
     )  # fmt: skip
     list(core.step(T0, lease))
     book = Book(
@@ -119,6 +122,70 @@ def test_more_inventory_never_raises_a_price(strategy, market, loads):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @settings(max_examples=200, deadline=None)
+@given(
+    mid=st.floats(1e-3, 1e5),
+    loads=st.tuples(st.floats(-1.5, 1.5), st.floats(-1.5, 1.5)),
+    multiplier=st.floats(1, 4),
+    widening=st.floats(1, 4),
+    gain=st.floats(0.1, 1),
+    base=st.floats(0.1, 100),
+    limit=st.floats(20, 5000),
+)
+def test_a_strategy_leans_against_its_inventory_everywhere(
+    strategy, mid, loads, multiplier, widening, gain, base, limit
+):
+    config = AssetConfig(coin="X", strategy=strategy, base_spread_bps=base, max_inv_usd=limit)
+
+    def ladder_at(inventory_usd):
+        view = MarketView(mid, mid, mid, inventory_usd, multiplier, gain)
+        return STRATEGIES[strategy](view, config).widened(mid, widening)
+
+    high, low = (honest_ladder("X", config, ladder_at, load * limit) for load in sorted(loads))
+    assert low.shift_bps <= high.shift_bps
+    for befores, afters in ((high.bids, low.bids), (high.asks, low.asks)):
+        assert all(after.px <= before.px for before, after in zip(befores, afters, strict=True))
+    if min(max(loads), 1) - max(min(loads), -1) > 0.05:
+        assert low.shift_bps < high.shift_bps
+        assert low.bids[0].px < high.bids[0].px and low.asks[0].px < high.asks[0].px
+
+
+def _stuck(view, config):
+    """The skew switched off: as if nothing were ever held."""
+    return STRATEGIES["grid"](view._replace(inventory_usd=0.0), config)
+
+
+def _reversed(view, config):
+    return STRATEGIES["grid"](view._replace(inventory_usd=-view.inventory_usd), config)
+
+
+def _only_said(view, config):
+    """Reports a shift that its prices do not have."""
+    return STRATEGIES["grid"](view, config)._replace(
+        bids=_stuck(view, config).bids, asks=_stuck(view, config).asks
+    )
+
+
+def _one_side(view, config):
+    return STRATEGIES["grid"](view, config)._replace(asks=_stuck(view, config).asks)
+
+
+def _weak_beyond_half(view, config):
+    """Turns around where it matters most."""
+    limit = config.max_inv_usd / 2
+    return STRATEGIES["grid"](view._replace(inventory_usd=limit - abs(view.inventory_usd - limit)), config)
+
+
+@pytest.mark.parametrize("broken", [_stuck, _reversed, _only_said, _one_side, _weak_beyond_half])
+@settings(max_examples=50, deadline=None)
+@given(market=markets())
+def test_a_skew_that_does_not_press_is_caught_with_the_first_quote(broken, market):
+    """Whatever is held, also nothing: it is not waited for until a position has run away."""
+    with patch.dict(STRATEGIES, {"broken": broken}), pytest.raises(InvariantError, match="does not lean against"):
+        answer(market, "broken")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@settings(max_examples=200, deadline=None)
 @given(market=markets(), permits=st.tuples(st.sampled_from(PERMITS), st.sampled_from(PERMITS)),
        widenings=st.tuples(st.floats(1, 4), st.floats(1, 4)))  # fmt: skip
 def test_a_wider_lease_never_brings_a_level_closer_to_the_mid(strategy, market, permits, widenings):
@@ -133,10 +200,39 @@ def test_a_wider_lease_never_brings_a_level_closer_to_the_mid(strategy, market, 
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+@settings(max_examples=200, deadline=None)
+@given(market=markets(), widening=st.floats(1, 1e6))
+def test_governor_and_lease_together_never_widen_more_than_four_times(strategy, market, widening):
+    *_, config, _ = market
+    target = answer(market, strategy, widening=widening)
+    wanted = min(target.multiplier * widening, 4.0)
+    assert target.half_spread_bps == pytest.approx(config.base_spread_bps * wanted)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@settings(max_examples=200, deadline=None)
+@given(market=markets(), permits=st.tuples(st.sampled_from(PERMITS), st.sampled_from(PERMITS)),
+       sizes=st.tuples(st.floats(0, 1), st.floats(0, 1)))  # fmt: skip
+def test_a_smaller_lease_never_grows_adds_or_moves_an_order(strategy, market, permits, sizes):
+    _, _, sz_decimals, *_ = market
+    small, large = (answer(market, strategy, None, *permits, size=size) for size in sorted(sizes))
+    full = answer(market, strategy, None, *permits)
+    for less, more, whole in ((small.bids, large.bids, full.bids), (small.asks, large.asks, full.asks)):
+        orders, wholes = ({level.level: level for level in side} for side in (more, whole))
+        for level in less:
+            assert level.px == orders[level.level].px
+            assert level.sz <= orders[level.level].sz
+            assert level.sz <= wholes[level.level].sz * D(repr(min(sizes)))
+            assert level.sz % lot_size(sz_decimals) == 0 and level.sz * level.px >= 10
+    assert (small.bids == ()) == (small.bid_reason is not None)
+    assert (small.asks == ()) == (small.ask_reason is not None)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 @settings(max_examples=100, deadline=None)
-@given(market=markets(), narrower=st.floats(-4, 1))
-def test_no_lease_narrows_and_one_changes_nothing(strategy, market, narrower):
-    assert answer(market, strategy, widening=narrower) == answer(market, strategy)
+@given(market=markets(), narrower=st.floats(-4, 1), larger=st.floats(1, 9))
+def test_no_lease_narrows_or_enlarges_and_one_changes_nothing(strategy, market, narrower, larger):
+    assert answer(market, strategy, widening=narrower, size=larger) == answer(market, strategy)
 
 
 @settings(max_examples=200, deadline=None)

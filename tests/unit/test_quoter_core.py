@@ -7,6 +7,8 @@ import pytest
 
 from services.quoter.config import QuoterConfig
 from services.quoter.core import Quoter
+from services.quoter.strategies import STRATEGIES
+from shared.errors import InvariantError
 from shared.messages import (
     AssetConfig,
     AssetCtx,
@@ -189,6 +191,37 @@ def test_a_lease_that_widens_is_answered_at_once_and_told_as_the_effective_sprea
     assert quoting(T0 + 2, lease(spread_multiplier=2.0)) == []
     quoting(T0 + 3, lease())
     assert quoting.last().bids == plain.bids
+
+
+def test_a_lease_that_shrinks_is_answered_at_once_and_what_falls_under_the_minimum_is_left_out(quoting):
+    plain = quoting.last()
+    assert [level.sz for level in plain.bids] == [D("0.00017"), D("0.00035"), D("0.00052")]
+    (target,) = targets(quoting(T0 + 1, lease(size_multiplier=0.5)))
+    assert [(level.level, level.px) for level in target.bids] == [(2, plain.bids[1].px), (3, plain.bids[2].px)]
+    assert [level.sz for level in target.bids] == [D("0.00017"), D("0.00026")], "floored to lots, $10 and more"
+    assert quoting(T0 + 2, lease(size_multiplier=0.5)) == []
+    quoting(T0 + 3, lease(size_multiplier=0.25))
+    assert (quoting.last().bids, quoting.last().bid_reason) == ((), Reason.BELOW_MIN_NOTIONAL)
+    quoting(T0 + 4, lease())
+    assert quoting.last().bids == plain.bids
+
+
+def test_governor_and_lease_widen_four_times_at_most_in_all(quoting):
+    quoting(T0 + 1, lease(spread_multiplier=4.0, latency_p95_ms=75.0, latency_samples=200))
+    assert (quoting.last().multiplier, quoting.last().half_spread_bps) == (1.5, 6.0)
+
+
+def test_a_skew_stuck_at_zero_stops_with_the_first_book_although_nothing_is_held(monkeypatch):
+    grid = STRATEGIES["grid"]
+
+    def stuck(view, config):
+        return grid(view._replace(inventory_usd=0.0), config)
+
+    monkeypatch.setitem(STRATEGIES, "grid", stuck)
+    run = Run()
+    run(T0, lease())
+    with pytest.raises(InvariantError, match="BTC: strategy 'grid' does not lean against its inventory"):
+        run(T0, book())
 
 
 def test_fills_of_the_shadow_move_no_live_quote():
