@@ -1,5 +1,6 @@
 """Settings of the guard, beside what every service knows."""
 
+from decimal import Decimal
 from typing import ClassVar
 
 from pydantic import Field
@@ -18,4 +19,57 @@ class GuardConfig(EngineConfig):
     ofi_min_trades: int = Field(50, ge=1, description="Trades below which the OFI says nothing.")
     ofi_max_age_s: float = Field(
         600.0, gt=0, description="Trades older than this leave the OFI window, in seconds: a quiet coin recovers."
+    )
+
+    max_daily_loss_usd: Decimal = Field(
+        Decimal(500), gt=0, description="Loss of a UTC day (or since `resume`), in USD, that halts everything."
+    )
+    max_drawdown_frac: float = Field(
+        0.05,
+        gt=0,
+        lt=1,
+        description="Fall of the PnL from its peak, as a fraction of the account value, that halts everything."
+        " It counts once the peak is above $1 and above 2 % of max_position_value_usd.",
+    )
+    max_position_value_usd: Decimal = Field(
+        Decimal(10_000),
+        gt=0,
+        description="Sum of |position| x mid over all coins, in USD, above which all reduce.",
+    )
+    rate_limit_errors: int = Field(
+        10, ge=1, description="Requests throttled by the venue, within the window, that halt everything."
+    )
+    rate_limit_window_s: float = Field(600.0, gt=0, description="Length of that window, in seconds.")
+    venue_errors: int = Field(
+        5, ge=1, description="Requests refused or without an answer, within the window, that pull all quotes."
+    )
+    venue_errors_window_s: float = Field(
+        60.0, gt=0, description="Length of that window, in seconds: so long quotes stay away after the last error."
+    )
+    ledger_mismatch_s: float = Field(
+        120.0, gt=0, description="Seconds an unexplained difference from the venue's account may last; then halt."
+    )
+    foreign_orders: int = Field(
+        1,
+        ge=1,
+        description="Things a person has to look at on the account, such as orders of another hand, from which on"
+        " nothing is quoted.",
+    )
+    clock_skew_s: float = Field(
+        2.0,
+        gt=0,
+        description="Difference of our clock from the venue's, in seconds, above which quotes are pulled.",
+    )
+    disk_max_used_frac: float = Field(
+        0.98, gt=0, lt=1, description="Used part of the disk of data_dir above which all positions are reduced."
+    )
+    disk_min_free_mb: float = Field(
+        500.0, ge=0, description="The same for free megabytes; whichever limit comes first."
+    )
+    redis_max_memory_frac: float = Field(
+        0.9, gt=0, le=1, description="Used part of Redis' memory limit above which all positions are reduced."
+    )
+    machine_look_s: float = Field(10.0, gt=0, description="Seconds between two looks at disk and Redis memory.")
+    watchdog_silence_s: float = Field(
+        10.0, gt=1, description="Live: seconds without a word of the watchdog after which quotes are pulled."
     )
