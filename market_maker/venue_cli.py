@@ -36,6 +36,7 @@ connections  drop stall refuse_connections
 frames       duplicate reorder stale_book crossed_book dark_fill
 requests     http_429 http_5xx delay_answer lose_answer reject
 exchange     post_only halt clock_skew slow_block
+market       crash
 """
 
 
@@ -56,6 +57,8 @@ def fault(
     then: Annotated[str | None, typer.Option(help="What a stall held: deliver or drop.")] = None,
     how: Annotated[str | None, typer.Option(help="A stale book: repeat or silent.")] = None,
     text: Annotated[str | None, typer.Option(help="Error text of reject.")] = None,
+    frac: Annotated[float | None, typer.Option(help="Move of a crash, such as -0.08.")] = None,
+    takers_per_s: Annotated[int | None, typer.Option(help="Market orders a second in a crash.")] = None,
     port: Port = None,
     as_json: AsJson = False,
 ) -> int:
@@ -68,11 +71,12 @@ def fault(
     market_maker venue fault reject --share 0.3 --for 10s
     market_maker venue fault stale_book --coin BTC --how silent
     market_maker venue fault clock_skew --ms 3000 --for 1m
+    market_maker venue fault crash --frac -0.08 --for 20s
     """
     given = {
         "fault": kind, "for_s": _seconds(duration), "count": count, "share": share, "user": user, "coin": coin,
         "channel": channel, "connection": connection, "action": action, "path": path, "status": status, "ms": ms,
-        "then": then, "how": how, "text": text,
+        "then": then, "how": how, "text": text, "frac": frac, "takers_per_s": takers_per_s,
     }  # fmt: skip
     answer = ask(port, "POST", "faults", _given(given))
     return _show(answer, as_json, [f"{kind} is on as number {answer['number']}"])

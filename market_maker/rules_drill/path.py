@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from itertools import count
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from services import load as load_service
 from shared.config import EngineConfig
@@ -29,7 +29,7 @@ from shared.messages import (
     Universe,
 )
 from shared.pipeline import Pipeline
-from shared.service import Core, Service, Tick
+from shared.service import Core, Restorable, Service, Tick
 from shared.streams import BOOK, CTX, DEPTH, FEED, HALT, STREAM_OF, TRADES, Stream
 from shared.units import exact, round_px, tick_size
 
@@ -46,7 +46,7 @@ Kind = TypeVar("Kind", bound=Message)
 class Feed:
     """In place of the ingestor: says what it is told, and each second how it is itself, unless it is `silent`."""
 
-    def __init__(self, config: EngineConfig) -> None:
+    def __init__(self) -> None:
         self.silent = False
         self.epoch = 1
         self._heard_ms = 0.0
@@ -73,7 +73,11 @@ class Dead:
 
 
 FEED_SERVICE = Service(
-    name=FEED_NAME, config=EngineConfig, core=Feed, writes=(BOOK, TRADES, CTX, DEPTH, FEED), metrics_port=0
+    name=FEED_NAME,
+    config=EngineConfig,
+    core=lambda config: Feed(),
+    writes=(BOOK, TRADES, CTX, DEPTH, FEED),
+    metrics_port=0,
 )
 
 
@@ -101,7 +105,7 @@ class TradingPath:
         self.cores: dict[str, Any] = {
             name: service.core(self._configs[name]) for name, service in self.services.items()
         }
-        self.feed = Feed(EngineConfig())
+        self.feed = Feed()
         parts: list[tuple[Service[Any], Core]] = [(FEED_SERVICE, self.feed)]
         parts += [(self.services[name], core) for name, core in self.cores.items()]
         self.pipeline = Pipeline(parts, self._note, start_ms)
@@ -196,7 +200,7 @@ class TradingPath:
             if isinstance(message, (Universe, HaltState)):
                 list(core.step(self.now_ms, message))
             else:
-                core.restore(self.now_ms, message)
+                cast(Restorable, core).restore(self.now_ms, message)
         self.pipeline.replace(self.now_ms, name, core)
         for stream in service.reads:
             if stream.policy == "latest":

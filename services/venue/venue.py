@@ -103,7 +103,11 @@ class Venue:
 
     def block(self, block_ms: int, clock_ms: int) -> None:
         """Run one block and hand out what it led to."""
-        self.block_ms = block_ms
+        since_ms, self.block_ms = self.block_ms, block_ms
+        for push in self.faults.pushes(since_ms, block_ms):
+            for meta in self.market.coins:
+                if push.coin in (None, meta.coin):
+                    self.market.push(meta.coin, push.log_move, push.takers)
         self._disturb()
         self.exchange.begin(self.date_ms(clock_ms))
         now_ms = self.world.now_ms

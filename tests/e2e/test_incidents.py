@@ -120,9 +120,7 @@ def test_a_bid_through_the_newest_ask(path: TradingPath, monkeypatch: Patch, pro
     target = path.newest(TargetQuotes, HYPE)
     assert target is not None
     best_ask_px, tick = fallen.asks[0].px, Decimal("0.001")
-    bids = tuple(
-        msgspec.structs.replace(level, px=best_ask_px + n * tick) for n, level in enumerate(target.bids)
-    )
+    bids = tuple(msgspec.structs.replace(level, px=best_ask_px + n * tick) for n, level in enumerate(target.bids))
     path.pipeline.feed(path.now_ms, "executor", msgspec.structs.replace(target, bids=bids))
     path.wait(450)
     said = [message for _, message in path.out[before:]]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from math import log1p
 from typing import Any
 
 import msgspec
@@ -396,6 +397,20 @@ def test_skew_and_slow_blocks_add_up(bench: Bench) -> None:
     assert [bench.faults.block_extra_ms(0) for _ in range(2)] == [500, 400]
 
 
+@given(st.floats(-0.8, 2), st.integers(0, 100), st.lists(st.integers(1, 900), min_size=1, max_size=60))
+def test_the_parts_of_a_crash_add_up_however_long_blocks_are(frac: float, takers: int, blocks: list[int]) -> None:
+    bench, now_ms = Bench(), 0
+    bench.start("crash", now_ms=500, frac=frac, takers_per_s=takers, for_s=5)
+    pushes = []
+    for length_ms in [*blocks, 10_000]:
+        pushes += bench.faults.pushes(now_ms, now_ms + length_ms)
+        now_ms += length_ms
+        bench.faults.advance(now_ms)
+    assert bench.faults.running() == []
+    assert sum(push.log_move for push in pushes) == pytest.approx(log1p(frac), abs=1e-9)
+    assert sum(push.takers for push in pushes) == 5 * takers
+
+
 def test_external_orders_are_due_once_or_so_often(bench: Bench) -> None:
     bench.start("external_order", user=ALICE, coin=BTC, side="buy", sz="0.01")
     bench.start("external_cancel", user=ALICE, count=2)
@@ -441,4 +456,4 @@ def test_external_orders_that_cannot_be() -> None:
 
 
 def test_every_kind_says_what_it_does() -> None:
-    assert len(KINDS) == 19 and all(kind.__doc__ for kind in KINDS.values())
+    assert len(KINDS) == 20 and all(kind.__doc__ for kind in KINDS.values())

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from decimal import Decimal
+from math import log
 from pathlib import Path
 
 import pytest
@@ -282,3 +283,22 @@ def test_the_flow_does_not_feel_orders_of_accounts_that_it_does_not_reach() -> N
         for market in (alone, shared)
     ]
     assert flows[0] == flows[1]
+
+
+def test_a_push_moves_price_and_flow_of_its_coin_alone() -> None:
+    still, pushed = (ModelledMarket(MARKET.coins[:2], seed=4) for _ in range(2))
+    coin, other = (meta.coin for meta in still.coins)
+    parts, sold = 286, 0
+    for number in range(parts):
+        for market in (still, pushed):
+            market.advance(70 * number)
+            list(market.news(70 * number, OWNERS))
+        pushed.push(coin, log(0.92) / parts, 1)
+        sold += any(fill.maker.sign == 1 for fill in pushed._coins[coin].flow.prints)
+    before, after = (
+        [sum(market.book(name).best_px(sign) or 0 for sign in SIGNS) / 2 for name in (coin, other)]
+        for market in (still, pushed)
+    )
+    assert after[0] / before[0] == pytest.approx(0.92, abs=0.005)
+    assert after[1] == before[1]
+    assert sold == parts, "each of them sold to somebody"

@@ -7,6 +7,7 @@ its kind, and the number at the end.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
+from math import log1p
 from random import Random
 from typing import NamedTuple, TypeGuard, TypeVar, cast
 
@@ -41,6 +42,14 @@ class AnswerFate(NamedTuple):
     lost: bool = False
 
 
+class Push(NamedTuple):
+    """How a crash moves a coin, or all, in one block."""
+
+    coin: str | None
+    log_move: float
+    takers: int
+
+
 ON_TIME = AnswerFate()
 OVER_LIMIT = HttpAnswer(429, b"null", "application/json")
 ENCODER = msgspec.json.Encoder()
@@ -51,8 +60,8 @@ class Faults:
     """All of them. `now_ms` is everywhere the venue's own time in milliseconds: a clock that never goes back, one
     for all calls, without the skew that `clock_skew` adds. While no fault is on, a hook costs one look-up.
 
-    Once a block, before it: `advance`, then `due_orders`, `due_frames`, `sockets_to_drop`, `post_only`, `skew_ms`,
-    `block_extra_ms`. The others when the occasion arises.
+    Once a block, before it: `pushes`, `advance`, then `due_orders`, `due_frames`, `sockets_to_drop`, `post_only`,
+    `skew_ms`, `block_extra_ms`. The others when the occasion arises.
     """
 
     def __init__(self, seed: int, note: Callable[[str, str], None]) -> None:
@@ -229,6 +238,19 @@ class Faults:
                 self._effect(on, f"{fault.ms} ms")
                 extra_ms += fault.ms
         return extra_ms
+
+    def pushes(self, since_ms: float, now_ms: float) -> list[Push]:
+        """What crashes do between two blocks; their parts add up to the whole however long blocks are."""
+        pushes: list[Push] = []
+        for on in self._of.get(kinds.Crash, ()):
+            fault = cast(kinds.Crash, on.fault)
+            length_ms = fault.for_s * 1000
+            before_ms, after_ms = (min(max(at - on.since_ms, 0.0), length_ms) for at in (since_ms, now_ms))
+            takers = int(after_ms * fault.takers_per_s / 1000) - int(before_ms * fault.takers_per_s / 1000)
+            if after_ms > before_ms:
+                self._frame_effect(on, fault.coin or "all coins")
+                pushes.append(Push(fault.coin, log1p(fault.frac) * (after_ms - before_ms) / length_ms, takers))
+        return pushes
 
     def due_orders(self, now_ms: float) -> list[External]:
         """What the venue executes in this block on somebody's account (see `external.action_of`)."""

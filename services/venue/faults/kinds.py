@@ -166,6 +166,16 @@ class SlowBlock(Chance, frozen=True, kw_only=True, tag="slow_block"):
     ms: Milliseconds
 
 
+class Crash(Fault, frozen=True, kw_only=True, tag="crash"):
+    """The fair value of a coin, or of all, moves by `frac` of itself within `for_s`, evenly, and so many market
+    orders of its direction come besides. What is recorded goes its own way."""
+
+    for_s: Annotated[float, Meta(gt=0, le=DAY_S)] = 20.0
+    coin: str | None = None
+    frac: Annotated[float, Meta(gt=-0.9, lt=9)] = -0.08
+    takers_per_s: Annotated[int, Meta(ge=0, le=1000)] = 20
+
+
 class OnAccount(Chance, frozen=True, kw_only=True):
     """Something done to an account without its key: once, or `count` times, once a block."""
 
@@ -204,7 +214,8 @@ class ExternalCancel(OnAccount, frozen=True, kw_only=True, tag="external_cancel"
 External = ExternalOrder | ExternalCancel
 AnyFault = (
     Drop | RefuseConnections | Stall | Duplicate | Reorder | StaleBook | CrossedBook | DarkFill | Http429 | Http5xx
-    | DelayAnswer | LoseAnswer | Reject | PostOnly | Halt | ClockSkew | SlowBlock | ExternalOrder | ExternalCancel
+    | DelayAnswer | LoseAnswer | Reject | PostOnly | Halt | ClockSkew | SlowBlock | Crash | ExternalOrder
+    | ExternalCancel
 )  # fmt: skip
 
 

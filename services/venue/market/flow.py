@@ -123,6 +123,13 @@ class CoinFlow:
         self.prints += fills
         self._impact(sign, sum(fill.lots for fill in fills) / self._taker_lots)
 
+    def pushed(self, log_move: float, takers: int) -> None:
+        """News: the fair value moves, and takers who have heard of it come."""
+        self.fair = max(self.fair * exp(log_move), LOWEST_FAIR)
+        for _ in range(takers):
+            ratio = exp(self._random.gauss(0.0, self.model.taker_usd_log_sd))
+            self._market_order(1 if log_move > 0 else -1, max(int(self._taker_lots * ratio), 1))
+
     def _impact(self, sign: Sign, ratio: float) -> None:
         """Of a taker order, by its size over the median."""
         step = grid_step(int(self.fair), self.sz_decimals)

@@ -45,6 +45,10 @@ class Market(Protocol):
         """An account's taker order has traded: the trades become public and the market feels them."""
         ...
 
+    def push(self, coin: str, log_move: float, takers: int) -> None:
+        """Move a coin's fair value, and send so many market orders that way; a recorded coin does not listen."""
+        ...
+
     def news(self, now_ms: int, owners: Owners) -> Iterator[Raw]:
         """What changed since the last call and is due to be seen, trades before books."""
         ...

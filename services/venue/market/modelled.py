@@ -123,6 +123,9 @@ class ModelledMarket:
     def took(self, coin: str, sign: Sign, fills: Sequence[Fill]) -> None:
         self._coins[coin].flow.took(sign, fills)
 
+    def push(self, coin: str, log_move: float, takers: int) -> None:
+        self._coins[coin].flow.pushed(log_move, takers)
+
     def news(self, now_ms: int, owners: Owners) -> Iterator[Raw]:
         first, stepped = not self._shown, self._stepped
         self._shown, self._stepped = True, False

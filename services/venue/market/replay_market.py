@@ -149,6 +149,9 @@ class ReplayMarket:
     def took(self, coin: str, sign: Sign, fills: Sequence[Fill]) -> None:
         self._coins[coin].prints += fills
 
+    def push(self, coin: str, log_move: float, takers: int) -> None:
+        """What was recorded has happened."""
+
     def news(self, now_ms: int, owners: Owners) -> Iterator[Raw]:
         pending, self._pending = self._pending, []
         for raw in pending:

@@ -69,6 +69,9 @@ class Timeline:
     def took(self, coin: str, sign: Sign, fills: Sequence[Fill]) -> None:
         self._part_of[coin].took(coin, sign, fills)
 
+    def push(self, coin: str, log_move: float, takers: int) -> None:
+        self._part_of[coin].push(coin, log_move, takers)
+
     def news(self, now_ms: int, owners: Owners) -> Iterator[Raw]:
         for part in self._parts:
             yield from part.news(now_ms, owners)
