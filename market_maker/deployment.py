@@ -52,16 +52,24 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_dir() -> Path:
-    """`run_dir` of the settings, without loading the settings models: `status` must answer at once."""
+    return _folder("run_dir", "data/state")
+
+
+def data_dir() -> Path:
+    return _folder("data_dir", "data")
+
+
+def _folder(setting: str, default: str) -> Path:
+    """A folder of the settings, without loading the settings models: `status` must answer at once."""
     read_env_file()
-    given = os.environ.get("MM_RUN_DIR")
+    given = os.environ.get(f"MM_{setting.upper()}")
     file = Path(os.environ.get("MM_CONFIG") or "market_maker.toml")
     if not given and file.exists():
         try:
-            given = tomllib.loads(file.read_text()).get("engine", {}).get("run_dir")
+            given = tomllib.loads(file.read_text()).get("engine", {}).get(setting)
         except (OSError, ValueError) as error:
             raise ConfigError(f"{file}: cannot be read as TOML: {error}") from error
-    return Path(given or "data/state")
+    return Path(given or default)
 
 
 def write_record(run_dir: Path, record: Record) -> None:

@@ -1,7 +1,7 @@
 """One look at everything: what the bus holds at this moment, for `status`, progress lines and summaries."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.bus import Bus
 from shared.messages import (
@@ -14,10 +14,11 @@ from shared.messages import (
     Message,
     Reason,
     RiskLease,
+    RiskReport,
     TargetQuotes,
     Universe,
 )
-from shared.streams import BOOK, FEED, RISK, STATUS, TARGET, UNIVERSE
+from shared.streams import BOOK, FEED, RISK, RISK_REPORT, STATUS, TARGET, UNIVERSE
 
 STALE_BOOK_MS = 5_000
 IN_FLIGHT = "in_flight"
@@ -39,6 +40,7 @@ class Snapshot:
     account: AccountStatus | None = None
     feed: FeedHealth | None = None
     halt: HaltState = HaltState(halted=False)
+    risk: RiskReport | None = None
 
     @property
     def fresh_books(self) -> list[str]:
@@ -107,13 +109,14 @@ async def look(bus: Bus, now_ms: float) -> Snapshot:
     leases = await bus.stored(RISK, coins, last=1)
     status = await bus.stored(STATUS, (), last=_STATUS_ENTRIES)
     feed = await bus.stored(FEED, (), last=20)
-    return assemble(now_ms, coins, [*books, *targets, *leases, *status, *feed], await bus.halt_state())
+    risk = await bus.stored(RISK_REPORT, (), last=1)
+    return assemble(now_ms, coins, [*books, *targets, *leases, *status, *feed, *risk], await bus.halt_state())
 
 
 def assemble(now_ms: float, coins: tuple[str, ...], messages: Sequence[Message], halt: HaltState) -> Snapshot:
     """The snapshot of messages given oldest first."""
     snapshot = Snapshot(now_ms, coins, halt=halt)
-    account, feed = None, None
+    account, feed, risk = None, None, None
     for message in messages:
         match message:
             case Book():
@@ -128,9 +131,9 @@ def assemble(now_ms: float, coins: tuple[str, ...], messages: Sequence[Message],
                 account = message
             case FeedHealth():
                 feed = message
-    return Snapshot(
-        now_ms, coins, snapshot.books, snapshot.targets, snapshot.leases, snapshot.heartbeats, account, feed, halt
-    )
+            case RiskReport():
+                risk = message
+    return replace(snapshot, account=account, feed=feed, risk=risk)
 
 
 async def beginning(bus: Bus, coins: Sequence[str]) -> list[Message]:

@@ -1,19 +1,24 @@
-"""`market_maker status`: is it running, what does it earn, and why is a side not quoting."""
+"""`market_maker status`: is it running, what does it earn, why is a side not quoting, what can it lose."""
 
 import asyncio
 import json
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from market_maker import live_status
-from market_maker.deployment import Record, bus_url, read_record, read_supervisor, supervisor_pid
+from market_maker import live_status, risk_status
+from market_maker.deployment import Record, bus_url, data_dir, read_record, read_supervisor, supervisor_pid
 from market_maker.snapshot import Snapshot, look
 from market_maker.summary import coin_line
 from shared.bus import RedisBus
 from shared.clock import wall_ms
 from shared.errors import BusError
+from shared.rule_proofs import read_proofs
+
+if TYPE_CHECKING:  # a terminal's tables are loaded where there is a terminal
+    from rich.table import Table
 
 NOT_FOUND = 2
 NOT_RUNNING = 3
@@ -24,6 +29,11 @@ STYLES = {
     live_status.ALARM: "bold red",
     REDUCING: "bold yellow",
     FLATTENING: "bold yellow",
+    risk_status.LOST: "bold red",
+    risk_status.FIRED["halt"]: "bold red",
+    risk_status.FIRED["pull"]: "bold red",
+    risk_status.FIRED["reduce"]: "bold yellow",
+    risk_status.FIRED["widen"]: "yellow",
 }
 """Of lines that begin so, on a terminal."""
 
@@ -39,7 +49,7 @@ def show(run_dir: Path, as_json: bool, only: Collection[str] = ()) -> int:
             file=sys.stdout if as_json else sys.stderr,
         )
         return NOT_RUNNING
-    facts = describe(snapshot, record, _restarts(run_dir))
+    facts = describe(snapshot, record, _restarts(run_dir), read_proofs(data_dir()))
     unknown = sorted(set(only) - set(snapshot.coins))
     if unknown:
         print(f"not among the coins of this run: {', '.join(unknown)}", file=sys.stderr)
@@ -66,8 +76,14 @@ def _restarts(run_dir: Path) -> dict[str, int]:
     return {name: child.restarts for name, child in state.children.items()} if state else {}
 
 
-def describe(snapshot: Snapshot, record: Record | None, restarts: dict[str, int]) -> dict[str, Any]:
-    """Everything `status` shows, JSON-ready; running = at least one service was heard of lately."""
+def describe(
+    snapshot: Snapshot,
+    record: Record | None,
+    restarts: dict[str, int],
+    proofs_ms: Mapping[str, int] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Everything `status` shows, JSON-ready; running = at least one service was heard of lately. `proofs_ms` says
+    when rules of the guard fired last in a drill."""
     account, now_ms = snapshot.account, snapshot.time_ms
     ages_s = {
         name: round(max(0.0, now_ms - beat.time_ms) / 1000, 1)
@@ -88,6 +104,7 @@ def describe(snapshot: Snapshot, record: Record | None, restarts: dict[str, int]
         "reduce_only": {coin or "all": reason for coin, reason in account.reduce_only.items()} if account else {},
         "flattening": list(account.flattening) if account else [],
         "live": live_status.facts(account.live, now_ms) if account and account.live else None,
+        "risk": risk_status.facts(snapshot.risk, proofs_ms, now_ms),
         "feed_connected": feed.connected if feed else None,
         "feed_latency_p95_ms": round(feed.latency_p95_ms, 2) if feed else None,
         "services": {
@@ -126,11 +143,13 @@ def headline(facts: dict[str, Any]) -> list[str]:
     return [
         *(live_status.lines(facts["live"]) if facts["live"] else ()),
         _state_line(facts),
+        *(risk_status.stops(facts["risk"]) if facts["risk"] and facts["running"] else ()),
         *(f"{REDUCING} {coin}: {reason}" for coin, reason in facts["reduce_only"].items()),
         *([f"{FLATTENING} {', '.join(facts['flattening'])}"] if facts["flattening"] else ()),
         ", ".join(f"{name} ${_cents(value)}" for name, value in money.items()) + f", {facts['fills']} fills",
         f"{facts['coins_with_fresh_book']} of {facts['coins_total']} coins with a fresh book,"
         f" {facts['coins_quoting_both_sides']} quoting both sides",
+        *(risk_status.loss_lines(facts["risk"]) if facts["risk"] else ()),
         f"heartbeats: {services or 'none'}" + (f"; SILENT: {', '.join(silent)}" if silent else ""),
     ]
 
@@ -184,12 +203,19 @@ def _print(facts: dict[str, Any]) -> None:
         return
     for line in headline(facts):
         print(line)
-    table = [_COLUMNS, *rows(facts)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(_COLUMNS))]
+    _print_table(_COLUMNS, _WORDS, rows(facts))
+    if facts["risk"]:
+        print()
+        _print_table(risk_status.COLUMNS, risk_status.WORDS, risk_status.rows(facts["risk"]))
+
+
+def _print_table(columns: Sequence[str], words: Collection[str], rows: Sequence[Sequence[str]]) -> None:
+    table = [columns, *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(columns))]
     for row in table:
         cells = [
-            cell.ljust(width) if name in _WORDS else cell.rjust(width)
-            for name, cell, width in zip(_COLUMNS, row, widths, strict=True)
+            cell.ljust(width) if name in words else cell.rjust(width)
+            for name, cell, width in zip(columns, row, widths, strict=True)
         ]
         print("  ".join(cells).rstrip())
 
@@ -210,6 +236,21 @@ def _print_rich(facts: dict[str, Any]) -> None:
         style = None if cells["state"] == "quoting" else "yellow"
         table.add_row(*(cells[name] for name in shown), style=style)
     console.print(table)
+    if facts["risk"]:
+        console.print(_rule_table(risk_status.rows(facts["risk"]), console.width >= WIDE))
+
+
+def _rule_table(rows: Sequence[Sequence[str]], wide: bool) -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False, title="rules of the guard", title_justify="left")
+    shown = [name for name in risk_status.COLUMNS if wide or name not in risk_status.LEFT_OUT]
+    for name in shown:
+        table.add_column(name, justify="left" if name in risk_status.WORDS else "right", no_wrap=True)
+    for row in rows:
+        cells = dict(zip(risk_status.COLUMNS, row, strict=True))
+        table.add_row(*(cells[name] for name in shown), style=risk_status.ROW_STYLES.get(cells["state"]))
+    return table
 
 
 def _style(line: str, facts: dict[str, Any]) -> str | None:
