@@ -609,6 +609,10 @@ class AccountStatus(Message, tag="account.1", frozen=True, kw_only=True):
     coins: tuple[CoinStatus, ...]
     equity_usd: Decimal | None = None
     """Of the account now: live as the venue has it, in shadow the starting balance and all PnL."""
+    drawdown_base_usd: Decimal = ZERO
+    """Session PnL from which drawdown counts: 0, or what it was when the last `resume` ended a halt."""
+    drawdown_peak_usd: Decimal = ZERO
+    """Best PnL from there, not below 0."""
     reduce_only: dict[str, str] = {}
     """Why the operator allows only orders towards flat, by coin; "": all coins."""
     flattening: tuple[str, ...] = ()
@@ -647,6 +651,9 @@ class AccountState(Message, tag="account_state.1", frozen=True, kw_only=True):
     """As in `AccountStatus`: an operator's word outlives the process."""
     flattening: dict[str, ExitWay] = {}
     """How positions are worked off, by coin; "": all other coins."""
+    drawdown_base_usd: Decimal = ZERO
+    """As in `AccountStatus`."""
+    drawdown_peak_usd: Decimal = ZERO
 
 
 # ---- everyone ------------------------------------------------------------------------------------------------

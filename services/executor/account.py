@@ -50,10 +50,14 @@ class Account:
         self._roll_day(now_ms, life_usd)
 
     def update(self, now_ms: int, session: Totals, life_usd: Decimal) -> None:
-        """Roll the day, raise the peak."""
+        """Roll the day, raise the peaks."""
         self._roll_day(now_ms, life_usd)
-        peak_usd = max(self.current.peak_pnl_usd, session.pnl_usd)
-        self.state = msgspec.structs.replace(self.current, peak_pnl_usd=peak_usd)
+        state = self.current
+        self.state = msgspec.structs.replace(
+            state,
+            peak_pnl_usd=max(state.peak_pnl_usd, session.pnl_usd),
+            drawdown_peak_usd=max(state.drawdown_peak_usd, session.pnl_usd - state.drawdown_base_usd),
+        )
 
     def _roll_day(self, now_ms: int, life_usd: Decimal) -> None:
         midnight_ms = now_ms - now_ms % DAY_MS
@@ -80,10 +84,17 @@ class Account:
             self.current, reduce_only=dict(exits.reduce_only), flattening=dict(exits.flattening)
         )
 
-    def resume(self, at_ms: int, life_usd: Decimal) -> None:
-        """The operator allows a new loss budget from `at_ms` on; an older permission changes nothing."""
+    def resume(self, at_ms: int, session_usd: Decimal, life_usd: Decimal) -> None:
+        """The operator allows a new loss budget and a new drawdown from `at_ms` on; an older permission changes
+        nothing."""
         if at_ms > self.current.day_start_ms:
-            self.state = msgspec.structs.replace(self.current, day_start_ms=at_ms, day_start_pnl_usd=life_usd)
+            self.state = msgspec.structs.replace(
+                self.current,
+                day_start_ms=at_ms,
+                day_start_pnl_usd=life_usd,
+                drawdown_base_usd=session_usd,
+                drawdown_peak_usd=ZERO,
+            )
 
     def admit(self, old_usd: Decimal) -> None:
         """A coin joined with results of earlier days: they do not belong to this day."""
@@ -100,10 +111,12 @@ class Account:
         now_ms: int,
         session: Totals,
         life_usd: Decimal,
+        held_usd: Decimal | None,
         coins: tuple[CoinStatus, ...],
         flattening: tuple[str, ...],
         live: LiveStatus | None,
     ) -> AccountStatus:
+        """`held_usd` is the equity of the account at the venue (live), None until it is known."""
         state = self.current
         return AccountStatus(
             time_ms=now_ms,
@@ -119,6 +132,9 @@ class Account:
             volume_usd=session.volume_usd,
             fills=session.fills,
             coins=coins,
+            equity_usd=held_usd if self._mode == "live" else self._balance_usd + life_usd,
+            drawdown_base_usd=state.drawdown_base_usd,
+            drawdown_peak_usd=state.drawdown_peak_usd,
             reduce_only=state.reduce_only,
             flattening=flattening,
             live=live,

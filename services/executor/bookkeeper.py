@@ -201,7 +201,7 @@ class Bookkeeper:
     def resume(self, command: Command, *, rebase: bool) -> list[Any]:
         """Every coin may hold positions again; with a new daily loss budget (`rebase`)."""
         if rebase:
-            self._account.resume(command.time_ms, self._life_usd())
+            self._account.resume(command.time_ms, self._session().pnl_usd, self._life_usd())
         return self.order(command)
 
     def order(self, command: Command) -> list[Any]:
@@ -268,7 +268,9 @@ class Bookkeeper:
         exits = self.exits
         leaving = (desk for desk in self._desks.values() if exits.way(desk.coin) != "off")
         flattening = tuple(desk.coin for desk in leaving if desk.ledger.position_sz or desk.orders)
-        status = self._account.status(now_ms, self._session(), self._life_usd(), coins, flattening, live)
+        status = self._account.status(
+            now_ms, self._session(), self._life_usd(), self._held_usd(), coins, flattening, live
+        )
         return [status, *self._changed_states(now_ms)]
 
     def session_line(self) -> Any:
@@ -299,6 +301,13 @@ class Bookkeeper:
     def _life_usd(self) -> Decimal:
         """All coins over the life of their ledgers, net."""
         return sum((desk.ledger.total_usd for desk in self._desks.values()), ZERO)
+
+    def _held_usd(self) -> Decimal | None:
+        """Equity of the account at the venue, at our marks: equal positions and cash are equal equity."""
+        if self.baseline is None:
+            return None
+        worth_usd = sum((desk.ledger.position_sz * desk.ledger.mark_px for desk in self._desks.values()), ZERO)
+        return self.baseline.cash_usd + self.cash_usd + worth_usd
 
     # ---- what a restart needs ----
 

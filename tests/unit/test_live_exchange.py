@@ -719,3 +719,27 @@ def test_a_bucket_never_gives_more_than_it_was_filled_with(steps):
         now_ms += after_ms
         taken += amount if bucket.take(now_ms, amount) else 0
         assert taken <= 3 + 4 * now_ms / 1000 + 1e-9
+
+
+def test_requests_that_go_wrong_are_counted_by_how_whatever_they_carried():
+    desk = Desk()
+    results = (
+        replies.Throttled(),
+        replies.Refused(replies.Reason.UNKNOWN_SIGNER, "it does not exist"),
+        replies.NotSent("request weight is used up", 1.0),
+        replies.Unknown("no answer", NOW_MS + 5_000),
+    )
+    for result in results:
+        desk.place(), desk.place(level=2)
+        outcome = Outcome(desk.send().number, result)
+        desk.feed(outcome)
+        desk.feed(outcome)
+    assert desk.exchange.errors == {"throttled": 1, "refused": 1, "not_sent": 1, "unknown": 1}
+
+
+def test_an_order_refused_within_a_request_is_no_error_of_the_request():
+    desk = Desk()
+    desk.place()
+    refused = replies.Rejected(replies.Reason.POST_ONLY_WOULD_MATCH, BBO)
+    desk.feed(Outcome(desk.send().number, replies.Answered((refused,))))
+    assert not desk.exchange.errors

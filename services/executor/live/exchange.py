@@ -56,6 +56,12 @@ class _Undone:
 
 
 _Verdict = replies.Status | _Lost | _Undone
+_FAULTS: dict[type, str] = {
+    replies.Throttled: "throttled",
+    replies.Refused: "refused",
+    replies.Unknown: "unknown",
+    replies.NotSent: "not_sent",
+}
 
 
 class LiveExchange:
@@ -69,6 +75,8 @@ class LiveExchange:
         self._hearing = Hearing(self._fates, own_prefix(account), self._assets)
         self._new: list[Ticket] = []
         self._batches: dict[int, Batch] = {}
+        self.errors: Counter[str] = Counter()
+        """Whole requests that went wrong, by how (`LiveStatus.errors`)."""
         self.cancel_refusals: Counter[Reason] = Counter()
         """Of whole cancels, such as for the request budget; each is tried again after a pause."""
         self.cancel_refusal = ""
@@ -202,6 +210,8 @@ class LiveExchange:
         batch = self._batches.pop(msg.number, None)
         if batch is None:
             return
+        if type(msg.result) in _FAULTS:
+            self.errors[_FAULTS[type(msg.result)]] += 1
         verdicts = self._verdicts(msg.result, len(batch.placed or batch.cancelled))
         if not batch.placed:
             for ticket, verdict in zip(batch.cancelled, verdicts, strict=True):

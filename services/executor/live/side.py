@@ -146,6 +146,7 @@ class LiveSide:
             without=confirmation.without if confirmation else (),
             unknown_orders=self.exchange.unknown,
             rejects={str(reason): count for reason, count in self.exchange.rejects.items()},
+            errors=dict(self.exchange.errors),
             dark_fills=self._bookkeeper.dark_fills,
             tied_out_ms=tie_out.proven_ms,
             untied=tie_out.differences,
