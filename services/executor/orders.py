@@ -87,7 +87,7 @@ class NewOrder:
     """The exchange never lets it take the position beyond flat."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class LiveOrder:
     """An order of ours that is not over."""
 

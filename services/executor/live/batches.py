@@ -1,8 +1,10 @@
 """Orders and cancels as requests: bulk, cancels first, post-only orders apart from those that take (together they
 would lose the priority of post-only ones, reference page §10), within the weight of an action."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from services.executor.live.lives import Ticket
@@ -16,6 +18,7 @@ from shared.hyperliquid.actions import (
     PlaceOrders,
 )
 from shared.hyperliquid.orders import limit_order
+from shared.units import Side
 
 T = TypeVar("T")
 MOST_CANCELS = 200
@@ -41,26 +44,26 @@ def pair(leaving: Sequence[Ticket], new: Sequence[Ticket]) -> tuple[list[Pair], 
     """Which orders are replaced by which (one request of the budget instead of two), what is only cancelled, what
     is only placed. A replaced order certainly rests; its successor is post-only (§6.2) and on the same side, of
     its own level if there is one."""
-    fresh = list(new)
+    free: defaultdict[tuple[str, Side], list[Ticket]] = defaultdict(list)
+    for ticket in new:
+        if ticket.new.tif == "Alo":
+            free[ticket.new.coin, ticket.new.side].append(ticket)
     pairs: list[Pair] = []
     alone: list[Ticket] = []
     for old in leaving:
-        successor = _successor(old, fresh) if old.state == "open" and not old.orphan else None
-        if successor is None:
-            alone.append(old)
+        same_side = free[old.new.coin, old.new.side] if old.state == "open" and not old.orphan else []
+        if same_side:
+            nearest = min(same_side, key=partial(_levels_between, old))
+            same_side.remove(nearest)
+            pairs.append((old, nearest))
         else:
-            fresh.remove(successor)
-            pairs.append((old, successor))
-    return pairs, alone, fresh
+            alone.append(old)
+    paired = {successor.new.cloid for _, successor in pairs}
+    return pairs, alone, [ticket for ticket in new if ticket.new.cloid not in paired]
 
 
-def _successor(old: Ticket, fresh: Iterable[Ticket]) -> Ticket | None:
-    same_side = [
-        ticket
-        for ticket in fresh
-        if (ticket.new.coin, ticket.new.side, ticket.new.tif) == (old.new.coin, old.new.side, "Alo")
-    ]
-    return min(same_side, key=lambda ticket: abs(ticket.new.level - old.new.level), default=None)
+def _levels_between(one: Ticket, other: Ticket) -> int:
+    return abs(one.new.level - other.new.level)
 
 
 def batches(

@@ -23,7 +23,7 @@ class End:
         return self.filled_sz is not None and not self.at_most
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Ticket(LiveOrder):
     """One order and everything that is under way or waited for. Times are on our clock; `inf` is never.
 
