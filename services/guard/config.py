@@ -1,7 +1,7 @@
 """Settings of the guard, beside what every service knows."""
 
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,12 +13,67 @@ class GuardConfig(EngineConfig):
 
     section: ClassVar[str] = "guard"
 
+    rule_levels: dict[str, Literal["off", "widen", "reduce", "pull", "halt"]] = Field(
+        {},
+        description="What a rule does when it fires, in place of its own level: off, widen, reduce, pull or halt,"
+        " by its name in `market_maker status`.",
+    )
     guard_stale_book_s: float = Field(
         15.0, gt=0, description="Age of a coin's newest book, in seconds, at which its lease ends."
     )
     ofi_min_trades: int = Field(50, ge=1, description="Trades below which the OFI says nothing.")
     ofi_max_age_s: float = Field(
         600.0, gt=0, description="Trades older than this leave the OFI window, in seconds: a quiet coin recovers."
+    )
+
+    rule_hold_s: float = Field(
+        10.0,
+        ge=0,
+        description="Seconds a rule on a coin's book, prices or position goes on after what it saw ended.",
+    )
+    guard_quiet_book_s: float = Field(
+        5.0, gt=0, description="Age of a coin's newest book, in seconds, above which its quotes are twice as wide."
+    )
+    frozen_book_bps: float = Field(
+        5.0,
+        gt=0,
+        description="Distance, in bps, of mark price or prints beyond a touch that stands still, above which the"
+        " coin's quotes are pulled.",
+    )
+    frozen_book_s: float = Field(2.0, ge=0, description="Seconds that has to last.")
+    prices_apart_bps: float = Field(
+        50.0, gt=0, description="Distance between book mid and mark price, in bps, above which quotes are pulled."
+    )
+    prices_apart_s: float = Field(5.0, ge=0, description="Seconds that has to last.")
+    toxicity_ratio: float = Field(
+        1.5, ge=1, description="RV/BV of five minutes above which quotes widen, to double at twice as much."
+    )
+    adverse_loss_bps: float = Field(
+        1.0,
+        gt=0,
+        description="Mean loss of a side's own fills after 5 s, in bps net of fees, above which quotes widen, to"
+        " double at twice as much.",
+    )
+    adverse_min_fills: int = Field(
+        10, ge=1, le=20, description="Fills of a side, the older counting less, below which its loss is not known."
+    )
+    cascade_widen_severity: float = Field(
+        0.3, gt=0, le=1, description="Cascade severity (0 to 1) from which quotes are 1.5 times as wide."
+    )
+    cascade_shrink_severity: float = Field(
+        0.5, gt=0, le=1, description="Cascade severity from which they are 2.5 times as wide and half as large."
+    )
+    cascade_pull_severity: float = Field(
+        0.8, gt=0, le=1, description="Cascade severity from which the coin's quotes are pulled."
+    )
+    cascade_kill_severity: float = Field(
+        0.95, gt=0, le=1, description="Cascade severity above which everything is halted."
+    )
+    cascade_least_orders_per_s: float = Field(
+        0.1,
+        gt=0,
+        description="Taker orders a second of one side that count as usual on the quietest coin: a handful of"
+        " orders is no cascade.",
     )
 
     max_daily_loss_usd: Decimal = Field(

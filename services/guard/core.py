@@ -1,31 +1,35 @@
 """The guard's decisions: per coin and side a lease, and when to stop everything.
 
-A lease is valid for three seconds and renewed each second, at once when it changes. Nothing has to be revoked:
-a guard that dies or loses Redis falls silent, and silence permits nothing.
+Every rule is a check of its own (`checks/`, `rules.py`); here they hear what happens, are read four times a second
+and whenever something of their coin comes, and are combined into leases. A lease is valid for three seconds and
+renewed each second, at once when it changes. Nothing has to be revoked: a guard that dies or loses Redis falls
+silent, and silence permits nothing.
 
-A restarted guard is no looser than the one before: the halt stands in `mm:halt`; flow, cancels and fills of the
-last hour and what the request budget asks for come back from their streams; a coin gets no lease before a fresh
-book of it was seen. Leases do not wait for the first account status: a breached daily stop is latched in
-`mm:halt`, and a breach that nobody saw is found with the status that the executor sends every second.
+A restarted guard is no looser than the one before: the halt stands in `mm:halt`; what the checks heard comes back
+from the streams as far as these reach; a coin gets no lease before a fresh book of it was seen. Leases do not wait
+for the first account status: a breached stop is latched in `mm:halt`, and a breach that nobody saw is found with
+the status that the executor sends every second.
 
 What is traded in the other mode does not count: in live the shadow trades on the same targets.
 """
 
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any
 
-from services.guard.checks.budget import Widening
-from services.guard.checks.drawdown import daily_stop
-from services.guard.checks.stall import StallWatch
+from services.guard.checks.book import Feed
+from services.guard.checks.stall import Stall
+from services.guard.checks.table import ON_EVERYTHING, levels
 from services.guard.coin import CoinRisk
 from services.guard.config import GuardConfig
 from services.guard.halt import Halt
+from services.guard.loss import LossWatch
+from services.guard.rules import Reading, Resumed, Rule
+from services.guard.watch import Fired, Watch, numbers
 from shared.hyperliquid.cloids import mode_of
 from shared.messages import (
     AccountStatus,
-    Book,
     Command,
-    Event,
     FeedHealth,
     Fill,
     HaltState,
@@ -33,106 +37,100 @@ from shared.messages import (
     OrderUpdate,
     Reason,
     Reconnected,
-    Trades,
+    RiskReport,
+    RuleStatus,
     Universe,
 )
-from shared.service import BusBack, Started, Tick
+from shared.service import Started, Tick
+from shared.units import exact
 
 OLD_STATUS_MS = 60_000
 """An account status of before says nothing about today."""
-REBASE_MS = 60_000
-"""Time for the executor to begin a new daily budget after `resume`; then its old one counts again."""
+REPORT_EVERY_MS = 1_000
+_HALTED: Fired = (Rule("halt", "halted", "all", "pull", Reason.HALTED, "", ""), "pull", Reading(None, 0.0, True))
 
 
 class Guard:
     """See the module's text."""
 
     def __init__(self, config: GuardConfig) -> None:
+        """
+        Raises:
+            ConfigError: `rule_levels` names a rule that does not exist.
+        """
         self._config = config
+        self._levels = levels(config)
+        checks = [make(config) for make in ON_EVERYTHING]
+        self._watches = [Watch(check, self._levels[check.rule.name]) for check in checks]
+        self._stall = next(check for check in checks if isinstance(check, Stall))
+        self._stall_watch = next(watch for watch in self._watches if watch.check is self._stall)
         self._coins: dict[str, CoinRisk] = {}
         self._halt = Halt()
-        self._stall = StallWatch(config.stall_timeout_s)
-        self._widening = Widening()
-        self._epoch = 0
+        self._loss = LossWatch(config.mode)
+        self._account: AccountStatus | None = None
+        self._general: list[Fired] = []
+        self._feed = Feed(0, 0.0)
         self._feed_ms = 0
         self._latency_p95_ms = 0.0
         self._latency_samples = 0
+        self._next_report_ms = 0
         self._inputs: dict[type, Callable[[int, Any], Iterable[Message]]] = {
-            Book: self._on_book,
-            Trades: self._on_trades,
+            Universe: self._on_universe,
             Tick: self._on_tick,
-            OrderUpdate: self._on_order,
-            Fill: self._on_fill,
             FeedHealth: self._on_feed_health,
             Reconnected: self._on_reconnected,
             AccountStatus: self._on_account,
+            Started: self._on_started,
             Command: self._on_command,
             HaltState: self._on_halt_state,
-            Universe: self._on_universe,
-            Started: self._on_heard_nothing_yet,
-            BusBack: self._on_heard_nothing_yet,
         }
 
     def restore(self, now_ms: int, msg: Message) -> None:
-        """Flow, activity, the budget's wish and the last `resume`, from the streams."""
+        """What the streams still hold."""
         if isinstance(msg, Command):
             self._halt.restore(msg)
-        elif isinstance(msg, AccountStatus):
-            if msg.mode == self._config.mode:
-                list(self._widening.learn(now_ms, msg))
-        elif isinstance(msg, (Trades, OrderUpdate, Fill)) and msg.coin in self._coins:
-            coin = self._coins[msg.coin]
-            if isinstance(msg, Trades):
-                coin.on_trades(now_ms, msg)
-            elif isinstance(msg, OrderUpdate):
-                self._on_order(now_ms, msg)
-            else:
-                self._on_fill(now_ms, msg)
+            self._tell(now_ms, Resumed(self._halt.forgiven_ms))
+        elif self._concerns(now_ms, msg):
+            self._hear(now_ms, msg)
 
     def step(self, now_ms: int, msg: Any) -> Iterable[Message]:
+        if not self._concerns(now_ms, msg):
+            return ()
+        self._hear(now_ms, msg)
         handler = self._inputs.get(type(msg))
-        return handler(now_ms, msg) if handler is not None else ()
+        if handler is not None:
+            return handler(now_ms, msg)
+        coin = self._coins.get(getattr(msg, "coin", ""))
+        return self._look_at(now_ms, coin) if coin is not None else ()
 
-    # ---- per coin ----
+    def _concerns(self, now_ms: int, msg: Any) -> bool:
+        if isinstance(msg, AccountStatus):
+            return msg.mode == self._config.mode and msg.time_ms >= now_ms - OLD_STATUS_MS
+        if isinstance(msg, OrderUpdate):
+            return mode_of(msg.cloid) == self._config.mode
+        return not isinstance(msg, Fill) or msg.mode == self._config.mode
+
+    def _hear(self, now_ms: int, msg: Any) -> None:
+        self._loss.hear(msg)
+        for watch in self._watches:
+            watch.check.hear(now_ms, msg)
+        coin = self._coins.get(getattr(msg, "coin", ""))
+        if coin is not None:
+            coin.hear(now_ms, msg)
+        if isinstance(msg, AccountStatus):
+            self._account = msg
+            for line in msg.coins:
+                if line.coin in self._coins:
+                    self._coins[line.coin].hear(now_ms, line)
+
+    # ---- what happens ----
 
     def _on_universe(self, now_ms: int, msg: Universe) -> Iterable[Message]:
         self._coins = {
-            meta.coin: self._coins.get(meta.coin) or CoinRisk(meta.coin, self._config) for meta in msg.coins
+            meta.coin: self._coins.get(meta.coin) or CoinRisk(meta.coin, self._config, self._levels)
+            for meta in msg.coins
         }
-        return ()
-
-    def _on_book(self, now_ms: int, msg: Book) -> Iterable[Message]:
-        outputs = self._heard(now_ms, msg.received_ms)
-        coin = self._coins.get(msg.coin)
-        if coin is not None:
-            coin.on_book(msg)
-            outputs += self._leases(now_ms, (coin,))
-        return outputs
-
-    def _on_trades(self, now_ms: int, msg: Trades) -> Iterable[Message]:
-        outputs = self._heard(now_ms, msg.received_ms)
-        coin = self._coins.get(msg.coin)
-        if coin is not None:
-            coin.on_trades(now_ms, msg)
-            outputs += coin.watch_flow(now_ms)
-            outputs += self._leases(now_ms, (coin,))
-        return outputs
-
-    def _on_order(self, now_ms: int, msg: OrderUpdate) -> Iterable[Message]:
-        if msg.coin in self._coins and mode_of(msg.cloid) == self._config.mode:
-            self._coins[msg.coin].on_order(now_ms, msg)
-        return ()
-
-    def _on_fill(self, now_ms: int, msg: Fill) -> Iterable[Message]:
-        if msg.coin in self._coins and msg.mode == self._config.mode:
-            self._coins[msg.coin].on_fill(now_ms, msg)
-        return ()
-
-    # ---- feed ----
-
-    def _on_heard_nothing_yet(self, now_ms: int, msg: Started | BusBack) -> Iterable[Message]:
-        """Silence counts from here: what happened before could not be heard."""
-        self._stall.restart(now_ms)
+        self._tell(now_ms, self._feed)
         return ()
 
     def _on_reconnected(self, now_ms: int, msg: Reconnected) -> Iterable[Message]:
@@ -140,72 +138,113 @@ class Guard:
 
     def _on_feed_health(self, now_ms: int, msg: FeedHealth) -> Iterable[Message]:
         self._latency_p95_ms, self._latency_samples = msg.latency_p95_ms, msg.latency_samples
-        return [*self._heard(now_ms, msg.last_frame_ms), *self._on_epoch(now_ms, msg.epoch, msg.time_ms)]
+        return self._on_epoch(now_ms, msg.epoch, msg.time_ms)
 
     def _on_epoch(self, now_ms: int, epoch: int, time_ms: int) -> Iterable[Message]:
         """The newest report tells the connection's number, also where numbering began anew."""
-        if time_ms < self._feed_ms:
-            return ()
-        changed = epoch != self._epoch
-        self._epoch, self._feed_ms = epoch, time_ms
-        return self._leases(now_ms) if changed else ()
+        if time_ms >= self._feed_ms:
+            self._feed_ms = time_ms
+            self._take_feed(now_ms, Feed(epoch, self._feed.fresh_after_ms))
+        return self._look(now_ms)
 
-    def _heard(self, now_ms: int, received_ms: float) -> list[Message]:
-        if not self._stall.heard(received_ms):
-            return []
-        return [Event(level="warning", tag="STALL", text="WS back. Reconciling."), *self._leases(now_ms)]
+    def _take_feed(self, now_ms: int, feed: Feed) -> None:
+        if feed != self._feed:
+            self._feed = feed
+            self._tell(now_ms, feed)
 
-    def _panic(self, now_ms: int) -> list[Message]:
-        reason = f"no market data for {self._config.stall_timeout_s:g} s"
-        return [
-            *self._leases(now_ms),
-            Command(id=f"guard-stall-{now_ms}", action="cancel_all", who="guard", reason=reason, time_ms=now_ms),
-            Event(level="error", tag="", text="🚨 STALL PANIC: cancel_all."),
-        ]
+    def _on_started(self, now_ms: int, _: Started) -> Iterable[Message]:
+        """What was restored counts from the first lease on."""
+        return self._look_at_everything(now_ms)
 
-    # ---- everything ----
-
-    def _on_account(self, now_ms: int, msg: AccountStatus) -> Iterable[Message]:
-        """What the request budget asks for, and the daily stop; an executor in the other mode is not ours."""
-        if msg.mode != self._config.mode or msg.time_ms < now_ms - OLD_STATUS_MS:
-            return ()
-        return [*self._widening.learn(now_ms, msg), *self._watch_loss(now_ms, msg)]
-
-    def _watch_loss(self, now_ms: int, msg: AccountStatus) -> Iterable[Message]:
-        """A status whose day began before the last halt was ended still counts the forgiven."""
-        forgiven_ms = self._halt.forgiven_ms
-        not_rebased = msg.day_start_ms < forgiven_ms and now_ms - forgiven_ms < REBASE_MS
-        if not_rebased:
-            return ()
-        cap_frac = self._config.global_halt_drawdown_pct
-        stop = daily_stop(msg.day_pnl_usd, msg.starting_balance_usd, cap_frac)
-        if not stop.breached or self._halt.state.halted:
-            return ()
-        reason = f"Daily drawdown {stop.drawdown_frac:.2%} >= cap {cap_frac:.2%}"
-        line = f"🛑 [GLOBAL STOP] {reason}. Halting all quoting."
-        return [*self._halt.stop(now_ms, reason, line), *self._leases(now_ms)]
+    def _on_account(self, now_ms: int, _: AccountStatus) -> Iterable[Message]:
+        return self._look(now_ms)
 
     def _on_command(self, now_ms: int, msg: Command) -> Iterable[Message]:
-        return [*self._halt.on_command(now_ms, msg), *self._leases(now_ms)]
+        forgiven_ms = self._halt.forgiven_ms
+        out = [*self._halt.on_command(now_ms, msg)]
+        if self._halt.forgiven_ms != forgiven_ms:
+            self._tell(now_ms, Resumed(self._halt.forgiven_ms))
+        return [*out, *self._look(now_ms)]
+
+    def _tell(self, now_ms: int, notice: Feed | Resumed) -> None:
+        """Every check there is."""
+        for watch in (*self._watches, *(watch for coin in self._coins.values() for watch in coin.watches)):
+            watch.check.hear(now_ms, notice)
 
     def _on_halt_state(self, now_ms: int, msg: HaltState) -> Iterable[Message]:
-        return [*self._halt.on_state(now_ms, msg), *self._leases(now_ms)]
+        return [*self._halt.on_state(now_ms, msg), *self._look(now_ms)]
 
     def _on_tick(self, now_ms: int, msg: Tick) -> Iterable[Message]:
-        outputs: list[Message] = []
-        for coin in self._coins.values():
-            outputs += coin.watch_flow(now_ms)
-        outputs += self._panic(now_ms) if self._stall.overdue(now_ms) else self._leases(now_ms)
-        return outputs
+        out = self._look(now_ms)
+        if now_ms >= self._next_report_ms:
+            self._next_report_ms = now_ms + REPORT_EVERY_MS
+            out.append(self._report(now_ms))
+        return out
 
-    def _leases(self, now_ms: int, coins: Iterable[CoinRisk] | None = None) -> list[Message]:
-        general = Reason.HALTED if self._halt.state.halted else Reason.STALL if self._stall.stalled else None
-        leases: list[Message] = []
-        for coin in self._coins.values() if coins is None else coins:
-            permits = coin.permits(now_ms, general, self._epoch, self._stall.since_ms)
-            lease = coin.lease(
-                now_ms, permits, self._latency_p95_ms, self._latency_samples, self._widening.factor(now_ms)
-            )
-            if lease is not None:
-                leases.append(lease)
-        return leases
+    # ---- what follows ----
+
+    def _look_at(self, now_ms: int, coin: CoinRisk) -> list[Message]:
+        """Something of one coin came. The end of a stall concerns them all."""
+        if self._stall_watch.reading.fired:
+            return self._look(now_ms)
+        events = coin.look(now_ms)
+        return [*self._stops(now_ms, coin.watches), *self._leases(now_ms, (coin,)), *events]
+
+    def _look(self, now_ms: int) -> list[Message]:
+        """Read every rule."""
+        events = self._look_at_everything(now_ms)
+        for coin in self._coins.values():
+            events += coin.look(now_ms)
+        watches = [*self._watches, *(watch for coin in self._coins.values() for watch in coin.watches)]
+        stops = self._stops(now_ms, watches)
+        return [*stops, *self._leases(now_ms, self._coins.values()), *self._panic(now_ms), *events]
+
+    def _look_at_everything(self, now_ms: int) -> list[Message]:
+        """Read the rules that no coin has."""
+        events: list[Message] = [event for watch in self._watches for event in watch.look(now_ms)]
+        self._general = [fired for watch in self._watches if (fired := watch.fired) is not None]
+        self._take_feed(now_ms, Feed(self._feed.epoch, self._stall.fresh_after_ms))
+        return events
+
+    def _stops(self, now_ms: int, watches: Iterable[Watch]) -> list[Message]:
+        """What fires at the level of a halt halts; the first one gives the reason."""
+        for watch in watches:
+            if watch.level == "halt" and watch.reading.fired and not self._halt.state.halted:
+                where = f"{watch.coin} " if watch.coin else ""
+                told = f"{where}{watch.rule.about}: {numbers(watch.reading, watch.rule)}"
+                reason = watch.reading.detail or told
+                line = f"🛑 [GLOBAL STOP] {reason}. Halting all quoting."
+                return [*self._halt.stop(now_ms, reason, line)]
+        return []
+
+    def _panic(self, now_ms: int) -> list[Message]:
+        if not self._stall_watch.began or self._stall_watch.level == "off":
+            return []
+        reason = f"no market data for {self._config.stall_timeout_s:g} s"
+        return [
+            Command(id=f"guard-stall-{now_ms}", action="cancel_all", who="guard", reason=reason, time_ms=now_ms)
+        ]
+
+    def _leases(self, now_ms: int, coins: Iterable[CoinRisk]) -> list[Message]:
+        general = [_HALTED, *self._general] if self._halt.state.halted else self._general
+        leases = (coin.lease(now_ms, general, self._latency_p95_ms, self._latency_samples) for coin in coins)
+        return [lease for lease in leases if lease is not None]
+
+    # ---- what is told ----
+
+    def _report(self, now_ms: int) -> RiskReport:
+        shown: list[RuleStatus] = [watch.status() for watch in self._watches]
+        by_rule = zip(*(coin.watches for coin in self._coins.values()), strict=True)
+        for watches in by_rule:
+            firing = [watch for watch in watches if watch.reading.fired]
+            shown += [watch.status() for watch in firing or [max(watches, key=_closeness)]]
+        return RiskReport(time_ms=now_ms, rules=tuple(shown), loss=self._loss.possible(self._day_limit_usd))
+
+    @property
+    def _day_limit_usd(self) -> Decimal:
+        balance_usd = self._account.starting_balance_usd if self._account else self._config.starting_balance_usd
+        return min(exact(self._config.global_halt_drawdown_pct) * balance_usd, self._config.max_daily_loss_usd)
+
+
+def _closeness(watch: Watch) -> float:
+    return watch.reading.closeness_frac or 0.0

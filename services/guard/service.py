@@ -3,14 +3,39 @@
 from services.guard.config import GuardConfig
 from services.guard.core import Guard
 from shared.service import Service
-from shared.streams import BOOK, COMMAND, EVENTS, FEED, FILLS, HALT, ORDERS, RISK, STATUS, TRADES
+from shared.streams import (
+    ASSET_CONFIG,
+    BOOK,
+    COMMAND,
+    CTX,
+    EVENTS,
+    FEED,
+    FILLS,
+    HALT,
+    ORDERS,
+    RISK,
+    RISK_REPORT,
+    STATUS,
+    TRADES,
+)
 
 SERVICE = Service(
     name="guard",
     config=GuardConfig,
     core=Guard,
-    reads=(FEED, BOOK.relaxed(), TRADES, FILLS, ORDERS, STATUS, COMMAND, HALT),
-    writes=(RISK, COMMAND, HALT, EVENTS),
+    reads=(
+        FEED,
+        BOOK.relaxed(),
+        TRADES,
+        CTX.relaxed(),
+        ASSET_CONFIG,
+        FILLS,
+        ORDERS,
+        STATUS,
+        COMMAND,
+        HALT,
+    ),
+    writes=(RISK, RISK_REPORT, COMMAND, HALT, EVENTS),
     restores=(TRADES, FILLS, ORDERS, STATUS, COMMAND),
     tick_ms=250,
     metrics_port=9105,

@@ -515,7 +515,7 @@ def test_a_restarted_guard_remembers_the_last_resume() -> None:
     bench = Bench(begun=False)
     bench.core.restore(T0, Command(id="r", action="resume", who="me", reason="", time_ms=T0 - 10))
     bench.give(Started())
-    assert bench.account("-51.2") == []
+    assert of(HaltState, bench.account("-51.2")) == []
 
 
 def test_the_operators_halt_and_its_repeat() -> None:

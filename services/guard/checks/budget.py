@@ -5,8 +5,11 @@ that stands farther away is replaced less often.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
-from shared.messages import AccountStatus, Event
+from services.guard.config import GuardConfig
+from services.guard.rules import Reading, Rule
+from shared.messages import AccountStatus, Event, Reason, Severity
 
 STEP = 0.05
 """A smaller change moves no quote: each of them would be a request."""
@@ -14,24 +17,23 @@ TOLD_MS = 60_000
 """So long the last word counts. After it nobody trades, and whoever begins again says it anew."""
 
 
-class Widening:
-    """Factor on spreads, 1 or more; 1 in shadow, where requests cost nothing."""
+class RequestBudget:
+    """Spreads by the executor's factor, 1 or more; 1 in shadow, where requests cost nothing."""
 
-    def __init__(self) -> None:
+    rule = Rule("request_budget", "wider for want of requests", "all", "widen", Reason.REQUEST_BUDGET, "x", "")
+
+    def __init__(self, config: GuardConfig) -> None:
         self._factor = 1.0
         self._told_ms: int | None = None
+        self._lines: list[Event] = []
 
-    def factor(self, now_ms: int) -> float:
-        known = self._told_ms is not None and now_ms - self._told_ms <= TOLD_MS
-        return self._factor if known else 1.0
-
-    def learn(self, now_ms: int, status: AccountStatus) -> Iterable[Event]:
+    def hear(self, now_ms: int, msg: Any) -> None:
         """Follow the executor in steps; while it does not know its budget the last word stands."""
-        budget = status.live.budget if status.live is not None else None
+        budget = msg.live.budget if isinstance(msg, AccountStatus) and msg.live is not None else None
         if budget is None or budget.mode == "unknown":
             return
-        before, wanted = self.factor(now_ms), max(budget.widening, 1.0)
-        self._told_ms = max(self._told_ms or 0, status.time_ms)
+        before, wanted = self._now(now_ms), max(budget.widening, 1.0)
+        self._told_ms = max(self._told_ms or 0, msg.time_ms)
         moved = abs(wanted - before) >= STEP or wanted == 1.0
         self._factor = wanted if moved else before
         if self._factor != before:
@@ -39,4 +41,17 @@ class Widening:
                 f"Spreads {before:.2f}x → {self._factor:.2f}x: {budget.left:,} requests left,"
                 f" {budget.headroom_frac:.0%} of a full budget."
             )
-            yield Event(level="warning" if self._factor > before else "info", tag="BUDGET", text=text)
+            level: Severity = "warning" if self._factor > before else "info"
+            self._lines.append(Event(level=level, tag="BUDGET", text=text))
+
+    def read(self, now_ms: int) -> Reading:
+        factor = self._now(now_ms)
+        return Reading(factor, 1.0, factor > 1, spread=factor)
+
+    def lines(self, now_ms: int) -> Iterable[Event]:
+        lines, self._lines = self._lines, []
+        return lines
+
+    def _now(self, now_ms: int) -> float:
+        known = self._told_ms is not None and now_ms - self._told_ms <= TOLD_MS
+        return self._factor if known else 1.0

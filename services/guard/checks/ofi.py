@@ -7,9 +7,13 @@ Below -threshold the bids are suppressed, above +threshold the asks (strict), an
 """
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from shared.messages import Trade
+from services.guard.config import GuardConfig
+from services.guard.rules import Reading, Rule
+from shared.messages import Event, Reason, Trade, Trades
 from shared.recent import Recent
 
 REBUILD_AFTER = 10_000
@@ -77,3 +81,51 @@ def suppressed(flow: Flow, threshold: float, min_trades: int) -> tuple[bool, boo
     if flow.trades < min_trades:
         return False, False
     return flow.ofi < -threshold, flow.ofi > threshold
+
+
+class Ofi:
+    """One side is suppressed while takers push against it."""
+
+    rule = Rule(
+        "ofi", "taker order flow", "coin", "pull", Reason.OFI_SELL_DOMINANCE, "-1..1", "ofi_halt_threshold"
+    )
+
+    def __init__(self, coin: str, config: GuardConfig) -> None:
+        self._coin, self._config = coin, config
+        self._window = OfiWindow(config.ofi_window_trades, config.ofi_max_age_s * 1000)
+        self._flow = Flow(0, 0.0, 0.5)
+        self._now = self._told = (False, False)
+
+    @property
+    def ofi(self) -> float | None:
+        return self._flow.ofi if self._flow.trades >= self._config.ofi_min_trades else None
+
+    def hear(self, now_ms: int, msg: Any) -> None:
+        if isinstance(msg, Trades):
+            for trade in msg.trades:
+                self._window.add(trade, now_ms)
+
+    def read(self, now_ms: int) -> Reading:
+        limit = self._config.ofi_halt_threshold
+        self._flow = self._window.flow(now_ms)
+        self._now = no_bids, no_asks = suppressed(self._flow, limit, self._config.ofi_min_trades)
+        return Reading(
+            self.ofi,
+            limit,
+            no_bids or no_asks,
+            side="bid" if no_bids else "ask",
+            reason=Reason.OFI_SELL_DOMINANCE if no_bids else Reason.OFI_BUY_DOMINANCE,
+            detail=f"{self._flow.trades} trades",
+        )
+
+    def lines(self, now_ms: int) -> Iterable[Event]:
+        sides = zip(("Sell", "Buy"), ("Bids", "Asks"), self._told, self._now, strict=True)
+        self._told = self._now
+        for aggressor, side, was, now in sides:
+            if now and not was:
+                pushed = f"{aggressor} dominance {abs(self._flow.ofi):.1%} > threshold."
+                text = f"{pushed} {side} suppressed for {self._coin}."
+                yield Event(level="warning", tag="OFI", coin=self._coin, text=text)
+            elif was and not now:
+                text = f"{aggressor} dominance is over. {side} allowed again for {self._coin}."
+                yield Event(tag="OFI", coin=self._coin, text=text)

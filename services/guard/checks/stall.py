@@ -1,5 +1,13 @@
 """Feed silence: without frames our quotes are blind, whoever is to blame."""
 
+from collections.abc import Iterable
+from typing import Any
+
+from services.guard.config import GuardConfig
+from services.guard.rules import Reading, Rule
+from shared.messages import Book, Event, FeedHealth, Reason, Trades
+from shared.service import BusBack, Started
+
 
 class StallWatch:
     """Watches the time of the newest frame, as told by the ingestor's health and by what it published.
@@ -13,6 +21,9 @@ class StallWatch:
         self.stalled = False
         self.since_ms = 0.0
         """When the last stall was declared; only what was received after it is fresh."""
+
+    def silence_ms(self, now_ms: float) -> float:
+        return max(now_ms - self._last_ms, 0.0)
 
     def restart(self, now_ms: float) -> None:
         """Begin to count now: nothing could be heard before."""
@@ -32,3 +43,42 @@ class StallWatch:
             return False
         self.stalled, self.since_ms = True, now_ms
         return True
+
+
+class Stall:
+    """Everything is cancelled, and quoting goes on with books of after the stall."""
+
+    rule = Rule("stall", "silence of the feed", "all", "pull", Reason.STALL, "s", "stall_timeout_s")
+
+    def __init__(self, config: GuardConfig) -> None:
+        self._limit_s = config.stall_timeout_s
+        self._watch = StallWatch(config.stall_timeout_s)
+        self._begun = self._told = False
+
+    @property
+    def fresh_after_ms(self) -> float:
+        """Only books received later than this count."""
+        return self._watch.since_ms
+
+    def hear(self, now_ms: int, msg: Any) -> None:
+        if isinstance(msg, (Book, Trades)):
+            self._watch.heard(msg.received_ms)
+        elif isinstance(msg, FeedHealth):
+            self._watch.heard(msg.last_frame_ms)
+        elif isinstance(msg, (Started, BusBack)):
+            self._begun = True
+            self._watch.restart(now_ms)
+
+    def read(self, now_ms: int) -> Reading:
+        """Before the start nothing could be heard."""
+        if not self._begun:
+            return Reading(None, self._limit_s)
+        self._watch.overdue(now_ms)
+        return Reading(self._watch.silence_ms(now_ms) / 1000, self._limit_s, self._watch.stalled)
+
+    def lines(self, now_ms: int) -> Iterable[Event]:
+        stalled, was, self._told = self._watch.stalled, self._told, self._watch.stalled
+        if stalled and not was:
+            yield Event(level="error", tag="", text="🚨 STALL PANIC: cancel_all.")
+        elif was and not stalled:
+            yield Event(level="warning", tag="STALL", text="WS back. Reconciling.")

@@ -1,0 +1,77 @@
+"""A rule at work, and when it fired."""
+
+from collections.abc import Iterable
+
+from services.guard.rules import Check, Level, Reading, Rule, Speaking
+from shared.messages import Event, RuleStatus
+
+Fired = tuple[Rule, Level, Reading]
+
+
+class Watch:
+    """One check with the level it takes; `coin` is empty for what is watched on everything."""
+
+    def __init__(self, check: Check, level: Level, coin: str = "") -> None:
+        self.check, self.level, self.coin = check, level, coin
+        self.reading = Reading(None, 0.0)
+        self.began = False
+        """Did it begin to fire with the last look?"""
+        self._fired_ms = self._total = 0
+
+    @property
+    def rule(self) -> Rule:
+        return self.check.rule
+
+    @property
+    def fired(self) -> Fired | None:
+        """None while all is well, or nobody wants to know."""
+        return (self.rule, self.level, self.reading) if self.reading.fired and self.level != "off" else None
+
+    def look(self, now_ms: int) -> Iterable[Event]:
+        """Read it anew; what is to be told of that. Who halts says so himself."""
+        was, self.reading = self.reading.fired, self.check.read(now_ms)
+        self.began = self.reading.fired and not was
+        if self.began:
+            self._total += 1
+        if self.reading.fired:
+            self._fired_ms = now_ms
+        if isinstance(self.check, Speaking):
+            return self.check.lines(now_ms)
+        told = was != self.reading.fired and self.level not in ("off", "halt")
+        return [self._line()] if told else []
+
+    def _line(self) -> Event:
+        rule, reading = self.rule, self.reading
+        about = f"{self.coin} {rule.about}" if self.coin else rule.about
+        detail = f" ({reading.detail})" if reading.detail else ""
+        if not reading.fired:
+            return Event(tag="RISK", coin=self.coin, text=f"{about} is well again: {rule.name} is over.")
+        side = f" {reading.side}s" if reading.side else ""
+        return Event(
+            level="error" if self.level == "pull" else "warning",
+            tag="RISK",
+            coin=self.coin,
+            text=f"{about}: {numbers(reading, rule)}{detail} ⇒ {self.level}{side}.",
+            fields={"rule": rule.name},
+        )
+
+    def status(self) -> RuleStatus:
+        reading = self.reading
+        return RuleStatus(
+            rule=self.rule.name,
+            coin=self.coin,
+            value=reading.value,
+            limit=reading.limit,
+            unit=self.rule.unit,
+            level=self.level,
+            fired=reading.fired,
+            fired_ms=self._fired_ms,
+            fired_total=self._total,
+            detail=reading.detail,
+        )
+
+
+def numbers(reading: Reading, rule: Rule) -> str:
+    """Value and limit for people."""
+    value = "unknown" if reading.value is None else f"{reading.value:.4g}"
+    return f"{value} {rule.unit}, limit {reading.limit:.4g}"
