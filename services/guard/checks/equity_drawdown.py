@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from services.guard.checks.resumed import Resumed
+from services.guard.checks.forgiven import Forgiven
 from services.guard.config import GuardConfig
 from services.guard.rules import Reading, Rule
 from shared.messages import AccountStatus, Reason
@@ -63,33 +63,28 @@ class Drawdown:
     def __init__(self, config: GuardConfig) -> None:
         self._limit_frac = config.max_drawdown_frac
         self._max_position_usd = config.max_position_value_usd
-        self._resumed = Resumed()
-        self._fall: Fall | None = None
-        self._peak_usd = Decimal(0)
+        self._forgiven = Forgiven()
+        self._status: AccountStatus | None = None
 
     def hear(self, now_ms: int, msg: Any) -> None:
-        if self._resumed.hear(msg, fired=self._fall is not None and self._fall.breached):
-            self._fall = None
-        elif isinstance(msg, AccountStatus) and not self._resumed.forgives(now_ms, msg):
-            self._look(msg)
+        self._forgiven.hear(msg)
+        if isinstance(msg, AccountStatus):
+            self._status = msg
 
-    def _look(self, status: AccountStatus) -> None:
-        if status.equity_usd is None:
-            return
-        self._peak_usd = status.drawdown_peak_usd
-        self._fall = fall(
-            self._peak_usd,
+    def read(self, now_ms: int) -> Reading:
+        status = self._status
+        if status is None or status.equity_usd is None or self._forgiven.covers(now_ms, status):
+            return Reading(None, self._limit_frac)
+        peak_usd = status.drawdown_peak_usd
+        fallen = fall(
+            peak_usd,
             status.pnl_usd - status.drawdown_base_usd,
             status.equity_usd,
             self._max_position_usd,
             exact(self._limit_frac),
         )
-
-    def read(self, now_ms: int) -> Reading:
-        if self._fall is None:
-            return Reading(None, self._limit_frac)
-        if self._fall.drawdown_frac is None:
-            detail = f"peak ${self._peak_usd:.2f}; counts above ${self._fall.min_peak_usd:.2f}"
+        if fallen.drawdown_frac is None:
+            detail = f"peak ${peak_usd:.2f}; counts above ${fallen.min_peak_usd:.2f}"
             return Reading(None, self._limit_frac, detail=detail)
-        detail = f"{self._fall.drawdown_frac:.2%} of the account below the peak of ${self._peak_usd:.2f}"
-        return Reading(float(self._fall.drawdown_frac), self._limit_frac, fired=self._fall.breached, detail=detail)
+        detail = f"{fallen.drawdown_frac:.2%} of the account below the peak of ${peak_usd:.2f}"
+        return Reading(float(fallen.drawdown_frac), self._limit_frac, fallen.breached, detail=detail)

@@ -4,8 +4,8 @@ to look at. The executor quotes nothing there by itself; these rules make it kno
 from typing import Any
 
 from services.guard.config import GuardConfig
-from services.guard.rules import Reading, Rule
-from shared.messages import AccountStatus, Command, Reason
+from services.guard.rules import Reading, Resumed, Rule
+from shared.messages import AccountStatus, Reason
 
 
 class LedgerMismatch:
@@ -30,7 +30,7 @@ class LedgerMismatch:
         self._untied: dict[str, str] = {}
 
     def hear(self, now_ms: int, msg: Any) -> None:
-        if isinstance(msg, Command) and msg.action == "resume":
+        if isinstance(msg, Resumed):
             self._resumed_ms = max(self._resumed_ms, msg.time_ms)
             self._lasted_s = None
         elif isinstance(msg, AccountStatus) and msg.live is not None:

@@ -4,8 +4,8 @@ from collections import deque
 from typing import Any
 
 from services.guard.config import GuardConfig
-from services.guard.rules import Reading, Rule
-from shared.messages import AccountStatus, Command, Reason
+from services.guard.rules import Reading, Resumed, Rule
+from shared.messages import AccountStatus, Reason
 
 REDELIVERED_MS = 120_000
 """A status older than the last one by less is a repeat; by more, the clock was set back."""
@@ -25,8 +25,8 @@ class ErrorWindow:
         self._heard_ms = 0
 
     def hear(self, msg: Any) -> None:
-        """A `resume` is the word of a person who has looked at the errors."""
-        if isinstance(msg, Command) and msg.action == "resume":
+        """What came before a halt was ended does not halt once more."""
+        if isinstance(msg, Resumed):
             while self._news and self._news[0][0] <= msg.time_ms:
                 self._news.popleft()
         elif isinstance(msg, AccountStatus) and msg.live is not None:
