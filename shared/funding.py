@@ -13,6 +13,8 @@ from typing import TypeVar
 INTEREST_8H_FRAC = 0.0001
 CLAMP_8H_FRAC = 0.0005
 CAP_1H_FRAC = 0.04
+HALT_8H_FRAC = 0.003
+"""|rate| per 8 hours above which nobody should hold a position for a spread."""
 HOURS_PER_YEAR = 8760
 HOUR_MS = 3_600_000
 

@@ -1,0 +1,133 @@
+"""How much a coin's market looks like a cascade of liquidations, 0 to 1.
+
+    s_λ = ln(λ / λ̄) / ln 10      taker orders of the busier side against their mean of the last hour
+    s_f = (|flow| - 0.2) / 0.7   taker imbalance of the last 5 s
+    s_z = (z - 1) / 5            z = |5 s return| / (σ √5)
+    now = (s_λ s_f s_z)^(1/3)    each clipped to 0..1: all three must be there
+    severity = max(now, before · e^(-Δt / 30 s))     up at once, down slowly
+
+σ is from before the move, or the cascade would make itself look normal. The venue tells no liquidations: these are
+their traces. Until five minutes are known the severity is 0.
+"""
+
+import math
+from collections import deque
+from typing import NamedTuple
+
+from services.guard.checks.ofi import OfiWindow
+from services.guard.estimators.hawkes import BETA_PER_S, BRANCHING, Hawkes, MeanRate
+from services.guard.estimators.jumps import Returns, sigma_sqrt_s, variation
+from shared.messages import Book, Trade, Trades
+
+WINDOW_S = 5.0
+DECAY_S = 30.0
+SIGMA_RETURNS = 60
+SIGMA_DELAY = 6
+"""The newest half minute of returns is part of the move."""
+MID_STEP_MS = 100
+MAX_TRADES = 5000
+
+
+class Parts(NamedTuple):
+    """The three traces and what they make together."""
+
+    s_intensity: float
+    s_flow: float
+    s_move: float
+
+    @property
+    def instant(self) -> float:
+        return math.cbrt(self.s_intensity * self.s_flow * self.s_move)
+
+
+def parts(intensity: float, baseline: float, flow_imb_abs: float, z_move: float) -> Parts:
+    s_intensity = math.log(intensity / baseline) / math.log(10) if intensity > 0 and baseline > 0 else 0.0
+    return Parts(_clip(s_intensity), _clip((flow_imb_abs - 0.2) / 0.7), _clip((z_move - 1) / 5))
+
+
+def decayed(severity: float, dt_s: float, tau_s: float = DECAY_S) -> float:
+    return severity * math.exp(-max(dt_s, 0.0) / tau_s)
+
+
+class Side:
+    """Taker orders of one side: prints of one block and side are one order."""
+
+    def __init__(self) -> None:
+        self._hawkes, self._rate = Hawkes(), MeanRate()
+        self._newest_ms = 0
+
+    def add(self, time_ms: int) -> None:
+        if time_ms > self._newest_ms:
+            self._newest_ms = time_ms
+            self._hawkes.add(time_ms)
+            self._rate.add(time_ms)
+
+    def rates(self, now_ms: float, least_per_s: float) -> tuple[float, float] | None:
+        """Intensity now and its mean, which is taken to be `least_per_s` at least."""
+        mean_per_s = self._rate.per_s(now_ms)
+        if mean_per_s is None:
+            return None
+        intensity = self._hawkes.intensity(now_ms, mean_per_s * (1 - BRANCHING), BRANCHING * BETA_PER_S)
+        return intensity, max(mean_per_s, least_per_s)
+
+
+class Severity:
+    """One coin's severity. Times are the venue's for prints and ours for books."""
+
+    def __init__(self, least_orders_per_s: float) -> None:
+        self._least_per_s = least_orders_per_s
+        self._sides = {"B": Side(), "A": Side()}
+        self._flow = OfiWindow(MAX_TRADES, WINDOW_S * 1000)
+        self._returns = Returns(WINDOW_S, SIGMA_RETURNS + SIGMA_DELAY)
+        self._mids: deque[tuple[float, float]] = deque()
+        self._mid_px = 0.0
+        self._sigma: float | None = None
+        self._held = 0.0
+        self._held_ms = 0.0
+
+    def add_trades(self, now_ms: int, trades: Trades) -> None:
+        for trade in trades.trades:
+            self._add_trade(now_ms, trade)
+        self._hold(now_ms)
+
+    def add_book(self, now_ms: int, book: Book) -> None:
+        self._mid_px = book.mid_px
+        mids = self._mids
+        if not mids or book.received_ms - mids[-1][0] >= MID_STEP_MS:
+            mids.append((book.received_ms, self._mid_px))
+            while len(mids) > 1 and mids[1][0] <= book.received_ms - WINDOW_S * 1000:
+                mids.popleft()
+        if self._returns.add(book) and len(self._returns.values) == SIGMA_RETURNS + SIGMA_DELAY:
+            before = variation(self._returns.oldest(SIGMA_RETURNS))
+            self._sigma = sigma_sqrt_s(before.bv, SIGMA_RETURNS * WINDOW_S)
+        self._hold(now_ms)
+
+    def value(self, now_ms: int) -> float | None:
+        """None while too little is known to tell."""
+        found = self.parts(now_ms)
+        if found is None:
+            return None
+        return max(found.instant, decayed(self._held, (now_ms - self._held_ms) / 1000))
+
+    def parts(self, now_ms: int) -> Parts | None:
+        rates = [found for side in self._sides.values() if (found := side.rates(now_ms, self._least_per_s))]
+        if not rates or not self._sigma:
+            return None
+        intensity, baseline = max(rates, key=lambda rate: rate[0] / rate[1])
+        return parts(intensity, baseline, abs(self._flow.flow(now_ms).ofi), self._z_move(self._sigma))
+
+    def _add_trade(self, now_ms: int, trade: Trade) -> None:
+        self._sides[trade.side].add(trade.time_ms)
+        self._flow.add(trade, now_ms)
+
+    def _z_move(self, sigma: float) -> float:
+        return abs(math.log(self._mid_px / self._mids[0][1])) / (sigma * math.sqrt(WINDOW_S))
+
+    def _hold(self, now_ms: int) -> None:
+        severity = self.value(now_ms)
+        if severity is not None:
+            self._held, self._held_ms = severity, now_ms
+
+
+def _clip(value: float) -> float:
+    return min(max(value, 0.0), 1.0)
