@@ -100,6 +100,7 @@ def test_who_writes_data_and_who_only_reads() -> None:
     }
     writers = {name for name, volumes in mounts.items() if volumes and not volumes[0].endswith(":ro")}
     assert writers == {"harvester", "converter", "prepare"}
+    assert {name for name in mounts if mounts[name]} - writers == {"screener", "guard", "monitor"}
 
 
 def test_prometheus_scrapes_every_service_at_its_declared_port() -> None:
