@@ -75,7 +75,8 @@ class Exchange(Protocol):
 
     def place(self, now_ms: int, approved: Approved) -> None: ...
 
-    def cancel(self, now_ms: int, cloid: str) -> None: ...
+    def cancel(self, now_ms: int, cloid: str, *, urgent: bool = True) -> None:
+        """What is not urgent may wait a moment for other requests to join it."""
 
     def step(self, now_ms: int, msg: Any) -> Iterable[Report]:
         """Market data and time in. Books, depths, trades and the universe matter; anything else is time."""

@@ -104,7 +104,7 @@ class SimExchange:
         market.due_ms = min(market.due_ms, arrives_ms)
         self._market_of[new.cloid] = market
 
-    def cancel(self, now_ms: int, cloid: str) -> None:
+    def cancel(self, now_ms: int, cloid: str, *, urgent: bool = True) -> None:
         market = self._market_of.get(cloid)
         if market is None:
             return  # over already; its last report is on the way or was given

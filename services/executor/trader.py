@@ -99,7 +99,7 @@ class Trader:
         asked, plan = len(plan.places), self._afford(now_ms, desk, side, plan)
         out: list[Any] = []
         for order in plan.cancels:
-            out += self.cancel(now_ms, order, desk.refused[side] or "requote")
+            out += self.cancel(now_ms, order, desk.refused[side] or "requote", urgent=False)
         before = desk.placed
         for quote in plan.places:
             out += self._place(now_ms, desk, side, quote)
@@ -219,12 +219,14 @@ class Trader:
         self._count(now_ms, desk.coin, cancels=len(now))
         return now
 
-    def cancel(self, now_ms: int, order: LiveOrder, reason: str) -> list[Any]:
+    def cancel(self, now_ms: int, order: LiveOrder, reason: str, *, urgent: bool = True) -> list[Any]:
         if order.leaving:
+            if urgent:
+                self.exchange.cancel(now_ms, order.new.cloid)
             return []
         order.leaving = True
         order.meet("cancel_sent")
-        self.exchange.cancel(now_ms, order.new.cloid)
+        self.exchange.cancel(now_ms, order.new.cloid, urgent=urgent)
         return [update_of(now_ms, order, reason)]
 
     def cancel_all(self, now_ms: int, why: str) -> list[Any]:

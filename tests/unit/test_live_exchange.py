@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from itertools import count
+from random import Random
 
 import msgspec
 import pytest
@@ -83,9 +84,9 @@ class Desk:
         self.exchange.place(self.now_ms, verdict)
         return key
 
-    def cancel(self, *keys):
+    def cancel(self, *keys, urgent=True):
         for key in keys:
-            self.exchange.cancel(self.now_ms, key)
+            self.exchange.cancel(self.now_ms, key, urgent=urgent)
 
     def flush(self):
         self.done = self.exchange.effects()
@@ -689,7 +690,7 @@ def test_after_many_requests_orders_wait_for_each_other_and_leave_in_one():
     assert not desk.exchange.waiting
 
 
-def test_cancels_do_not_wait_but_one_that_is_replaced_waits_for_its_order():
+def test_urgent_cancels_do_not_wait_but_one_that_is_replaced_waits_for_its_order():
     desk = Desk(TokenBucket(per_s=5, burst=2))
     (old, _), (other, _) = desk.open(), desk.open(side="ask", px="101")
     desk.cancel(old, other)
@@ -699,6 +700,35 @@ def test_cancels_do_not_wait_but_one_that_is_replaced_waits_for_its_order():
     assert isinstance(cancel, CancelByCloid) and [wire.cloid for wire in cancel.cancels] == [other]
     [modify] = sent(desk, BatchModify, after_ms=1_000)
     assert [(wire.oid, wire.order.c) for wire in modify.modifies] == [(old, new)]
+
+
+def test_cancels_that_are_not_urgent_wait_until_they_become_so():
+    desk = Desk(TokenBucket(per_s=5, burst=3))
+    first, second, third = (desk.open(px=px)[0] for px in ("99.90", "99.80", "99.70"))
+    desk.cancel(first, second, urgent=False)
+    assert not sent(desk, CancelByCloid)
+    desk.cancel(second)
+    [action] = sent(desk, CancelByCloid)
+    assert [wire.cloid for wire in action.cancels] == [second]
+    desk.cancel(third, urgent=False)
+    [action] = sent(desk, CancelByCloid, after_ms=300)
+    assert [wire.cloid for wire in action.cancels] == [first, third]
+
+
+@given(st.integers(0, 10**6))
+def test_orders_get_their_turn_however_many_cancels_there_are(seed):
+    """More cancels than the pace allows must not keep all orders waiting."""
+    desk, random = Desk(TokenBucket(per_s=5, burst=2)), Random(seed)
+    resting = [desk.open()[0] for _ in range(2)]
+    resting += [desk.open()[0] for _ in range(28) if not desk.wait(1_000)]
+    placed = 0
+    for key in resting:
+        desk.cancel(key, urgent=random.random() < 0.5)
+        desk.place()
+        desk.wait(100)
+        placed += sum(len(getattr(effect.action, "orders", ())) + len(getattr(effect.action, "modifies", ()))
+                      for effect in desk.done if isinstance(effect, Send))  # fmt: skip
+    assert placed >= len(resting) - 6
 
 
 def test_an_order_that_is_not_wanted_any_more_while_it_waits_never_leaves():

@@ -143,11 +143,11 @@ class LiveExchange:
         self._fates.place(ticket)
         self._new.append(ticket)
 
-    def cancel(self, now_ms: int, cloid: str) -> None:
+    def cancel(self, now_ms: int, cloid: str, *, urgent: bool = True) -> None:
         self._fates.now_ms = now_ms
         ticket = self._fates.tickets.get(cloid)
         if ticket is not None:
-            ticket.leaving = True
+            ticket.leaving, ticket.patient = True, not urgent
 
     def adopt(self, order: OpenOrder) -> None:
         """Cancel an order of this engine that a process before this one placed."""
@@ -171,8 +171,8 @@ class LiveExchange:
         return self._fates.take_reports()
 
     def effects(self) -> list[Effect]:
-        """What is to be done now, cancels first. Orders, and the cancels that they replace, wait for others to
-        join them when there have been many requests."""
+        """What is to be done now, cancels first. When there have been many requests, orders and cancels that are
+        not urgent wait for others to join them."""
         now_ms = self._fates.now_ms
         for ticket in self._new:
             if ticket.leaving:
@@ -180,12 +180,13 @@ class LiveExchange:
         tickets, fresh = self._fates.tickets.values(), [ticket for ticket in self._new if not ticket.over]
         leaving = [ticket for ticket in tickets if ticket.wants_cancel and ticket.next_cancel_ms <= now_ms]
         pairs, cancels, places = pair(leaving, fresh)
-        due = self._pace is None or self._pace.take(now_ms, bool(pairs) + bool(places))
-        self._new = [] if due else fresh
-        ready = batches(pairs, cancels, places, self._decimals) if due else batches((), cancels, (), {})
-        sends = [self._send(batch) for batch in ready]
-        if cancels and self._pace is not None:
-            self._pace.owe(now_ms, 1)
+        kinds = bool(pairs) + bool(cancels) + bool(places)
+        if self._pace is None or self._pace.take(now_ms, kinds):
+            self._new = []
+        else:
+            self._new, pairs, places = fresh, [], []
+            cancels = [ticket for ticket in cancels if not ticket.patient]
+        sends = [self._send(batch) for batch in batches(pairs, cancels, places, self._decimals)]
         return [*sends, *self._hearing.questions()]
 
     def _send(self, batch: Batch) -> Send:

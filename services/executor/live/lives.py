@@ -37,6 +37,8 @@ class Ticket(LiveOrder):
     """Once it is past, nothing that was sent can still bring the order into being."""
     rested_ms: float = math.inf
     """When it was first known to rest."""
+    patient: bool = False
+    """Its cancel may wait for others to join it."""
     cancel_under_way: bool = False
     """A cancel or a modify has left, and its answer is awaited."""
     next_cancel_ms: float = 0.0

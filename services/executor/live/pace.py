@@ -16,10 +16,6 @@ class TokenBucket:
         self._tokens -= amount
         return True
 
-    def owe(self, now_ms: int, amount: int) -> None:
-        """Spend what cannot wait; at most as much as a full bucket is owed."""
-        self._tokens = max(self._filled(now_ms) - amount, -self._burst)
-
     def _filled(self, now_ms: int) -> float:
         self._tokens = min(self._tokens + max(now_ms - self._at_ms, 0) * self._per_ms, self._burst)
         self._at_ms = max(self._at_ms, now_ms)
