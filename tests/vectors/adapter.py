@@ -13,6 +13,7 @@ from services.executor.ledger import Ledger
 from services.executor.live import budget
 from services.executor.queue_models import ProbQueue, v6_is_filled, v6_probability
 from services.guard.checks.drawdown import daily_stop
+from services.guard.checks.equity_drawdown import fall
 from services.guard.checks.ofi import OfiWindow, suppressed
 from services.monitor.estimators import volatility_regime
 from services.quoter import governor
@@ -22,7 +23,8 @@ from services.quoter.strategies.view import MarketView
 from services.screener import bars, pricing
 from shared import funding
 from shared.messages import AssetConfig, Trade
-from shared.units import behind_touch, exact, round_px, tick_size
+from shared.sizing import SpreadProfile, derive
+from shared.units import MIN_NOTIONAL_USD, behind_touch, exact, round_px, tick_size
 
 Answer = dict[str, Any]
 
@@ -82,6 +84,29 @@ def _grid(
 def _caps(max_pos: float, n_levels: int, price: float, min_notional: float) -> Answer:
     answer = caps(exact(max_pos), n_levels, exact(price), exact(min_notional))._asdict()
     return {name: float(value) if isinstance(value, Decimal) else value for name, value in answer.items()}
+
+
+def _derive(
+    capital: float,
+    margin: float,
+    leverage: int,
+    price: float,
+    profile: SpreadProfile,
+    fee_bps: float,
+    sz_decimals: int,
+    min_notional: float,
+) -> Answer:
+    assert min_notional == MIN_NOTIONAL_USD
+    answer = derive(exact(capital), exact(price), exact(margin), leverage, fee_bps, profile, sz_decimals)._asdict()
+    names = {
+        "max_position_sz": "max_position",
+        "target_liquidity_sz": "target_liquidity",
+        "order_sz": "order_size",
+    }
+    return {
+        names.get(name, name): float(value) if isinstance(value, Decimal) else value
+        for name, value in answer.items()
+    }
 
 
 # ---- executor ------------------------------------------------------------------------------------------------
@@ -160,6 +185,20 @@ def _daily_stop(starting_balance: float, daily_pnl: float) -> Answer:
     return {"drawdown_pct": float(stop.drawdown_frac) * 100, "halt": stop.breached}
 
 
+def _drawdown(
+    peak_pnl: float, pnl: float, account_value: float, max_position_value: float, max_drawdown: float
+) -> Answer:
+    answer = fall(
+        exact(peak_pnl), exact(pnl), exact(account_value), exact(max_position_value), exact(max_drawdown)
+    )
+    return {
+        "min_peak": float(answer.min_peak_usd),
+        "checked": answer.drawdown_frac is not None,
+        "drawdown": None if answer.drawdown_frac is None else float(answer.drawdown_frac),
+        "trigger": answer.breached,
+    }
+
+
 # ---- screener, funding, monitor ------------------------------------------------------------------------------
 
 
@@ -197,6 +236,7 @@ FUNCTIONS: dict[str, Callable[..., Answer]] = {
     "tick.place": _place,
     "ladder.v6_grid": _grid,
     "ladder.caps": _caps,
+    "auto.derive": _derive,
     "governor.v6": _governor,
     "governor.staleness": _staleness,
     "governor.headroom": _headroom,
@@ -205,6 +245,7 @@ FUNCTIONS: dict[str, Callable[..., Answer]] = {
     "pnl.attribution": _attribution,
     "ofi.taker": _taker_ofi,
     "risk.v6_daily_stop": _daily_stop,
+    "risk.drawdown": _drawdown,
     "vol.atr": _atr,
     "vol.regime": _regime,
     "screener.score": _score,
