@@ -210,18 +210,22 @@ class Permit:
 
 def write(folder: Path, confirmation: Confirmation) -> None:
     """Seal it with the key of `folder`, which is made when it is missing."""
+    if _seal_key(folder) is None:
+        write_private(folder / _SEAL_KEY, secrets.token_bytes(_SEAL_KEY_BYTES))
     key = _seal_key(folder)
-    if key is None:
-        key = secrets.token_bytes(_SEAL_KEY_BYTES)
-        write_private(folder / _SEAL_KEY, key)
+    assert key is not None
     write_private(folder / _FILE, seal(confirmation, key))
 
 
 def _seal_key(folder: Path) -> bytes | None:
-    key = read_private(folder / _SEAL_KEY)
-    if key is not None and len(key) != _SEAL_KEY_BYTES:
-        raise ConfigError(f"{folder / _SEAL_KEY} is damaged: remove it and confirm again")
-    return key
+    """The key with the number of its file: a copy of the folder, whose lock would be another, seals otherwise."""
+    file = folder / _SEAL_KEY
+    key = read_private(file)
+    if key is None:
+        return None
+    if len(key) != _SEAL_KEY_BYTES or file.is_symlink():
+        raise ConfigError(f"{file} is damaged: remove it and confirm again")
+    return key + str(file.stat().st_ino).encode()
 
 
 def void(folder: Path) -> bool:

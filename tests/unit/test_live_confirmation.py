@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree
 
 import msgspec
 import pytest
@@ -151,6 +152,26 @@ def test_from_another_installation_it_is_nothing(folder: Path, tmp_path: Path) -
     (folder / "confirmation.json").write_bytes((tmp_path / "elsewhere" / "confirmation.json").read_bytes())
     with pytest.raises(ConfigError, match="not written by this installation"):
         require(folder, SUBJECT, NOW_MS)
+
+
+def test_a_copy_of_the_folder_is_nothing_and_a_link_to_it_is_the_same_one(folder: Path, tmp_path: Path) -> None:
+    """As in a copied checkout: its lock would be another, so that two could trade."""
+    copytree(folder, tmp_path / "copy")
+    (tmp_path / "link").symlink_to(folder)
+    permit = require(folder, SUBJECT, NOW_MS)
+    with pytest.raises(ConfigError, match="not written by this installation"):
+        require(tmp_path / "copy", SUBJECT, NOW_MS)
+    with pytest.raises(ConfigError, match="another process trades"):
+        require(tmp_path / "link", SUBJECT, NOW_MS)
+    permit.lock.close()
+
+
+def test_links_to_its_files_do_not_make_a_second_one(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    for name in ("seal.key", "confirmation.json"):
+        (tmp_path / "links" / name).symlink_to(folder / name)
+    with pytest.raises(ConfigError, match="seal.key is damaged"):
+        require(tmp_path / "links", SUBJECT, NOW_MS)
 
 
 def test_with_its_sealing_key_cut_short_it_is_nothing(folder: Path) -> None:
