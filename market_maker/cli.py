@@ -191,15 +191,18 @@ def generate_config(
 
 @app.command("validate-config")
 def validate_config(config: Config = None) -> int:
-    """Check all settings of all services; print each value and where it comes from."""
-    from market_maker import settings_file
-    from shared.config import check_environment
+    """Check all settings of all services; print each value and where it comes from, then sizes and stops."""
+    from market_maker import settings_file, sizes
+    from shared.config import check_environment, load
 
     if config:
         os.environ["MM_CONFIG"] = str(config)
     check_environment(_models())
     for table, name, value, source in list(settings_file.effective(_models())):
         print(f"{table + '.' + name:<42} {value:<32} {source}")
+    print()
+    for line in sizes.lines({model.section: load(model) for model in _models()}):
+        print(line)
     return 0
 
 

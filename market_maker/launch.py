@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from market_maker import compose, local
+from market_maker import compose, local, sizes
 from market_maker.deployment import (
     Deployment,
     Live,
@@ -74,6 +74,7 @@ def launch(options: Options) -> int:
     refuse_second_start(checked.launcher.run_dir)
     deployment = _deployment(options, checked, say)
     record = _record(checked, deployment)
+    _say_all(say, sizes.lines(checked.configs))
     if not checked.launcher.shadow_mode:
         from market_maker.live.start import NoEvidence
 

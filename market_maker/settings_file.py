@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from shared.config import EngineConfig, MmAssetConfig, config_file, load, load_assets, read_file
+from shared.config import STOPS, EngineConfig, MmAssetConfig, config_file, load, load_assets, read_file
 from shared.errors import ConfigError
 
 HEADER = """\
@@ -81,8 +81,8 @@ def effective(models: Sequence[type[EngineConfig]]) -> Iterator[tuple[str, str, 
     """
     tables = read_file()
     configs = {model.section: load(model) for model in models}
-    assets = load_assets()
     first = next(iter(configs.values()))
+    assets = load_assets(first)
     for section, config, inherited in [
         ("engine", first, {}),
         *((section, config, EngineConfig.model_fields) for section, config in configs.items()),
@@ -90,16 +90,22 @@ def effective(models: Sequence[type[EngineConfig]]) -> Iterator[tuple[str, str, 
         names = EngineConfig.model_fields if section == "engine" else type(config).model_fields
         for name in names:
             if name not in inherited:
-                yield section, name, str(getattr(config, name)), _source(name, section, tables)
+                yield section, name, str(getattr(config, name)), source(config, name, section)
     for coin, asset in assets.items():
-        for name, value in tables["assets"][coin].items():
-            yield f"assets.{coin}", name, str(getattr(asset, name, value)), str(config_file())
+        written = tables["assets"][coin]
+        for name in written:
+            yield f"assets.{coin}", name, str(getattr(asset, name)), str(config_file())
+        for name in first.sizes_that_follow:
+            if name not in written:
+                yield f"assets.{coin}", name, str(getattr(asset, name)), "from capital_usd"
 
 
-def _source(name: str, section: str, tables: dict[str, dict[str, Any]]) -> str:
+def source(config: EngineConfig, name: str, section: str) -> str:
+    """Where a setting in force comes from: a variable, the file, the capital, or nowhere."""
     variable = "REDIS_URL" if name == "redis_url" else f"MM_{name.upper()}"
     if os.environ.get(variable):
         return variable
-    if name in tables.get(section, {}):
+    if name in read_file().get(section, {}):
         return str(config_file())
-    return "default"
+    follows = config.capital_usd is not None and name in STOPS
+    return "from capital_usd" if follows else "default"

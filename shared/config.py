@@ -7,13 +7,14 @@ refused. Environment names are `MM_` + the field in capitals.
 
 import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, ValidationError
+import msgspec
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -25,7 +26,11 @@ from pydantic_settings import (
 
 from shared.environment import read_env_file
 from shared.errors import ConfigError
+from shared.fees import maker_rate
+from shared.funding import HALT_8H_FRAC
 from shared.messages import AssetConfig, Mode, Regime, Severity
+from shared.sizing import Derived, SpreadProfile, derive_usd, ladder_usd, too_small
+from shared.units import exact, floor_sz
 
 VENUE_URLS = {
     "hyperliquid": "https://api.hyperliquid.xyz",
@@ -34,6 +39,10 @@ VENUE_URLS = {
     "replay": "http://127.0.0.1:3001",
 }
 DEFAULT_FILE = Path("market_maker.toml")
+SIZES = ("max_inv_usd", "min_order_usd", "tier_sizes")
+"""Fields of a coin's settings that follow from the capital."""
+STOPS = ("starting_balance_usd", "max_daily_loss_usd", "max_position_value_usd", "max_bps_diff")
+"""Settings of services that follow from it."""
 _OTHER_ENVIRONMENT = {"MM_CONFIG"}
 
 
@@ -86,6 +95,17 @@ class EngineConfig(BaseSettings):
         None, ge=0, le=65535, description="Its port; empty: the service's own, 0: none."
     )
 
+    capital_usd: Decimal | None = Field(
+        None,
+        gt=0,
+        description="What may be at work, over all coins: sizes and stops that are not set follow from it. Empty:"
+        " sizes as configured.",
+    )
+    spread_profile: SpreadProfile = Field(
+        "default",
+        description="Part of a coin's limit that rests on each side when sizes follow from capital_usd: default"
+        " 20 %, hip3 30 %, aggressive 40 %.",
+    )
     starting_balance_usd: Decimal = Field(
         Decimal(1000), gt=0, description="Balance that the daily stop refers to (shadow)."
     )
@@ -106,12 +126,67 @@ class EngineConfig(BaseSettings):
         0.70, gt=0, le=1, description="|OFI| above which the threatened side is suppressed."
     )
     ofi_window_trades: int = Field(200, ge=50, description="Trades in the OFI window.")
+    funding_halt_8h_frac: float = Field(
+        HALT_8H_FRAC, gt=0, description="|funding| per 8 h, as a fraction, above which a coin is not quoted."
+    )
     stall_timeout_s: float = Field(30.0, gt=0, description="Feed silence after which everything is cancelled.")
     quote_interval_ms: int = Field(
         100,
         ge=100,
         description="Longest time (ms) between two looks at a coin's quotes; a book is answered at once.",
     )
+
+    @model_validator(mode="after")
+    def _follow_from_the_capital(self) -> Self:
+        """Refuse a capital that no order fits into; settings that follow from it and that nobody has set."""
+        if self.capital_usd is None:
+            return self
+        fault = too_small(self.capital_usd, self.coin_count, self.spread_profile)
+        if fault:
+            raise ValueError(fault)
+        daily_loss_usd = self.capital_usd * exact(self.global_halt_drawdown_pct)
+        max_bps_diff = self.derived(self.capital_usd / self.coin_count).max_bps_diff
+        for name, value in zip(
+            STOPS, (self.capital_usd, daily_loss_usd, self.capital_usd, max_bps_diff), strict=True
+        ):
+            if name in type(self).model_fields and name not in self.model_fields_set:
+                object.__setattr__(self, name, value)
+        return self
+
+    @property
+    def coin_count(self) -> int:
+        return len(self.coins) or self.top_n
+
+    def derived(self, capital_usd: Decimal) -> Derived:
+        """What follows for a coin that has this capital."""
+        dearest = max(
+            maker_rate(self.fee_tier, coin) for coin in (f"{self.dex}:" if self.dex else "", *self.coins)
+        )
+        return derive_usd(capital_usd, float(dearest * 10_000), self.spread_profile)
+
+    def sized(self, asset: AssetConfig, written: Collection[str] = ()) -> AssetConfig:
+        """A coin's settings with limit and orders that follow from the capital, but for the fields in `written`.
+
+        Raises:
+            ConfigError: the limit that somebody wrote is too small for any order.
+        """
+        if self.capital_usd is None:
+            return asset
+        limited = "max_inv_usd" in written
+        share_usd = exact(asset.max_inv_usd) if limited else self.capital_usd / self.coin_count
+        derived = self.derived(share_usd)
+        if not derived.viable and "min_order_usd" not in written:
+            fault = too_small(share_usd, 1, self.spread_profile)
+            raise ConfigError(f"assets.{asset.coin}.max_inv_usd: {fault}; or write min_order_usd as well")
+        ladder = ladder_usd(derived, asset.tier_sizes)
+        limit_usd = floor_sz(derived.max_position_sz, 2)
+        following = dict(zip(SIZES, (float(limit_usd), float(ladder.order_usd), ladder.tier_sizes), strict=True))
+        return msgspec.structs.replace(asset, **{k: v for k, v in following.items() if k not in written})
+
+    @property
+    def sizes_that_follow(self) -> tuple[str, ...]:
+        """Fields of a coin's settings that `sized` fills."""
+        return () if self.capital_usd is None else SIZES
 
     @property
     def mode(self) -> Mode:
@@ -218,12 +293,12 @@ def load(model: type[Config], **flags: Any) -> Config:
         raise ConfigError(explain(model, error)) from error
 
 
-def load_assets() -> dict[str, AssetConfig]:
-    """Per-coin overrides from `[assets.COIN]` tables."""
-    assets = {}
+def load_assets(config: EngineConfig | None = None) -> dict[str, AssetConfig]:
+    """The coins of `[assets.COIN]` tables; sizes that are not written there follow from the capital."""
+    config, assets = config or load(EngineConfig), {}
     for coin, values in read_file().get("assets", {}).items():
         try:
-            assets[coin] = MmAssetConfig.model_validate(values).to_message(coin)
+            assets[coin] = config.sized(MmAssetConfig.model_validate(values).to_message(coin), values)
         except ValidationError as error:
             raise ConfigError(explain(MmAssetConfig, error, f"assets.{coin}.")) from error
     return assets
@@ -233,9 +308,11 @@ def explain(model: type[BaseModel], error: ValidationError, prefix: str = "") ->
     """A validation error in the operator's words: field, environment name, reason, remedy."""
     lines = []
     for item in error.errors():
-        name = ".".join(str(part) for part in item["loc"]) or "(settings)"
+        name = ".".join(str(part) for part in item["loc"])
         field: FieldInfo | None = model.model_fields.get(name)
-        if item["type"] == "extra_forbidden":
+        if not name:
+            lines.append(item["msg"].removeprefix("Value error, "))
+        elif item["type"] == "extra_forbidden":
             lines.append(f"unknown setting {prefix}{name}{_suggest(name, model.model_fields)}")
         else:
             given = f", got {item['input']!r}" if field and "key" not in name else ""

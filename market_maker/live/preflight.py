@@ -155,7 +155,9 @@ def _needs(checked: Checked, coins: Iterable[Asset]) -> Needs:
     config, assets = checked.launcher, load_assets()
     executor = checked.configs["executor"]
     assert isinstance(executor, ExecutorConfig)
-    limits = [(assets.get(meta.name, AssetConfig(coin=meta.name)), meta.maxLeverage) for meta, _ in coins]
+    limits = [
+        (assets.get(meta.name) or config.sized(AssetConfig(coin=meta.name)), meta.maxLeverage) for meta, _ in coins
+    ]
     margins = [exact(asset.max_inv_usd) / leverage for asset, leverage in limits if asset.enabled]
     return Needs(
         balance_usd=config.starting_balance_usd,
@@ -189,4 +191,4 @@ def _assets(checked: Checked, coins: tuple[Asset, ...] | None) -> list[AssetConf
     """One for each coin that would be quoted; without the venue as many as there may be."""
     config, assets = checked.launcher, load_assets()
     names = [meta.name for meta, _ in coins] if coins else list(config.coins or [""] * config.top_n)
-    return [assets.get(name, AssetConfig(coin=name)) for name in names]
+    return [assets.get(name) or config.sized(AssetConfig(coin=name)) for name in names]

@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import msgspec
+
 from services.quoter.config import QuoterConfig
 from services.quoter.governor import MIN_LATENCY_SAMPLES, Governor, Inputs
 from shared.book_check import book_fault
@@ -30,6 +32,7 @@ class Coin:
         self.name, self.known_since_ms = name, now_ms
         self.sz_decimals: int | None = None
         self.defaults = defaults
+        self._sizes = {name: getattr(defaults, name) for name in config.sizes_that_follow}
         self.config = defaults
         self.has_config = False
         self.book: Book | None = None
@@ -49,7 +52,8 @@ class Coin:
     # ---- taking in ----
 
     def take_config(self, config: AssetConfig) -> None:
-        self.config, self.has_config = config, True
+        """Sizes that follow from the capital are ours: a config of before may speak of another one."""
+        self.config, self.has_config = msgspec.structs.replace(config, **self._sizes), True
         self.measure()
 
     def take_fill(self, fill: Fill) -> bool:

@@ -4,7 +4,6 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from services.quoter.governor import FUNDING_HALT_8H_FRAC
 from shared.config import EngineConfig
 
 
@@ -29,9 +28,6 @@ class QuoterConfig(EngineConfig):
     )
     governor_recovery_s: float = Field(
         60.0, ge=0, description="Seconds in a row below 0.9 of the edge before a regime or funding halt ends."
-    )
-    funding_halt_8h_frac: float = Field(
-        FUNDING_HALT_8H_FRAC, gt=0, description="|funding| per 8 h above which quoting halts."
     )
     config_grace_s: float = Field(5.0, ge=0, description="Seconds before the absence of a coin's config is said.")
     config_old_after_s: float = Field(

@@ -100,7 +100,7 @@ class Quoter:
     def _coin(self, now_ms: int, name: str) -> Coin:
         coin = self._coins.get(name)
         if coin is None:
-            defaults = self._assets.get(name) or AssetConfig(coin=name)
+            defaults = self._assets.get(name) or self._config.sized(AssetConfig(coin=name))
             coin = self._coins[name] = Coin(name, self._config, defaults, now_ms)
             coin.measure()
             self._sides[name] = (SideNotice(name, "bid", now_ms), SideNotice(name, "ask", now_ms))

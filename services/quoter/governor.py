@@ -7,10 +7,10 @@ falls slowly, and a halt ends only after a calm minute, so that quotes do not fl
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from shared.funding import HALT_8H_FRAC
 from shared.messages import Regime
 from shared.regime import CALM_ATR_FRAC, HALT_ATR_FRAC, regime_of
 
-FUNDING_HALT_8H_FRAC = 0.003
 CANCEL_FILL_RATIO = 50.0
 MAX_MULTIPLIER = 4.0
 CANCEL_FILL_CAP = 2.0
@@ -47,9 +47,7 @@ class Reading(NamedTuple):
     reasons: Sequence[Literal["regime", "funding"]]
 
 
-def v6(
-    inputs: Inputs, ratio_limit: float = CANCEL_FILL_RATIO, funding_limit: float = FUNDING_HALT_8H_FRAC
-) -> Reading:
+def v6(inputs: Inputs, ratio_limit: float = CANCEL_FILL_RATIO, funding_limit: float = HALT_8H_FRAC) -> Reading:
     """multiplier = clip(m_atr · m_cf · m_latency, 1, 4).
 
     m_atr = 1 + 3·clip((atr − 0.15 %) / (0.50 % − 0.15 %), 0, 1): 4 exactly at the halt line.

@@ -9,7 +9,7 @@ from shared.streams import ASSET_CONFIG, BOOK, CTX, EVENTS, FILLS, POSITION, RIS
 SERVICE = Service(
     name="quoter",
     config=QuoterConfig,
-    core=lambda config: Quoter(config, load_assets()),
+    core=lambda config: Quoter(config, load_assets(config)),
     reads=(BOOK, CTX, ASSET_CONFIG, RISK, FILLS),
     writes=(TARGET, EVENTS),
     restores=(POSITION,),

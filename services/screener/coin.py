@@ -104,7 +104,7 @@ class Coin:
 
     def verdict(self, now_ms: int, version: int, as_prior_bps: float) -> Verdict:
         """The settings to publish now; fields that a person wrote into `[assets.COIN]` stay as written."""
-        settings, defaults = self._config, AssetConfig(coin=self.name)
+        settings, defaults = self._config, self._config.sized(AssetConfig(coin=self.name))
         markouts = list(self.markouts.done)
         mean_spread_bps = sum(self._spreads) / len(self._spreads)
         wanted = pricing.price(markouts, mean_spread_bps, self._fee_bps, as_prior_bps)
@@ -116,8 +116,8 @@ class Coin:
         score = self._score(spread_bps, min_order_usd, wanted, seen_s)
         enough = len(markouts) >= settings.min_markouts
         atr_fraction = self.bars.atr_fraction()
-        config = AssetConfig(
-            coin=self.name,
+        config = msgspec.structs.replace(
+            defaults,
             enabled=not enough or self._pays(score),
             base_spread_bps=round(spread_bps, 4),
             atr_fraction=defaults.atr_fraction if atr_fraction is None else atr_fraction,

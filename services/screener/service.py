@@ -9,18 +9,20 @@ from shared.service import Service
 from shared.streams import ASSET_CONFIG, ASSET_CONFIG_LIST, BOOK, CTX, EVENTS, TRADES
 
 
-def overrides() -> dict[str, dict[str, Any]]:
-    """Exactly the fields a person wrote into `[assets.COIN]`, validated; fields left out stay measured."""
+def overrides(config: ScreenerConfig) -> dict[str, dict[str, Any]]:
+    """Exactly the fields a person wrote into `[assets.COIN]`, validated, and the sizes that follow from them and
+    the capital; fields left out stay measured."""
     written = read_file().get("assets", {})
     return {
-        coin: {name: getattr(config, name) for name in written[coin]} for coin, config in load_assets().items()
+        coin: {name: getattr(asset, name) for name in (*written[coin], *config.sizes_that_follow)}
+        for coin, asset in load_assets(config).items()
     }
 
 
 SERVICE = Service(
     name="screener",
     config=ScreenerConfig,
-    core=lambda config: Screener(config, overrides()),
+    core=lambda config: Screener(config, overrides(config)),
     reads=(BOOK.unconflated(), TRADES, CTX),
     writes=(ASSET_CONFIG, ASSET_CONFIG_LIST, EVENTS),
     restores=(ASSET_CONFIG,),

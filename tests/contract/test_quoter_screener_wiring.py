@@ -4,6 +4,7 @@ import pytest
 
 from services import load
 from services.quoter.core import Quoter
+from services.screener.config import ScreenerConfig
 from services.screener.core import Screener
 from services.screener.service import overrides
 from shared.config import load as load_settings
@@ -28,7 +29,7 @@ def test_only_written_fields_override(tmp_path, monkeypatch):
     file = tmp_path / "mm.toml"
     file.write_text("[assets.BTC]\nmax_inv_usd = 400.0\n")
     monkeypatch.setenv("MM_CONFIG", str(file))
-    assert overrides() == {"BTC": {"max_inv_usd": 400.0}}
+    assert overrides(ScreenerConfig()) == {"BTC": {"max_inv_usd": 400.0}}
     core = load("quoter").core(load_settings(load("quoter").config))
     (target,) = core.step(0, UNIVERSE)
     assert target.max_inv_usd == 400.0
@@ -39,4 +40,4 @@ def test_a_wrong_key_names_itself(tmp_path, monkeypatch):
     file.write_text("[assets.BTC]\nmax_inventory_usd = 400.0\n")
     monkeypatch.setenv("MM_CONFIG", str(file))
     with pytest.raises(ConfigError, match="assets.BTC.max_inventory_usd.*did you mean max_inv_usd"):
-        overrides()
+        overrides(ScreenerConfig())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from market_maker import settings_file
+from market_maker import settings_file, sizes
 from market_maker.cli import _models
 from shared.config import EngineConfig, MmAssetConfig, load, load_assets
 from shared.errors import ConfigError
@@ -71,3 +71,52 @@ def test_effective_values_name_their_source(tmp_path: Path, monkeypatch: pytest.
     assert found["engine.venue"] == ("hyperliquid", "default")
     assert found["assets.BTC.max_inv_usd"] == ("99.0", str(file))
     assert found["launcher.redis_port"] == ("6380", "default")
+
+
+def sized(monkeypatch: pytest.MonkeyPatch, file: Path, text: str) -> list[str]:
+    file.write_text(text)
+    monkeypatch.setenv("MM_CONFIG", str(file))
+    return list(sizes.lines({model.section: load(model) for model in _models()}))
+
+
+def test_sizes_that_follow_name_the_capital_and_written_ones_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mm.toml"
+    monkeypatch.setenv("MM_MAX_DAILY_LOSS_USD", "70")
+    coins = "[assets.BTC]\nmax_inv_usd = 99\n[assets.ETH]\nenabled = false\n"
+    shown = sized(monkeypatch, file, f"[engine]\ncapital_usd = 900\ntop_n = 3\n{coins}")
+    assert [" ".join(line.split()) for line in shown] == [
+        "Sizes and stops: $900.00 over 3 coins is $300.00 each; profile default rests 20% of it a side",
+        "limit a coin $300.00 from capital_usd",
+        "orders a side $20.00 $40.00 from capital_usd",
+        f"BTC limit $99.00, orders $19.80 max_inv_usd: {file}",
+        "all at their limit $399.00",
+        "balance $900.00 from capital_usd",
+        "5.0% of it, halts $45.00 default",
+        "daily loss, halts $70.00 MM_MAX_DAILY_LOSS_USD",
+        "positions, reduce $900.00 from capital_usd",
+        "requote at 3 bps from capital_usd",
+    ]
+    found = {
+        f"{table}.{name}": (value, source) for table, name, value, source in settings_file.effective(_models())
+    }
+    assert found["executor.max_bps_diff"] == ("3.0", "from capital_usd")
+    assert found["guard.max_daily_loss_usd"] == ("70", "MM_MAX_DAILY_LOSS_USD")
+    assert found["assets.BTC.max_inv_usd"] == ("99.0", str(file))
+    assert found["assets.BTC.min_order_usd"] == ("19.8", "from capital_usd")
+
+
+def test_as_configured_the_sizes_are_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = sized(monkeypatch, tmp_path / "mm.toml", "")
+    assert shown[0] == "Sizes and stops: 30 coins, as configured (MM_CAPITAL_USD derives them)"
+    assert "$12.00 $24.00 $36.00" in shown[2] and "$6,000.00" in shown[3]
+    assert all("from capital_usd" not in line for line in shown)
+
+
+@pytest.mark.parametrize(("capital", "careful"), [(50, True), (59.99, True), (60, False)])
+def test_orders_close_to_the_venue_s_minimum_are_warned_of(
+    capital: float, careful: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = sized(monkeypatch, tmp_path / "mm.toml", f"[engine]\ncapital_usd = {capital}\ncoins = ['BTC']\n")
+    assert ("careful" in shown[-1]) is careful
