@@ -2,6 +2,7 @@
 
 from services.guard.config import GuardConfig
 from services.guard.core import Guard
+from services.guard.door import MachineDoor
 from shared.service import Service
 from shared.streams import (
     ASSET_CONFIG,
@@ -23,6 +24,7 @@ SERVICE = Service(
     name="guard",
     config=GuardConfig,
     core=Guard,
+    door=MachineDoor,
     reads=(
         FEED,
         BOOK.relaxed(),

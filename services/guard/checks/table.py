@@ -4,14 +4,37 @@ from collections.abc import Callable
 
 from services.guard.checks.book import StaleBook
 from services.guard.checks.budget import RequestBudget
+from services.guard.checks.clock import ClockSkew
+from services.guard.checks.daily_loss import DailyLossUsd
 from services.guard.checks.drawdown import DailyLoss
+from services.guard.checks.equity_drawdown import Drawdown
+from services.guard.checks.ledger import ForeignOrders, LedgerMismatch
+from services.guard.checks.machine import DiskFull, RedisMemory
 from services.guard.checks.ofi import Ofi
+from services.guard.checks.position_value import PositionValue
+from services.guard.checks.request_errors import RateLimitErrors, VenueErrors
 from services.guard.checks.stall import Stall
+from services.guard.checks.watchdog import WatchdogLost
 from services.guard.config import GuardConfig
 from services.guard.rules import Check, Level, Rule
 from shared.errors import ConfigError
 
-ON_EVERYTHING: tuple[Callable[[GuardConfig], Check], ...] = (DailyLoss, Stall, RequestBudget)
+ON_EVERYTHING: tuple[Callable[[GuardConfig], Check], ...] = (
+    DailyLoss,
+    DailyLossUsd,
+    Drawdown,
+    LedgerMismatch,
+    RateLimitErrors,
+    Stall,
+    ForeignOrders,
+    VenueErrors,
+    ClockSkew,
+    WatchdogLost,
+    PositionValue,
+    DiskFull,
+    RedisMemory,
+    RequestBudget,
+)
 ON_A_COIN: tuple[Callable[[str, GuardConfig], Check], ...] = (StaleBook, Ofi)
 
 
