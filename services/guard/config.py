@@ -55,7 +55,7 @@ class GuardConfig(EngineConfig):
         " double at twice as much.",
     )
     adverse_min_fills: int = Field(
-        10, ge=1, le=20, description="Fills of a side, the older counting less, below which its loss is not known."
+        10, ge=1, le=15, description="Fills of a side, the older counting less, below which its loss is not known."
     )
     cascade_widen_severity: float = Field(
         0.3, gt=0, le=1, description="Cascade severity (0 to 1) from which quotes are 1.5 times as wide."
@@ -70,10 +70,15 @@ class GuardConfig(EngineConfig):
         0.95, gt=0, le=1, description="Cascade severity above which everything is halted."
     )
     cascade_least_orders_per_s: float = Field(
-        0.1,
+        0.5,
         gt=0,
         description="Taker orders a second of one side that count as usual on the quietest coin: a handful of"
         " orders is no cascade.",
+    )
+    cascade_least_move_bps: float = Field(
+        5.0,
+        gt=0,
+        description="Move in 5 s, in bps, that counts as usual in the calmest market: one is no cascade, six may be.",
     )
 
     max_daily_loss_usd: Decimal = Field(
@@ -125,6 +130,6 @@ class GuardConfig(EngineConfig):
         0.9, gt=0, le=1, description="Used part of Redis' memory limit above which all positions are reduced."
     )
     machine_look_s: float = Field(10.0, gt=0, description="Seconds between two looks at disk and Redis memory.")
-    watchdog_silence_s: float = Field(
+    watchdog_lost_s: float = Field(
         10.0, gt=1, description="Live: seconds without a word of the watchdog after which quotes are pulled."
     )

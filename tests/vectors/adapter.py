@@ -12,9 +12,12 @@ from typing import Any
 from services.executor.ledger import Ledger
 from services.executor.live import budget
 from services.executor.queue_models import ProbQueue, v6_is_filled, v6_probability
+from services.guard.checks.cascade import action
 from services.guard.checks.drawdown import daily_stop
 from services.guard.checks.equity_drawdown import fall
 from services.guard.checks.ofi import OfiWindow, suppressed
+from services.guard.config import GuardConfig
+from services.guard.estimators import cascade, edges, jumps
 from services.monitor.estimators import volatility_regime
 from services.quoter import governor
 from services.quoter.placement import caps
@@ -199,6 +202,45 @@ def _drawdown(
     }
 
 
+def _markout(side: str, fill_px: float, mid_pre: float, mids_after: list[float], fee_bps: float) -> Answer:
+    ours: Side = "bid" if side == "buy" else "ask"
+    found = [edges.outcome(ours, fill_px, mid_pre, mid, fee_bps) for mid in mids_after]
+    return {
+        "capture_bps": found[0].capture_bps,
+        "markout_bps": [one.markout_bps for one in found],
+        "as_bps": [-one.markout_bps for one in found],
+        "edge_bps": [one.edge_bps for one in found],
+        "adverse": [one.edge_bps < 0 for one in found],
+    }
+
+
+def _ewma_by_side(obs: list[Any], alpha: float, prior_bps: float, prior_n: float) -> Answer:
+    means = {side: edges.SideMean(prior_bps, prior_n, alpha) for side in ("buy", "sell")}
+    for side, value_bps in obs:
+        means[side].add(0, value_bps)
+    return {"as_bps": {side: mean.estimate_bps(0) for side, mean in means.items()}}
+
+
+def _rv_bv(returns: list[float], elapsed_s: float) -> Answer:
+    found = jumps.variation(returns)
+    return {
+        **{name: getattr(found, name) for name in ("rv", "bv", "ratio", "tq", "z", "p_value")},
+        "sigma_rv_sqrt_s": jumps.sigma_sqrt_s(found.rv, elapsed_s),
+        "sigma_bv_sqrt_s": jumps.sigma_sqrt_s(found.bv, elapsed_s),
+    }
+
+
+def _severity(prev_severity: float, dt_s: float, tau_s: float, **traces: float) -> Answer:
+    found = cascade.parts(**traces)
+    severity = max(found.instant, cascade.decayed(prev_severity, dt_s, tau_s))
+    return {**found._asdict(), "instant": found.instant, "severity": severity}
+
+
+def _action(severity: float) -> Answer:
+    found = action(severity, GuardConfig())
+    return {"action": found.action, "gamma_mult": found.spread, "size_mult": found.size, "quote": found.quote}
+
+
 # ---- screener, funding, monitor ------------------------------------------------------------------------------
 
 
@@ -246,6 +288,11 @@ FUNCTIONS: dict[str, Callable[..., Answer]] = {
     "ofi.taker": _taker_ofi,
     "risk.v6_daily_stop": _daily_stop,
     "risk.drawdown": _drawdown,
+    "advsel.markout": _markout,
+    "advsel.ewma_by_side": _ewma_by_side,
+    "vol.rv_bv": _rv_bv,
+    "cascade.severity": _severity,
+    "cascade.action": _action,
     "vol.atr": _atr,
     "vol.regime": _regime,
     "screener.score": _score,

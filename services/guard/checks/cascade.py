@@ -104,5 +104,5 @@ class CascadeKill:
 
 def cascade_checks(coin: str, config: GuardConfig) -> tuple[Cascade, CascadePull, CascadeKill]:
     """The three rules of a coin on one estimate; `Cascade` must hear, whatever levels are chosen."""
-    severity = Severity(config.cascade_least_orders_per_s)
+    severity = Severity(config.cascade_least_orders_per_s, config.cascade_least_move_bps)
     return Cascade(severity, config), CascadePull(severity, config), CascadeKill(severity, config)

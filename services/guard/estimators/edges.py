@@ -31,16 +31,8 @@ class Outcome(NamedTuple):
     fee_bps: float
 
     @property
-    def as_bps(self) -> float:
-        return -self.markout_bps
-
-    @property
     def edge_bps(self) -> float:
         return self.capture_bps + self.markout_bps - self.fee_bps
-
-    @property
-    def adverse(self) -> bool:
-        return self.edge_bps < 0
 
 
 def outcome(side: Side, px: float, mid_before_px: float, mid_after_px: float, fee_bps: float) -> Outcome:

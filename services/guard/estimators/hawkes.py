@@ -11,8 +11,6 @@ import math
 BRANCHING = 0.5
 BETA_PER_S = 1.0
 BASELINE_S = 3600.0
-WARM_UP_S = 300.0
-WARM_UP_ORDERS = 30
 
 
 class Hawkes:
@@ -38,31 +36,19 @@ class Hawkes:
 
 
 class MeanRate:
-    """Events per second with exponential memory of `memory_s`, unbiased from the first event on."""
+    """Events per second with exponential memory of `memory_s`, unbiased from the start of time 0 on."""
 
     def __init__(self, memory_s: float = BASELINE_S) -> None:
-        self._memory_s = memory_s
-        self._first_ms: float | None = None
-        self._last_ms = 0.0
-        self._weight = 0.0
-        self._events = 0
+        self._memory_ms = memory_s * 1000
+        self._weight = self._last_ms = 0.0
 
     def add(self, time_ms: float) -> None:
-        if self._first_ms is None:
-            self._first_ms = self._last_ms = time_ms
-            return
         self._weight = self._decayed(time_ms) + 1
         self._last_ms = max(self._last_ms, time_ms)
-        self._events += 1
 
-    def per_s(self, now_ms: float) -> float | None:
-        """None while too little is known to call it a mean."""
-        if self._first_ms is None or self._events < WARM_UP_ORDERS:
-            return None
-        observed_s = max(now_ms - self._first_ms, 0.0) / 1000
-        if observed_s < WARM_UP_S:
-            return None
-        return self._decayed(now_ms) / (self._memory_s * -math.expm1(-observed_s / self._memory_s))
+    def per_s(self, now_ms: float) -> float:
+        """The mean up to `now_ms` > 0."""
+        return self._decayed(now_ms) / (self._memory_ms / 1000 * -math.expm1(-now_ms / self._memory_ms))
 
     def _decayed(self, now_ms: float) -> float:
-        return self._weight * math.exp(-max(now_ms - self._last_ms, 0.0) / 1000 / self._memory_s)
+        return self._weight * math.exp(-max(now_ms - self._last_ms, 0.0) / self._memory_ms)

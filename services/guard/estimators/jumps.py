@@ -84,5 +84,5 @@ class Returns:
         self._anchor = (book.received_ms, mid_px, book.epoch)
         return True
 
-    def oldest(self, count: int) -> list[float]:
-        return list(islice(self.values, count))
+    def all_but(self, newest: int) -> tuple[float, ...]:
+        return tuple(islice(self.values, max(len(self.values) - newest, 0)))
