@@ -20,11 +20,11 @@ class WatchdogLost:
         level="pull",
         reason=Reason.WATCHDOG_LOST,
         unit="s",
-        limit="watchdog_silence_s",
+        limit="watchdog_lost_s",
     )
 
     def __init__(self, config: GuardConfig) -> None:
-        self._limit_s = config.watchdog_silence_s
+        self._limit_s = config.watchdog_lost_s
         self._live = config.mode == "live"
         self._begun_ms: int | None = None
         self._heard_ms: int | None = None
