@@ -27,7 +27,7 @@ from services.screener import bars, pricing
 from shared import funding
 from shared.messages import AssetConfig, Trade
 from shared.sizing import SpreadProfile, derive
-from shared.units import MIN_NOTIONAL_USD, behind_touch, exact, round_px, tick_size
+from shared.units import MIN_NOTIONAL_USD, Side, behind_touch, exact, round_px, tick_size
 
 Answer = dict[str, Any]
 
