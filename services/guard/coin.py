@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any
 
 from services.guard.checks.ofi import Ofi
-from services.guard.checks.table import ON_A_COIN
+from services.guard.checks.table import on_a_coin
 from services.guard.config import GuardConfig
 from services.guard.hour import HourCount
 from services.guard.rules import Level, Verdict, combine
@@ -21,7 +21,7 @@ class CoinRisk:
 
     def __init__(self, coin: str, config: GuardConfig, levels: Mapping[str, Level]) -> None:
         self._coin = coin
-        checks = [make(coin, config) for make in ON_A_COIN]
+        checks = on_a_coin(coin, config)
         self.watches = [Watch(check, levels[check.rule.name], coin) for check in checks]
         self._flow = next(check for check in checks if isinstance(check, Ofi))
         self._cancels, self._fills = HourCount(), HourCount()

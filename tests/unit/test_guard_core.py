@@ -344,7 +344,7 @@ def told(bench: Bench, widening: float, after_ms: int = 0, mode: Any = "quoting"
 
 
 def test_leases_carry_what_the_request_budget_asks_for_in_steps() -> None:
-    bench = quoting(shadow_mode=False)
+    bench = quoting(shadow_mode=False, rule_levels={"quiet_book": "off"})
     assert bench.leases["BTC"].spread_multiplier == 1.0
     assert [told(bench, widening) for widening in (1.04, 1.05, 1.09, 2.5, 2.46, 1.2, 1.0)] == [
         1.0, 1.05, 1.05, 2.5, 2.5, 1.2, 1.0,
@@ -357,14 +357,14 @@ def test_leases_carry_what_the_request_budget_asks_for_in_steps() -> None:
 
 
 def test_an_executor_that_does_not_know_its_budget_yet_changes_nothing() -> None:
-    bench = quoting(shadow_mode=False)
+    bench = quoting(shadow_mode=False, rule_levels={"quiet_book": "off"})
     assert told(bench, 4.0, mode="unknown") == 1.0
     assert told(bench, 2.0) == 2.0
     assert told(bench, 4.0, mode="unknown") == 2.0
 
 
 def test_the_last_word_on_the_budget_counts_for_a_minute() -> None:
-    bench = quoting(shadow_mode=False)
+    bench = quoting(shadow_mode=False, rule_levels={"quiet_book": "off"})
     assert told(bench, 2.0) == 2.0
     bench.give(Tick(), after_ms=59_000)
     assert bench.leases["BTC"].spread_multiplier == 2.0
