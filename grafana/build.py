@@ -4,10 +4,10 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana import grid, live, stack
+from grafana import grid, live, risk, stack
 
 FOLDER = Path(__file__).parent / "dashboards"
-BOARDS = {"grid.json": grid.build, "live.json": live.build, "stack.json": stack.build}
+BOARDS = {"grid.json": grid.build, "live.json": live.build, "risk.json": risk.build, "stack.json": stack.build}
 
 
 def render(name: str) -> str:

@@ -24,6 +24,7 @@ from grafana_foundation_sdk.models.common import (
 )
 from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
+    DashboardLinkType,
     DashboardRegexMapOptions,
     DataSourceRef,
     DataTransformerConfig,
@@ -41,6 +42,8 @@ from grafana_foundation_sdk.models.dashboard import (
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+TAG = "market maker"
+"""Of all dashboards: each has links to those that carry it."""
 BPS = "suffix: bps"
 """Grafana has no basis points of its own."""
 
@@ -55,12 +58,19 @@ def dashboard(uid: str, title: str, description: str, since: str) -> dash.Dashbo
         dash.Dashboard(title)
         .uid(uid)
         .description(description)
-        .tags(["market maker"])
+        .tags([TAG])
         .timezone("utc")
         .time(since, "now")
         .refresh("5s")
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .editable()
+        .link(
+            dash.DashboardLink("Market maker")
+            .type(DashboardLinkType.DASHBOARDS)
+            .tags([TAG])
+            .keep_time(True)
+            .include_vars(True)
+        )
         .with_variable(dash.DatasourceVariable("datasource").label("Data source").type("prometheus"))
     )
 
@@ -249,9 +259,21 @@ Column = tuple[str, str, Mapping[str, Any]]
 
 
 def rows_by_coin(place: Place, title: str, description: str, columns: Sequence[Column]) -> table.Panel:
-    """One row per coin. A column whose heading is a label of its query shows that label, else the value."""
+    return rows_by(("asset", "Coin"), {"field": "Coin"}, place, title, description, columns)
+
+
+def rows_by(
+    key: tuple[str, str],
+    order: Mapping[str, Any],
+    place: Place,
+    title: str,
+    description: str,
+    columns: Sequence[Column],
+) -> table.Panel:
+    """One row per value of a label, `key` with its heading. A column that names a label of its query shows that
+    label, else the value."""
     panel = _place(table.Panel(), place, title, description, "none")
-    names, hidden = {"asset": "Coin"}, {"Time": True}
+    names, hidden = dict([key]), {"Time": True}
     for index, (heading, expr, properties) in enumerate(columns):
         ref = chr(ord("A") + index)
         panel.with_target(Dataquery().expr(expr).instant().format(PromQueryFormat.TABLE).ref_id(ref))
@@ -271,7 +293,7 @@ def rows_by_coin(place: Place, title: str, description: str, columns: Sequence[C
         )
     )
     panel.with_transformation(
-        DataTransformerConfig(id_val="sortBy", options={"fields": {}, "sort": [{"field": "Coin"}]})
+        DataTransformerConfig(id_val="sortBy", options={"fields": {}, "sort": [dict(order)]})
     )
     for heading, _, properties in columns:
         panel.override_by_name(heading, _properties(properties))

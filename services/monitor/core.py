@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services import SERVICES
 from services.monitor.coin import Coin
 from services.monitor.config import MonitorConfig
 from services.monitor.risk import Rules
@@ -65,15 +64,6 @@ class RuleProofs:
     """From the door: when each rule of the guard proved itself in a drill, in Unix ms."""
 
     by_rule: Mapping[str, int]
-
-
-def halt_code(halt: HaltState) -> str:
-    """One of a few words for the label: what is behind a halt; its full text is in the log and in `status`."""
-    if not halt.halted:
-        return "none"
-    if halt.who == "guard" and "drawdown" in halt.reason.lower():
-        return "daily_drawdown"
-    return "invariant" if halt.who in SERVICES else "operator"
 
 
 class Monitor:

@@ -10,9 +10,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from services.monitor.coin import SIDES, Coin
-from services.monitor.core import FRESH_MS, Monitor, halt_code
+from services.monitor.core import FRESH_MS, Monitor
 from services.monitor.live_exposition import live_samples, reducing_samples
-from services.monitor.risk import rule_samples
+from services.monitor.risk import halt_code, rule_samples
 from shared.clock import wall_ms
 from shared.messages import CoinStatus
 from shared.metrics import GRID
@@ -143,7 +143,7 @@ class GridCollector(Collector):
             fills = sum(lease.fills_1h for lease in leases)
             yield "mm_cancel_fill_ratio", (), sum(lease.cancels_1h for lease in leases) / max(fills, 1)
         if core.halt is not None:
-            yield "mm_halted", (halt_code(core.halt),), float(core.halt.halted)
+            yield "mm_halted", (halt_code(core.halt, core.rules),), float(core.halt.halted)
             for name in core.coins:
                 yield "mm_kill_switch_triggered", (name,), float(core.halt.halted)
         if "guard" in core.heartbeats:

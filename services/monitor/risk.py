@@ -6,12 +6,14 @@ fires; so counts and times of the others are the last ones told.
 
 from collections.abc import Iterator, Mapping
 
-from shared.messages import RiskReport, RuleStatus
+from services import SERVICES
+from shared.messages import HaltState, RiskReport, RuleStatus
 
 EVERYTHING = "all"
 """In place of a coin, for a rule on everything."""
 SEED_NAMES = {"cascade": "mm_cascade_severity", "toxicity": "mm_jump_ratio"}
 """Values of rules that had a metric of their own before there was one for all rules."""
+REPORT_EVERY_MS = 1_000
 Samples = Iterator[tuple[str, tuple[str, ...], float]]
 
 
@@ -34,6 +36,20 @@ class Rules:
             self.fired_ms[rule.rule] = max(rule.fired_ms, self.fired_ms.get(rule.rule, 0))
 
 
+def halt_code(halt: HaltState, rules: Rules) -> str:
+    """One of a few words for the label: what is behind a halt; its full text is in the log and in `status`.
+
+    Of the guard's own halt that is the rule which fired when it came, as soon as a report has told it.
+    """
+    if not halt.halted:
+        return "none"
+    if halt.who != "guard":
+        return "invariant" if halt.who in SERVICES else "operator"
+    told = rules.report.rules if rules.report is not None else ()
+    since_ms = halt.since_ms - REPORT_EVERY_MS
+    return next((rule.rule for rule in told if rule.level == "halt" and rule.fired_ms >= since_ms), "guard")
+
+
 def rule_samples(rules: Rules, now_ms: float, fresh_ms: float) -> Samples:
     """What is counted stays true while the guard is silent, what it says of now does not."""
     for of, count in rules.fired_total.items():
@@ -52,7 +68,7 @@ def rule_samples(rules: Rules, now_ms: float, fresh_ms: float) -> Samples:
 
 def _rule(rule: RuleStatus) -> Samples:
     of = rule.rule, rule.coin or EVERYTHING
-    yield "mm_rule_fired", (*of, rule.level), float(rule.fired)
+    yield "mm_rule_fired", (*of, rule.level), float(rule.fired and rule.level != "off")
     yield "mm_rule_limit", (*of, rule.unit), rule.limit
     if rule.value is None:
         return

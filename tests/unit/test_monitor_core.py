@@ -3,10 +3,9 @@
 from decimal import Decimal
 
 import msgspec
-import pytest
 
 from services.monitor.config import MonitorConfig
-from services.monitor.core import Monitor, RedisMemory, Show, halt_code
+from services.monitor.core import Monitor, RedisMemory, Show
 from shared import messages as m
 from shared.service import Started, Tick
 from tests.fixtures.make import book, fill, live_status
@@ -153,19 +152,6 @@ def test_a_coin_that_leaves_the_universe_is_forgotten_and_the_others_stay():
     core.step(0, book("BTC"))
     core.step(0, fill("BTC"))
     assert list(core.coins) == ["ETH"] and core.coins["ETH"].book is not None
-
-
-@pytest.mark.parametrize(
-    ("who", "reason", "code"),
-    [
-        ("guard", "Daily drawdown 5.12% >= cap 5.00%", "daily_drawdown"),
-        ("executor", "position is not the sum of the fills", "invariant"),
-        ("alice", "drawdown looks bad", "operator"),
-    ],
-)
-def test_halt_label_is_one_of_a_few_words(who, reason, code):
-    assert halt_code(m.HaltState(halted=True, who=who, reason=reason)) == code
-    assert halt_code(m.HaltState(halted=False)) == "none"
 
 
 def test_memory_without_a_limit_is_unknown_not_zero():

@@ -1,0 +1,155 @@
+"""The dashboard of risk: which rule holds back what, how close the others are, what can be lost from here."""
+
+from typing import Any
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+from grafana.panels import (
+    BPS,
+    Column,
+    bars,
+    coin_variable,
+    dashboard,
+    lines,
+    mode,
+    number,
+    placed,
+    rows_by,
+    steps,
+    timeline,
+    words,
+)
+
+UID = "mm-risk"
+COIN = '{asset=~"$asset"}'
+LEVELS = {"widen": ("widen", "yellow"), "reduce": ("reduce", "orange"), "pull": ("pull", "red"),
+          "halt": ("HALT", "dark-red")}  # fmt: skip
+GAPS = {"0.01": "1 %", "0.03": "3 %", "0.10": "10 %"}
+NOT_TOLD = "The executor has not told."
+FIRED = " or ".join(f'mm_rule_fired{{level="{level}"}} * {index}' for index, level in enumerate(LEVELS, 1))
+"""1 widen … 4 halt while a rule fires; the highest of several is the tightest."""
+LEVEL_NUMBERS = {str(index): word for index, word in enumerate(LEVELS.values(), 1)}
+CLOSEST = "topk by (rule) (1, mm_rule_closeness)"
+"""Of each rule the coin that is closest to its limit."""
+_RIGHT = {"custom.align": "right"}
+_COLOURED = {"custom.cellOptions": {"type": "color-text"}}
+_COUNT = {"unit": "none", "decimals": 0, **_RIGHT}
+_AGO = {"unit": "s", "decimals": 0, **_RIGHT}
+
+COLUMNS: tuple[Column, ...] = (
+    ("Close", "max by (rule) (mm_rule_closeness)", {
+        "unit": "percentunit", "decimals": 0, "min": 0, "max": 1, "custom.width": 180,
+        "custom.cellOptions": {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"},
+        "color": {"mode": "thresholds"},
+        "thresholds": steps("green", (0.5, "yellow"), (0.8, "orange"), (1, "red")).build().to_json(),
+    }),
+    ("State", "max by (rule) (mm_rule_fired)", {
+        **_COLOURED, "mappings": [words({"0": ("well", "green"), "1": ("FIRED", "red")}).to_json()],
+    }),
+    ("Coin", f"max by (rule, asset) ({CLOSEST})", {"label": "asset"}),
+    ("Level", "max by (rule, level) (mm_rule_fired)", {
+        "label": "level", **_COLOURED, "mappings": [words(LEVELS | {"off": ("off", "text")}).to_json()],
+    }),
+    ("Value", f"max by (rule) (mm_rule_value and on (rule, asset) {CLOSEST})", {"unit": "short", **_RIGHT}),
+    ("Limit", f"max by (rule) (mm_rule_limit and on (rule, asset) {CLOSEST})", {"unit": "short", **_RIGHT}),
+    ("Unit", "max by (rule, unit) (mm_rule_limit)", {"label": "unit"}),
+    ("Fired", "sum by (rule) (increase(mm_rule_fired_total[$__range]))", _COUNT),
+    ("Last fired", "time() - max by (rule) (mm_rule_last_fired_timestamp_seconds)", _AGO),
+    ("Last drill", "time() - max by (rule) (mm_rule_proven_timestamp_seconds)", _AGO),
+)  # fmt: skip
+
+
+def summary() -> list[Any]:
+    halted = words({"0": ("running", "green"), "1": ("HALTED", "red")})
+    fired = "count(max by (rule) (mm_rule_fired) == 1) or vector(0)"
+    gaps = [
+        number((14 + 2 * index, 0, 2, 4), f"{percent} gap", "Loss if all coins move so far against us at once.",
+               (f'max(mm_possible_loss_usd{{gap="{gap}"}})', ""), "currencyUSD", decimals=2, empty=NOT_TOLD)
+        for index, (gap, percent) in enumerate(GAPS.items())
+    ]  # fmt: skip
+    return [
+        mode((0, 0, 5, 4)),
+        number((5, 0, 3, 4), "State", "Halted: nothing is quoted until an operator resumes.",
+               ("max(mm_halted)", ""), "none", mapped=halted),
+        number((8, 0, 3, 4), "Rules that fire", "Rules that hold back quotes now, on any coin.",
+               (fired, ""), "none", decimals=0, colours=steps("green", (1, "orange")), history=True),
+        number((11, 0, 3, 4), "Left today", "What may still be lost before the daily stop.",
+               ("max(mm_day_budget_left_usd)", ""), "currencyUSD", decimals=2, history=True, empty=NOT_TOLD,
+               colours=steps("red", (0.01, "text"))),
+        *gaps,
+        number((20, 0, 4, 4), "Liquidation distance", "Move of all coins against us at which the venue closes us.",
+               ("max(mm_liquidation_distance)", ""), "percentunit", decimals=0, empty="nothing held",
+               colours=steps("red", (0.1, "orange"), (0.3, "green"))),
+    ]  # fmt: skip
+
+
+def rules() -> list[Any]:
+    text = "Each rule of the guard, closest to its limit first; on coins the one that is closest."
+    return [
+        rows_by(("rule", "Rule"), {"field": "Close", "desc": True}, (0, 4, 24, 26), "Rules", text, COLUMNS),
+    ]
+
+
+def history(y: int) -> list[Any]:
+    often = "sort_desc(topk(12, sum by (rule) (increase(mm_rule_fired_total[$__range])) > 0))"
+    return [
+        timeline((0, y, 16, 12), "Rules that fired", "Yellow: wider. Orange: reduce only. Red: no quotes or halt.",
+                 (f"max by (rule) ({FIRED}) > 0", "{{rule}}"), words(LEVEL_NUMBERS), empty="No rule has fired."),
+        bars((16, y, 8, 12), "How often", "Times that a rule began to fire in this range, on all coins.",
+             (often, "{{rule}}"), "none"),
+        timeline((0, y + 12, 24, 12), "Coins held back", "By the tightest rule that fires on the coin.",
+                 (f"max by (asset) ({FIRED}) > 0", "{{asset}}"), words(LEVEL_NUMBERS), empty="No coin."),
+        lines((0, y + 24, 24, 10), "How close", "Value against limit of the closest coin; at 1 a rule fires.",
+              [("max by (rule) (mm_rule_closeness)", "{{rule}}")], "percentunit", beside=True, low=0, at_least=1,
+              decimals=0),
+    ]  # fmt: skip
+
+
+def loss(y: int) -> list[Any]:
+    gaps = [(f'max(mm_possible_loss_usd{{gap="{gap}"}})', f"{percent} gap") for gap, percent in GAPS.items()]
+    held = [("max(mm_exposure_usd)", "held"), ("max(mm_resting_usd)", "resting, larger side")]
+    return [
+        lines((0, y, 12, 9), "What a gap would cost", "All coins against us, orders on the way filled first.",
+              [*gaps, ("max(mm_day_budget_left_usd)", "left today")], "currencyUSD", low=0, decimals=2),
+        lines((12, y, 6, 9), "Held and resting", "Sum of positions; orders that may still fill.",
+              held, "currencyUSD", low=0, decimals=0),
+        lines((18, y, 6, 9), "Liquidation distance", "Move of all coins against us.",
+              [("max(mm_liquidation_distance)", "distance")], "percentunit", low=0, decimals=0,
+              empty="Nothing was held."),
+    ]  # fmt: skip
+
+
+def levels(y: int) -> list[Any]:
+    def by_coin(x: int, row: int, title: str, text: str, metric: str, unit: str, **more: Any) -> Any:
+        query = (f"max by (asset) ({metric}{COIN})", "{{asset}}")
+        return lines((x, y + row, 12, 9), title, text, [query], unit, beside=True, decimals=2, **more)
+
+    return [
+        by_coin(0, 0, "Spreads asked wider", "Product of all rules that widen, 1 to 4.", "mm_tail_risk_multiplier",
+                "suffix:x", low=1, at_least=2),
+        by_coin(12, 0, "Sizes asked smaller", "What the rules leave of the wanted size.", "mm_size_multiplier",
+                "percentunit", low=0, high=1),
+        by_coin(0, 9, "Cascade severity", "Where it is worst: 0.3 wider, 0.5 smaller, 0.8 pulls, 0.95 halts.",
+                "mm_cascade_severity", "none", low=0, high=1, empty="Not known yet."),
+        by_coin(12, 9, "Jump ratio", "Realised over bipower variance where it is highest; jumps make it large.",
+                "mm_jump_ratio", "none", low=0, empty="Not known yet."),
+        lines((0, y + 18, 12, 8), "Requests that went wrong", "In five minutes, by outcome; live only.",
+              [("sum by (reason) (increase(mm_exchange_errors_total[5m]))", "{{reason}}")], "none", low=0,
+              decimals=0, at_least=1, empty="Live trading only."),
+        by_coin(12, 18, "Adverse selection", "Mid against our fills after 5 s; + costs us.",
+                "mm_adverse_selection_bps", BPS, empty="No fill is 5 s old yet."),
+    ]  # fmt: skip
+
+
+def build() -> Dashboard:
+    text = "What stops the market maker, how close everything else is, and what can be lost."
+    board = dashboard(UID, "Risk", text, "now-1h")
+    board.with_variable(coin_variable())
+    sections = (
+        ("", summary()),
+        ("", rules()),
+        ("Fired", history(31)),
+        ("What can be lost", loss(66)),
+        ("Widening and its causes", levels(76)),
+    )
+    return placed(board, sections)
