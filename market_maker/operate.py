@@ -4,11 +4,13 @@ Each waits until its effect is visible on the bus. What takes risk away asks not
 that it ends to be typed back at a terminal, because nobody resumes what he has not read.
 """
 
+import getpass
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from market_maker import halt_preview
 from market_maker.live.terminal import Question, require_typed
 from market_maker.operator_bus import (
     OK,
@@ -64,8 +66,8 @@ def typable(reason: str) -> str:
 # ---- halt ------------------------------------------------------------------------------------------------------
 
 
-def halt(run_dir: Path, reason: str, as_json: bool = False) -> int:
-    """Stop quoting everywhere and cancel what rests, until `resume`."""
+def halt(run_dir: Path, reason: str, as_json: bool = False, dry_run: bool = False) -> int:
+    """Stop quoting everywhere and cancel what rests, until `resume`; or only say what that would do."""
     reason = stated(reason)
 
     async def talk(bus: Bus) -> Answer:
@@ -73,6 +75,8 @@ def halt(run_dir: Path, reason: str, as_json: bool = False) -> int:
         nothing = away(before)
         if nothing:
             return nothing
+        if dry_run:
+            return what_if_halted(before, reason)
         sent = await send(bus, before, "halt", reason)
         done, now = await until(bus, lambda now: now.halt.halted and clear(sent, now), WITHIN_S)
         facts = {"halted": now.halt.halted, "reason": now.halt.reason, "resting": now.resting}
@@ -81,6 +85,14 @@ def halt(run_dir: Path, reason: str, as_json: bool = False) -> int:
         return Answer(TIMED_OUT, f"halt was sent, but after {WITHIN_S:.0f} s {unsettled(sent, now)}", facts)
 
     return tell("halt", run(run_dir, talk), as_json)
+
+
+def what_if_halted(now: Snapshot, reason: str) -> Answer:
+    """What a halt would cancel, keep and ask; sends nothing."""
+    after = halt_preview.halted(now, reason, getpass.getuser())
+    asked = list(dict.fromkeys(words for _, words in holds(after)))
+    facts = halt_preview.preview(now, reason, asked, budget_lines(after))
+    return Answer(OK, "\n".join(halt_preview.render(facts)), facts)
 
 
 def clear(sent: Sent, now: Snapshot) -> bool:

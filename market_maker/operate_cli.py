@@ -26,14 +26,23 @@ def _coins(given: str) -> tuple[str, ...]:
 
 
 @app.command()
-def halt(reason: Reason, as_json: AsJson = False) -> int:
+def halt(
+    reason: Reason,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would happen; nothing is sent.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
     """Stop quoting and cancel everything, until `resume`; survives restarts. Positions stay.
 
     Exit code 0 when no order rests any more, 3 when nothing runs, 5 when that cannot be seen in time.
+
+    \b
+    market_maker halt --dry-run "why"   which orders would go, which positions stay, what `resume` would ask
     """
     from market_maker import operate
 
-    return operate.halt(_here(), reason, as_json)
+    return operate.halt(_here(), reason, as_json, dry_run)
 
 
 @app.command()

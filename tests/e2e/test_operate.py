@@ -117,6 +117,18 @@ def test_halt_says_when_nothing_rests_and_only_its_reason_at_a_terminal_ends_it(
     stack.wait_for_quotes(wall_ms())
 
 
+def test_a_dry_run_of_a_halt_tells_what_it_would_do_and_does_nothing(stack: Stack) -> None:
+    stack.begin()
+    sent = commands(stack)
+    code, answer = said(stack, "halt", "--dry-run", "tea time")
+    assert code == 0 and answer["resume_asks"] == ["tea time"] and answer["leases"] > 0
+    assert sum(sides["bids"] + sides["asks"] for sides in answer["orders"].values()) > 0
+    assert "nothing was sent" in answer["text"] and commands(stack) == sent
+    facts = status(stack)
+    assert not facts["halted"] and facts["risk"]["rules"] and not facts["risk"]["silent"]
+    assert facts["risk"]["possible_loss"]["day_left_usd"]
+
+
 def test_a_reason_must_say_something(stack: Stack) -> None:
     for command in ("halt", "reduce-only"):
         refused = cli(stack.place, command, " ")
