@@ -17,6 +17,7 @@ class Watch:
         self.began = False
         """Did it begin to fire with the last look?"""
         self._fired_ms = self._total = 0
+        self._speaking = check if isinstance(check, Speaking) else None  # the question costs more than the answer
 
     @property
     def rule(self) -> Rule:
@@ -35,8 +36,8 @@ class Watch:
             self._total += 1
         if self.reading.fired:
             self._fired_ms = now_ms
-        if isinstance(self.check, Speaking):
-            return self.check.lines(now_ms)
+        if self._speaking is not None:
+            return self._speaking.lines(now_ms)
         told = was != self.reading.fired and self.level not in ("off", "halt")
         return [self._line()] if told else []
 
