@@ -19,7 +19,7 @@ from rich.progress import Progress
 
 from services import load as load_service
 from services.ingestor.inputs import Connected, EventReceived
-from services.venue.market.feed import Hole, Pacer
+from services.venue.market.feed import Hole, Pacer, Source
 from services.venue.market.replay import Recording, open_recording
 from shared.config import load as load_settings
 from shared.errors import DataError, InvariantError
@@ -175,7 +175,7 @@ def _drive(
         pipeline.feed(start_ms, name, universe)
     pipeline.feed(start_ms, "ingestor", Connected())
     now_ms, shown = start_ms, 0
-    for time_ms, item in _events(recording):
+    for time_ms, item in socket_events(recording):
         now_ms = max(now_ms, time_ms)
         pipeline.feed(now_ms, "ingestor", item)
         if (now_ms - start_ms) * 200 // span_ms > shown:
@@ -185,7 +185,7 @@ def _drive(
     progress(1.0)
 
 
-def _events(recording: Recording) -> Iterator[tuple[int, Any]]:
+def socket_events(recording: Source) -> Iterator[tuple[int, Any]]:
     """What the ingestor's socket would have brought; a hole of the recording is a connection that was lost."""
     pacer = Pacer()
     connected_ms = recording.start_ms

@@ -1,7 +1,8 @@
 """What a crash costs, with the guard's rules and without: the same market, second by second, twice.
 
     crash      all coins fall by 8 % in 20 s, with twenty sellers a second
-    cascade    traders hold longs at the highest leverage; a fall of 3 % in 10 s liquidates them into the book
+    cascade    traders hold longs at high leverage; a fall that grows faster, 7 % in 20 s, liquidates one after
+               another, then half of it is recovered
 
 Before it begins, `stated_usd` is what the guard says can be lost: the gap of 10 % at the positions and orders of
 that moment. `lost_usd` is how far the PnL falls from there, at its worst.
@@ -15,17 +16,19 @@ from market_maker.rules_drill.market import MarketPath
 from services.guard.checks.table import rules
 from services.guard.config import GuardConfig
 from services.venue.exchange.facts import Liquidated
+from services.venue.faults.faults import Step
 from services.venue.faults.kinds import Crash, ExternalOrder
 from shared.messages import ZERO, Book, RiskReport
+from shared.units import exact, floor_sz
 
 COINS = ("BTC", "ETH", "SOL", "HYPE")
-CALM_S, AFTER_S = 60, 60
+CALM_S, AFTER_S = 180, 60
 LOOK_S = 0.5
 GAP = "0.10"
-TRADERS = 8
-TRADER_USD = 1_000
-TRADER_LEVERAGE = 18
-"""Of the account's money; the margin of 20 would leave nothing for fees."""
+TRADERS = 24
+TRADER_USD = 5_000
+MARGIN_USED = (0.9, 0.75, 0.6)
+"""Parts of what the highest leverage allows; who uses less is liquidated later."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,9 @@ def crash(market: MarketPath) -> None:
 
 
 def cascade(market: MarketPath) -> None:
-    market.disturb(Crash(frac=-0.03, for_s=10.0, takers_per_s=5))
+    steps = (Step(0, Crash(frac=-0.01, for_s=10, takers_per_s=5)), Step(10, Crash(frac=-0.02, for_s=6)),
+             Step(16, Crash(frac=-0.04, for_s=4, takers_per_s=60)), Step(25, Crash(frac=0.03, for_s=20)))  # fmt: skip
+    market.venue.faults.play(market.venue.block_ms, steps)
 
 
 def longs(market: MarketPath) -> None:
@@ -64,10 +69,8 @@ def longs(market: MarketPath) -> None:
         world.move(account, "", TRADER_USD * 10**6, "deposit")
         book = market.path.newest(Book, coin)
         assert book is not None
-        decimals = market.path.metas[coin].sz_decimals
-        sz = Decimal(round(TRADER_USD * TRADER_LEVERAGE / book.mid_px, decimals)).quantize(
-            Decimal(1).scaleb(-decimals)
-        )
+        meta, used = market.path.metas[coin], MARGIN_USED[number // len(COINS) % len(MARGIN_USED)]
+        sz = floor_sz(exact(TRADER_USD * meta.max_leverage * used / book.mid_px), meta.sz_decimals)
         market.disturb(ExternalOrder(user=address, coin=coin, side="buy", sz=sz))
 
 

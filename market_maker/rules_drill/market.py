@@ -1,4 +1,4 @@
-"""The bundled venue in one thread, its frames through the ingestor to the trading path: the modelled market for real.
+"""The bundled venue in one thread, its frames through the ingestor to the trading path: the modelled market.
 
 No sockets and no clocks: a block passes, the frames that a websocket would have carried are read by the ingestor,
 what it says reaches guard, quoter and executor at once.
@@ -38,7 +38,7 @@ class MarketPath:
     def __init__(self, coins: Sequence[str], seed: int, **settings: Any) -> None:
         self.facts: list[AnyFact] = []
         listed = [coin for coin in MARKET.coins if coin.name in coins]
-        config = VenueConfig(seed=seed, block_ms=BLOCK_MS, limits=False, fund=Decimal(0))
+        config = VenueConfig(seed=seed, block_ms=BLOCK_MS, limits=False, fund=Decimal(0), default_leverage=50)
         market = ModelledMarket(listed, seed=seed, block_ms=BLOCK_MS)
         self.venue = Venue(config, market, self.facts.append)
         self.path = TradingPath(market.coins, **settings)

@@ -194,18 +194,26 @@ class TradingPath:
 
     def restart(self, name: str) -> None:
         """A new process, with what the streams still hold."""
+        core = self.cores[name] = self.restored(name)
+        self.pipeline.replace(self.now_ms, name, core)
+        for message in self.waiting(name):
+            self.pipeline.feed(self.now_ms, name, message)
+
+    def restored(self, name: str) -> Core:
+        """As it is before `Started`."""
         service = self.services[name]
-        core = self.cores[name] = service.core(self._configs[name])
+        core = service.core(self._configs[name])
         for message in self.restored_by(service):
             if isinstance(message, (Universe, HaltState)):
                 list(core.step(self.now_ms, message))
             else:
                 cast(Restorable, core).restore(self.now_ms, message)
-        self.pipeline.replace(self.now_ms, name, core)
-        for stream in service.reads:
-            if stream.policy == "latest":
-                for message in self._newest(stream):
-                    self.pipeline.feed(self.now_ms, name, message)
+        return core
+
+    def waiting(self, name: str) -> list[Message]:
+        """What a new reader of `latest` streams gets at once."""
+        latest = (stream for stream in self.services[name].reads if stream.policy == "latest")
+        return [message for stream in latest for message in self._newest(stream)]
 
     def restored_by(self, service: Service[Any]) -> Iterable[Message]:
         """In the order in which the runtime restores."""
