@@ -5,6 +5,7 @@
     ├── VenueError       the venue refused, misbehaved or is unreachable: theirs, retry or report
     ├── DataError        a recording, CSV or stored state is damaged: ours to refuse, never to guess
     ├── BusError         Redis is away or full: wait, and hold no risk meanwhile
+    ├── KillSwitch       the guard has stopped everything: this process has put its things in order and ends
     └── InvariantError   our own promise is broken: halt, exit non-zero
 
 Expected outcomes (a rejected order, a side that may not be quoted) are values, not errors.
@@ -29,6 +30,10 @@ class DataError(MarketMakerError):
 
 class BusError(MarketMakerError):
     """The message bus is unreachable, read-only or out of memory."""
+
+
+class KillSwitch(MarketMakerError):
+    """The guard has halted everything, and what rested is cancelled."""
 
 
 class InvariantError(MarketMakerError):

@@ -10,6 +10,7 @@ from typing import Any
 from services.executor import lines
 from services.executor.bookkeeper import Bookkeeper, Desks
 from services.executor.config import ExecutorConfig
+from services.executor.reports import EndProcess
 from services.executor.side import SideOf
 from services.executor.trader import Trader
 from shared.messages import (
@@ -32,6 +33,8 @@ from shared.recent import Recent
 from shared.service import BusBack, BusLost, Started, Stopping, Tick
 
 _REMEMBERED_COMMANDS = 256
+GUARD = "guard"
+END_WITHIN_MS = 10_000
 
 
 class Executor:
@@ -52,6 +55,8 @@ class Executor:
         self._halt_ordered = False
         self._was_halted = False
         """Since the last `resume`. The key may be gone before that command comes."""
+        self._end_by_ms: int | None = None
+        """The guard has halted everything: until then this process may cancel."""
         self._bus_up = True
         self._acting = self._stopping = False
         self._commands = Recent(_REMEMBERED_COMMANDS)
@@ -114,7 +119,19 @@ class Executor:
             out += self._bookkeeper.settle(now_ms, desk)
             if desk.orders or desk.unfinished:
                 out += self._trader.align(now_ms, desk)
-        return out + self._bookkeeper.report(now_ms, self._side.status)
+        out += self._bookkeeper.report(now_ms, self._side.status)
+        return [*out, *self._end_of_process(now_ms)]
+
+    def _end_of_process(self, now_ms: int) -> list[Any]:
+        """After a halt by the guard: the final state, and the wish to end, once."""
+        resting = sum(len(desk.orders) for desk in self.desks.values())
+        if self._end_by_ms is None or (resting and now_ms < self._end_by_ms):
+            return []
+        self._end_by_ms = None
+        held = {coin: desk.ledger.position_sz for coin, desk in self.desks.items() if desk.ledger.position_sz}
+        reason = self._halt.reason
+        line = lines.killed(reason, resting, held)
+        return [line, *self._last_words(now_ms), EndProcess(reason)]
 
     def _on_stopping(self, now_ms: int, _: Stopping) -> list[Any]:
         if not self._acting:
@@ -270,6 +287,13 @@ class Executor:
         return out
 
     def _on_halt(self, now_ms: int, halt: HaltState) -> list[Any]:
+        """A halt by the guard, when it begins, ends this process as soon as nothing rests; the next one comes up
+        halted."""
+        begins = halt.halted and not self._halt.halted
+        if self._acting and begins and halt.who == GUARD:
+            self._end_by_ms = now_ms + END_WITHIN_MS
+        elif not halt.halted:
+            self._end_by_ms = None
         self._halt = halt
         self._was_halted |= halt.halted
         self._decide_stop(now_ms)

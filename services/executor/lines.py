@@ -1,6 +1,6 @@
 """The lines that the executor shows to people; their wording is a contract with scripts and eyes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from services.executor.orders import NewOrder
@@ -72,6 +72,16 @@ def funding_missed(coin: str, hours: int) -> Event:
         tag="FUNDING",
         coin=coin,
         text=f"{coin}: {hours} hour(s) not booked, oracle price and rate of that time are unknown.",
+    )
+
+
+def killed(reason: str, resting: int, held: Mapping[str, Decimal]) -> Event:
+    positions = ", ".join(f"{coin} {position_sz}" for coin, position_sz in held.items()) or "none"
+    orders = f"{resting} orders are not known to be gone" if resting else "no order rests"
+    return Event(
+        level="error",
+        tag="KILL SWITCH",
+        text=f"🛑 {reason}. {orders}; positions kept: {positions}. This process ends and comes back halted.",
     )
 
 

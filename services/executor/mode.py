@@ -6,9 +6,10 @@ from typing import Any
 
 from services.executor.config import ExecutorConfig
 from services.executor.core import Executor
+from services.executor.reports import EndProcess
 from services.executor.side import ShadowSide
 from shared import confirmation
-from shared.errors import InvariantError
+from shared.errors import InvariantError, KillSwitch
 from shared.service import Door, Port, Restorable
 
 
@@ -49,4 +50,12 @@ class ClosedDoor:
         return None
 
     async def apply(self, effects: Sequence[Any]) -> Sequence[Any]:
+        """
+        Raises:
+            KillSwitch: the core has come to its end.
+            InvariantError: anything else.
+        """
+        for effect in effects:
+            if isinstance(effect, EndProcess):
+                raise KillSwitch(effect.reason)
         raise InvariantError(f"{type(effects[0]).__name__} would leave, and this is shadow mode")

@@ -67,6 +67,13 @@ class Unclaimed:
     fill: account.Fill
 
 
+@dataclass(frozen=True, slots=True)
+class EndProcess:
+    """An effect: everything is in order for the end that the guard's halt asks for."""
+
+    reason: str
+
+
 Report = Accepted | Lost | Rejected | Filled | Canceled | Unclaimed
 
 

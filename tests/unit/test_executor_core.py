@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from services.executor.orders import LIVES, LiveOrder, NewOrder, cloid
+from services.executor.reports import EndProcess
 from shared.errors import InvariantError
 from shared.messages import (
     AccountState,
@@ -423,3 +424,45 @@ def test_fills_of_the_session_add_up_in_the_status():
     assert status.pnl_usd == Decimal("0.04") * Decimal("0.20") - Decimal("0.002999") - Decimal("0.003000")
     assert status.peak_pnl_usd == status.pnl_usd
     assert [fill.seq for fill in world.said(Fill)] == [1, 2]
+
+
+def halted_by(world, who):
+    return world.feed(HaltState(halted=True, reason="daily loss", who=who, since_ms=world.now_ms))
+
+
+def ends(said):
+    return [message for message in said if isinstance(message, EndProcess)]
+
+
+def test_a_halt_by_the_guard_ends_the_process_when_nothing_rests_any_more():
+    world = World().rest([BID], [(1, "100.02", "0.20")])
+    world.trades(("100.03", "5", "B"))
+    assert not ends(halted_by(world, "guard"))
+    assert not ends(world.wait(LATENCY_MS - 100))
+    said = world.wait(300)
+    assert [effect.reason for effect in ends(said)] == ["daily loss"]
+    text = next(event.text for event in said if isinstance(event, Event) and event.tag == "KILL SWITCH")
+    assert "no order rests" in text and "SOL -0.2" in text
+    assert said.index(ends(said)[0]) == len(said) - 1, "the final state is said before"
+    assert not ends(world.wait(30_000)), "once"
+
+
+def test_a_halt_by_a_person_leaves_the_process_alive():
+    world = World().rest([BID])
+    halted_by(world, "anna")
+    assert not ends(world.wait(30_000))
+
+
+def test_a_process_that_comes_up_halted_stays():
+    world = World(start=False)
+    halted_by(world, "guard")
+    world = world_started(world)
+    halted_by(world, "guard")
+    assert not ends(world.wait(30_000))
+
+
+def test_a_resume_before_the_end_takes_it_back():
+    world = World().rest([BID])
+    halted_by(world, "guard")
+    world.feed(HaltState(halted=False))
+    assert not ends(world.wait(30_000))

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from services.executor.live.wiring import AskState, OrderUpdates, StreamDown
+from services.executor.reports import EndProcess
 from services.venue.exchange.budget import cap
 from services.venue.exchange.transfers import deposit
 from shared.errors import ConfigError
@@ -19,6 +20,7 @@ from shared.messages import (
     Command,
     Event,
     Fill,
+    HaltState,
     OrderUpdate,
     PositionState,
     QuoteLevel,
@@ -335,3 +337,13 @@ def test_an_order_of_this_engine_on_another_dex_is_left_to_whoever_trades_there(
     assert world.stopped is None and world.resting()
     cancels = [send.action for send in world.venue.sent if isinstance(send.action, CancelByCloid)]
     assert order.cloid not in {cancel.cloid for action in cancels for cancel in action.cancels}
+
+
+def test_a_halt_by_the_guard_ends_the_live_process_when_the_venue_shows_no_order():
+    world = quoting(LiveVenue())
+    assert world.resting()
+    world.feed(HaltState(halted=True, reason="daily loss", who="guard", since_ms=world.venue.now_ms))
+    world.wait(3_000)
+    assert not world.resting()
+    assert [effect.reason for effect in world.said(EndProcess)] == ["daily loss"], "the twin does not end it"
+    assert "no order rests" in world.lines("KILL SWITCH")[0]

@@ -24,9 +24,10 @@ from services.executor.live.wiring import (
     Send,
     StateUnread,
 )
+from services.executor.reports import EndProcess
 from shared.clock import monotonic_s, wall_ms
 from shared.confirmation import Permit
-from shared.errors import VenueError
+from shared.errors import KillSwitch, VenueError
 from shared.hyperliquid.limits import WEIGHT_A_MINUTE
 from shared.hyperliquid.replies import Answered, NotSent, Unknown
 from shared.hyperliquid.signing import require_fast_signing
@@ -140,6 +141,8 @@ class VenueDoor:
     def _begin(self, effect: Effect) -> None:
         if isinstance(effect, Reconnect):
             return self._stream.reconnect(effect.reason)
+        if isinstance(effect, EndProcess):
+            raise KillSwitch(effect.reason)
         if isinstance(effect, GiveUp):
             raise VenueError(f"this session ended although {effect.reason}")
         task = asyncio.create_task(self._carry_out(effect))

@@ -11,6 +11,7 @@ first `StreamUp` and the first `StateRead`, and the `Confirmation` that the door
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from services.executor.reports import EndProcess
 from shared.confirmation import Confirmation
 from shared.hyperliquid import replies
 from shared.hyperliquid.account import (
@@ -79,7 +80,7 @@ class GiveUp:
     reason: str
 
 
-Effect = Send | AskOrder | AskState | Reconnect | GiveUp
+Effect = Send | AskOrder | AskState | Reconnect | GiveUp | EndProcess
 
 # ---- inputs --------------------------------------------------------------------------------------------------
 
