@@ -177,5 +177,17 @@ def test_a_mark_price_that_grew_old_is_no_witness() -> None:
     check.hear(T0, ctx(T0))
     for time_ms in range(T0, T0 + 15_001, 500):
         check.hear(time_ms, book(time_ms, "101", "101"))
-    assert check.read(T0 + 15_000).fired
+    assert check.read(T0 + 15_000).value is not None
     assert check.read(T0 + 15_001).value is None
+
+
+def test_what_an_old_mark_price_has_said_stands_until_a_new_one_takes_it_back() -> None:
+    check = apart("101", 5)
+    for time_ms in range(T0 + 5500, T0 + 60_001, 500):
+        check.hear(time_ms, book(time_ms))
+    assert check.read(T0 + 60_000).fired is False
+    check = apart("101", 5)
+    check.hear(T0 + 60_000, book(T0 + 60_000))
+    assert check.read(T0 + 60_000).fired
+    check.hear(T0 + 61_000, ctx(T0 + 61_000))
+    assert check.read(T0 + 70_999).fired and not check.read(T0 + 71_000).fired

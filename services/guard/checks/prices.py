@@ -18,7 +18,8 @@ RULE = Rule(
     "prices_apart_bps",
 )  # fmt: skip
 MARK_OLD_MS = 15_000
-"""The venue sends a coin's context about once a second; an older mark price is no witness."""
+"""The venue sends a coin's context about once a second; an older mark price is no witness. What it has said before
+stands until another one takes it back."""
 
 
 class PricesApart:
@@ -43,14 +44,13 @@ class PricesApart:
         else:
             return
         apart_bps = self._apart_bps(msg.received_ms)
-        self._streak.note(msg.received_ms, apart_bps is not None and apart_bps > self._limit_bps)
+        if apart_bps is not None:
+            self._streak.note(msg.received_ms, apart_bps > self._limit_bps)
 
     def read(self, now_ms: int) -> Reading:
-        apart_bps = self._apart_bps(now_ms)
-        if apart_bps is None:
-            return Reading(None, self._limit_bps)
-        detail = f"mid {self._mid_px:g}, mark {self._mark_px:g}"
-        return Reading(apart_bps, self._limit_bps, self._streak.on(now_ms), detail=detail)
+        apart_bps, fired = self._apart_bps(now_ms), self._streak.on(now_ms)
+        detail = "" if apart_bps is None else f"mid {self._mid_px:g}, mark {self._mark_px:g}"
+        return Reading(apart_bps, self._limit_bps, fired, detail=detail)
 
     def _apart_bps(self, now_ms: float) -> float | None:
         if self._mid_px is None or not self._mark_px or now_ms - self._mark_ms > MARK_OLD_MS:
