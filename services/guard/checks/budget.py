@@ -20,7 +20,9 @@ TOLD_MS = 60_000
 class RequestBudget:
     """Spreads by the executor's factor, 1 or more; 1 in shadow, where requests cost nothing."""
 
-    rule = Rule("request_budget", "wider for want of requests", "all", "widen", Reason.REQUEST_BUDGET, "x", "")
+    rule = Rule(
+        "request_budget", "wider for want of requests", "all", "widen", Reason.REQUEST_BUDGET, "x more", ""
+    )
 
     def __init__(self, config: GuardConfig) -> None:
         self._factor = 1.0
@@ -46,7 +48,7 @@ class RequestBudget:
 
     def read(self, now_ms: int) -> Reading:
         factor = self._now(now_ms)
-        return Reading(factor, 1.0, factor > 1, spread=factor)
+        return Reading(factor - 1.0, STEP, factor > 1, spread=factor)
 
     def lines(self, now_ms: int) -> Iterable[Event]:
         lines, self._lines = self._lines, []

@@ -87,7 +87,7 @@ class Ofi:
     """One side is suppressed while takers push against it."""
 
     rule = Rule(
-        "ofi", "taker order flow", "coin", "pull", Reason.OFI_SELL_DOMINANCE, "-1..1", "ofi_halt_threshold"
+        "ofi", "taker order flow", "coin", "pull", Reason.OFI_SELL_DOMINANCE, "of the flow", "ofi_halt_threshold"
     )
 
     def __init__(self, coin: str, config: GuardConfig) -> None:
