@@ -31,6 +31,13 @@ FIRED = " or ".join(f'mm_rule_fired{{level="{level}"}} * {index}' for index, lev
 LEVEL_NUMBERS = {str(index): word for index, word in enumerate(LEVELS.values(), 1)}
 CLOSEST = "topk by (rule) (1, mm_rule_closeness)"
 """Of each rule the coin that is closest to its limit."""
+STATES = {"-1": ("not known", "text"), "0": ("well", "green"), "1": ("FIRED", "red")}
+STATE = (
+    "max by (rule) (mm_rule_fired) == 1"
+    " or max by (rule) (mm_rule_fired) and on (rule) mm_rule_value"
+    " or max by (rule) (mm_rule_fired) - 1"
+)
+"""1 fires, 0 does not, -1 has no value yet to judge by."""
 _RIGHT = {"custom.align": "right"}
 _COLOURED = {"custom.cellOptions": {"type": "color-text"}}
 _COUNT = {"unit": "none", "decimals": 0, **_RIGHT}
@@ -43,8 +50,9 @@ COLUMNS: tuple[Column, ...] = (
         "color": {"mode": "thresholds"},
         "thresholds": steps("green", (0.5, "yellow"), (0.8, "orange"), (1, "red")).build().to_json(),
     }),
-    ("State", "max by (rule) (mm_rule_fired)", {
-        **_COLOURED, "mappings": [words({"0": ("well", "green"), "1": ("FIRED", "red")}).to_json()],
+    ("State", STATE, {
+        **_COLOURED,
+        "mappings": [words(STATES).to_json()],
     }),
     ("Coin", f"max by (rule, asset) ({CLOSEST})", {"label": "asset"}),
     ("Level", "max by (rule, level) (mm_rule_fired)", {
@@ -86,12 +94,12 @@ def summary() -> list[Any]:
 def rules() -> list[Any]:
     text = "Each rule of the guard, closest to its limit first; on coins the one that is closest."
     return [
-        rows_by(("rule", "Rule"), {"field": "Close", "desc": True}, (0, 4, 24, 26), "Rules", text, COLUMNS),
+        rows_by(("rule", "Rule"), {"field": "Close", "desc": True}, (0, 4, 24, 29), "Rules", text, COLUMNS),
     ]
 
 
 def history(y: int) -> list[Any]:
-    often = "sort_desc(topk(12, sum by (rule) (increase(mm_rule_fired_total[$__range])) > 0))"
+    often = "sort_desc(topk(12, round(sum by (rule) (increase(mm_rule_fired_total[$__range])) > 0)))"
     return [
         timeline((0, y, 16, 12), "Rules that fired", "Yellow: wider. Orange: reduce only. Red: no quotes or halt.",
                  (f"max by (rule) ({FIRED}) > 0", "{{rule}}"), words(LEVEL_NUMBERS), empty="No rule has fired."),
@@ -148,8 +156,8 @@ def build() -> Dashboard:
     sections = (
         ("", summary()),
         ("", rules()),
-        ("Fired", history(31)),
-        ("What can be lost", loss(66)),
-        ("Widening and its causes", levels(76)),
+        ("Fired", history(34)),
+        ("What can be lost", loss(69)),
+        ("Widening and its causes", levels(79)),
     )
     return placed(board, sections)
