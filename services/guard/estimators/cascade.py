@@ -9,6 +9,10 @@
 σ is from before the move, or the cascade would make itself look normal. The venue tells no liquidations: these are
 their traces. In a quiet market each of them is seen often and means nothing: λ̄ and σ have a least value, and a
 flow of fewer than ten prints is none. In the first minute and a half nothing is said.
+
+Prints of one block and side count as one order, as the venue does not say whose they are. A block takes 70 ms, so λ
+ends near half of 14 a second: beyond a mean of about one order a second and side the pace alone cannot carry a coin
+over 0.95, beyond two and a half not over 0.8.
 """
 
 import math
