@@ -78,7 +78,7 @@ class GuardConfig(EngineConfig):
     cascade_least_move_bps: float = Field(
         5.0,
         gt=0,
-        description="Move in 5 s, in bps, that counts as usual in the calmest market; six times as much may be one.",
+        description="Move in 5 s, in bps, that counts as usual in the calmest market; six times it may be one.",
     )
 
     max_daily_loss_usd: Decimal = Field(

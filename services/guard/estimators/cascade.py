@@ -10,9 +10,9 @@
 their traces. In a quiet market each of them is seen often and means nothing: λ̄ and σ have a least value, and a
 flow of fewer than ten prints is none. In the first minute and a half nothing is said.
 
-Prints of one block and side count as one order, as the venue does not say whose they are. A block takes 70 ms, so λ
-ends near half of 14 a second: beyond a mean of about one order a second and side the pace alone cannot carry a coin
-over 0.95, beyond two and a half not over 0.8.
+Prints of one block and side count as one order: a `Trade` does not say whose it is. A block takes 70 ms, so λ
+ends near half of 14 a second. Where one order a second and side is usual, no pace leads over 0.95, and from two
+and a half on none over 0.8.
 """
 
 import math
