@@ -8,8 +8,8 @@ from market_maker.snapshot import Snapshot
 from shared.messages import CoinStatus, HaltState
 
 PROCESSES = (
-    "processes: all keep running, so that positions stay marked and watched; the halt outlives restarts."
-    " Only a service that finds a promise broken ends, with exit code 1"
+    "processes: all keep running, so that positions stay marked and watched; a halt by the guard itself ends the"
+    " executor with exit code 1 once nothing rests. Restarted services come back halted"
 )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from services.monitor.coin import Coin
 from services.monitor.config import MonitorConfig
+from services.monitor.final import FinalState
 from services.monitor.risk import Rules
 from services.monitor.twin import Twin
 from shared.messages import (
@@ -79,6 +80,7 @@ class Monitor:
         """What the executor says it does, whatever we were told."""
         self.twin = Twin()
         self.rules = Rules()
+        self._final = FinalState()
         self.dark_fills: Counter[str] = Counter()
         self.halt: HaltState | None = None
         self.feed: FeedHealth | None = None
@@ -105,6 +107,7 @@ class Monitor:
             names = [meta.coin for meta in msg.coins]
             self.coins = {name: self.coins.get(name) or Coin(name) for name in names}
         elif isinstance(msg, HaltState):
+            self._final.take(self.halt, msg)
             self.halt = msg
         elif isinstance(msg, FeedHealth):
             self.feed = msg
@@ -159,16 +162,20 @@ class Monitor:
             self.heartbeats[beat.service] = beat
 
     def _take_status(self, now_ms: int, status: AccountStatus) -> Iterable[Event]:
-        """An executor in the other mode than ours is told of and not mixed in."""
         if status.mode == self.mode:
             self._take_account(status)
+        final = self._final.line(status, self.coins, self.rules.report) if status.mode == self.mode else None
+        return [event for event in (final, self._note_mode(now_ms, status)) if event is not None]
+
+    def _note_mode(self, now_ms: int, status: AccountStatus) -> Event | None:
+        """An executor in the other mode than ours is told of and not mixed in."""
         if now_ms - status.time_ms > FRESH_MS or status.mode == self.executor_mode:
-            return ()
+            return None
         self.executor_mode = status.mode
         if status.mode == self.mode:
-            return ()
+            return None
         text = f"the executor is in {status.mode} mode and we are in {self.mode}: its money is not shown here"
-        return (Event(level="error", tag="MONITOR", text=text),)
+        return Event(level="error", tag="MONITOR", text=text)
 
     def _take_account(self, status: AccountStatus, counted: bool = True) -> None:
         """`counted` is False for time that an earlier life of this process has already summed up."""
