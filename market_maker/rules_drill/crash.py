@@ -18,6 +18,7 @@ from services.guard.config import GuardConfig
 from services.venue.exchange.facts import Liquidated
 from services.venue.faults.faults import Step
 from services.venue.faults.kinds import Crash, ExternalOrder
+from shared.config import load as load_settings
 from shared.messages import ZERO, Book, RiskReport
 from shared.units import exact, floor_sz
 
@@ -54,8 +55,12 @@ def crash(market: MarketPath) -> None:
 
 
 def cascade(market: MarketPath) -> None:
-    steps = (Step(0, Crash(frac=-0.01, for_s=10, takers_per_s=5)), Step(10, Crash(frac=-0.02, for_s=6)),
-             Step(16, Crash(frac=-0.04, for_s=4, takers_per_s=60)), Step(25, Crash(frac=0.03, for_s=20)))  # fmt: skip
+    steps = (
+        Step(0, Crash(frac=-0.01, for_s=10, takers_per_s=5)),
+        Step(10, Crash(frac=-0.02, for_s=6)),
+        Step(16, Crash(frac=-0.04, for_s=4, takers_per_s=60)),
+        Step(25, Crash(frac=0.03, for_s=20)),
+    )
     market.venue.faults.play(market.venue.block_ms, steps)
 
 
@@ -83,7 +88,7 @@ SCENARIOS: dict[str, tuple[Callable[[MarketPath], None], Callable[[MarketPath], 
 
 def run(scenario: str, seed: int, *, guarded: bool) -> Outcome:
     prepare, begin = SCENARIOS[scenario]
-    off = {rule.name: "off" for rule in rules(GuardConfig())}
+    off = {rule.name: "off" for rule in rules(load_settings(GuardConfig))}
     market = MarketPath(COINS, seed, rule_levels={} if guarded else off)
     market.run(CALM_S / 2)
     prepare(market)

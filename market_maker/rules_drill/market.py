@@ -22,6 +22,7 @@ from services.venue.faults.kinds import AnyFault
 from services.venue.market.modelled import ModelledMarket
 from services.venue.market.universe import MARKET
 from services.venue.venue import Venue
+from shared.config import load as load_settings
 from shared.messages import Message, Universe
 from shared.service import Started, Tick
 
@@ -38,13 +39,15 @@ class MarketPath:
     def __init__(self, coins: Sequence[str], seed: int, **settings: Any) -> None:
         self.facts: list[AnyFact] = []
         listed = [coin for coin in MARKET.coins if coin.name in coins]
-        config = VenueConfig(seed=seed, block_ms=BLOCK_MS, limits=False, fund=Decimal(0), default_leverage=50)
+        config = load_settings(
+            VenueConfig, seed=seed, block_ms=BLOCK_MS, limits=False, fund=Decimal(0), default_leverage=50
+        )
         market = ModelledMarket(listed, seed=seed, block_ms=BLOCK_MS)
         self.venue = Venue(config, market, self.facts.append)
         self.path = TradingPath(market.coins, **settings)
         self.path.feed.silent = True  # the ingestor says itself how it is
         self._client = Client(IpLimits(switches(False)), 0.0)
-        self._ingestor = Ingestor(IngestorConfig(metrics_port=0))
+        self._ingestor = Ingestor(load_settings(IngestorConfig))
         self._next_tick_ms = START_MS
         self._block()
         self._subscribe()

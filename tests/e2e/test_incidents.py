@@ -14,12 +14,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from market_maker.rules_drill.path import TradingPath
+from market_maker.rules_drill.path import START_MS, TradingPath
 from services.executor import approve, sim
-from services.guard.checks import ofi
+from services.guard.checks import equity_drawdown, ofi
 from services.quoter import coin as quoter_coin
 from services.quoter import placement
 from shared.messages import (
+    ZERO,
+    AccountStatus,
     AssetConfig,
     CoinMeta,
     Fill,
@@ -32,6 +34,7 @@ from shared.messages import (
 
 HYPE, BTC = "HYPE", "BTC"
 METAS = (CoinMeta(HYPE, 2, 10), CoinMeta(BTC, 5, 40))
+HOUR_MS = 3_600_000
 HYPE_PX, BTC_PX = 32.95, 68_000.0
 Patch = pytest.MonkeyPatch
 protection = pytest.mark.parametrize("protected", [True, False], ids=["on", "off"])
@@ -132,8 +135,9 @@ def test_a_bid_through_the_newest_ask(path: TradingPath, monkeypatch: Patch, pro
 
 
 @protection
-def test_the_reference_of_another_coin(path: TradingPath, monkeypatch: Patch, protected: bool) -> None:
+def test_the_reference_of_another_coin(monkeypatch: Patch, protected: bool) -> None:
     """The reference feed was that of BTC, whatever was traded: here each price reaches the coin it is of."""
+    path = TradingPath(METAS, start_ms=START_MS - START_MS % HOUR_MS - 10_000)
     if not protected:
         say = path.feed.step
 
@@ -143,8 +147,6 @@ def test_the_reference_of_another_coin(path: TradingPath, monkeypatch: Patch, pr
                 yield msgspec.structs.replace(message, coin=HYPE) if wrong else message
 
         monkeypatch.setattr(path.feed, "step", one_symbol)
-    hour_ms = 3_600_000
-    path.now_ms += hour_ms - path.now_ms % hour_ms - 10_000
     path.run(3000, {HYPE: HYPE_PX})
     bid = orders(path, HYPE)[0]
     path.prints(HYPE, (bid.px * Decimal("0.999"), Decimal(1000), "A"))
@@ -153,6 +155,39 @@ def test_the_reference_of_another_coin(path: TradingPath, monkeypatch: Patch, pr
     held_usd = abs(path.status.coins[0].position_sz) * Decimal(str(HYPE_PX))
     assert held_usd > 0 and funding > 0
     assert (funding > held_usd * Decimal("0.0001")) is not protected
+
+
+@protection
+def test_a_stop_at_a_peak_of_two_cents(monkeypatch: Patch, protected: bool) -> None:
+    """Up two cents, down four: (0.02 - (-0.0168)) / 0.02 = 184 %, and the session was killed after 108 s."""
+    path = session_of(monkeypatch, protected, peaks=["0.02"], pnl="-0.0168")
+    assert path.halted.halted is not protected
+    assert protected or "184.00%" in path.halted.reason
+
+
+def session_of(monkeypatch: Patch, protected: bool, peaks: list[str], pnl: str) -> TradingPath:
+    """The guard hears how the PnL of a session goes; without protection its drawdown is a share of the peak."""
+    if not protected:
+        monkeypatch.setattr(equity_drawdown, "fall", share_of_the_peak)
+    path = TradingPath(METAS, services=("guard", "quoter"))
+    for pnl_usd in (*map(Decimal, peaks), Decimal(pnl)):
+        path.run(2000, {HYPE: HYPE_PX})
+        path.say(account(path.now_ms, max(map(Decimal, peaks)), pnl_usd))
+    return path.run(1000, {HYPE: HYPE_PX})
+
+
+def share_of_the_peak(peak: Decimal, pnl: Decimal, value: Decimal, most: Decimal, limit: Decimal) -> Any:
+    down = (peak - pnl) / peak
+    return equity_drawdown.Fall(Decimal(0), down, down > limit)
+
+
+def account(now_ms: int, peak_usd: Decimal, pnl_usd: Decimal) -> AccountStatus:
+    return AccountStatus(
+        time_ms=now_ms, mode="shadow", session_start_ms=START_MS, day_start_ms=START_MS,
+        starting_balance_usd=Decimal(1000), pnl_usd=pnl_usd, day_pnl_usd=pnl_usd, peak_pnl_usd=peak_usd,
+        drawdown_peak_usd=peak_usd, fees_usd=ZERO, funding_usd=ZERO, volume_usd=ZERO, fills=0, coins=(),
+        equity_usd=1000 + pnl_usd,
+    )  # fmt: skip
 
 
 # ---- the five regressions --------------------------------------------------------------------------------------
@@ -228,6 +263,13 @@ def test_no_kappa_without_saying_which() -> None:
 
 
 @protection
+def test_the_denominator_of_the_drawdown(monkeypatch: Patch, protected: bool) -> None:
+    """$20 below a peak of $250 are 1.6 % of the account, not the 8 % of the peak that would stop everything."""
+    path = session_of(monkeypatch, protected, peaks=["250"], pnl="230")
+    assert path.halted.halted is not protected
+
+
+@protection
 def test_staleness_of_what_never_was(path: TradingPath, monkeypatch: Patch, protected: bool) -> None:
     """Without trades, funding, fills or settings nothing is stale, and nothing is widened."""
     if not protected:
@@ -243,7 +285,7 @@ def test_staleness_of_what_never_was(path: TradingPath, monkeypatch: Patch, prot
 def unknown_is_stale(path: TradingPath) -> None:
     """Every rule on the coin that knows nothing (yet) widens."""
     guard = path.cores["guard"]
-    for check in guard._coins[HYPE].checks:
+    for check in (watch.check for watch in guard._coins[HYPE].watches):
         read = check.read
 
         def stale(now_ms: int, read: Any = read) -> Any:
