@@ -5,6 +5,7 @@ Nothing of the operator's settings reaches it: no `.env`, no settings file, no `
 """
 
 import asyncio
+import json
 import os
 import secrets
 import signal
@@ -37,6 +38,8 @@ from shared.private_files import write_private
 from shared.secrets import ADDRESS, EXECUTOR_KEY, SECRET_VARIABLES, WATCHDOG_KEY
 
 PROJECT = Path(__file__).resolve().parents[2]
+UNSEEN_RULES = ("rate_limit_errors", "venue_errors")
+"""Rules of the guard that stop the bot for long after the very faults that are committed here again and again."""
 SETTINGS = ("MM_", "HL_", "HYPERLIQUID_", "REDIS_URL")
 READY_WITHIN_S, STOP_WITHIN_S = 60.0, 90.0
 POLL_S = 0.1
@@ -240,6 +243,7 @@ class Stack:
             "MM_SECRETS_DIR": str(folder / "secrets"),
             "MM_CONFIRMATION_DIR": str(folder / "confirmation"),
             "MM_CONFIRMED_BOOT": boot_id(),
+            "MM_RULE_LEVELS": json.dumps(dict.fromkeys(UNSEEN_RULES, "off")),
             ADDRESS: self.account,
             EXECUTOR_KEY.file: str(self._key_file("executor")),
             WATCHDOG_KEY.file: str(self._key_file("watchdog")),
