@@ -210,9 +210,7 @@ class Guard:
         """What fires at the level of a halt halts; the first one gives the reason."""
         for watch in watches:
             if watch.level == "halt" and watch.reading.fired and not self._halt.state.halted:
-                where = f"{watch.coin} " if watch.coin else ""
-                told = f"{where}{watch.rule.about}: {numbers(watch.reading, watch.rule)}"
-                reason = watch.reading.detail or told
+                reason = _halt_reason(watch)
                 line = f"🛑 [GLOBAL STOP] {reason}. Halting all quoting."
                 return [*self._halt.stop(now_ms, reason, line)]
         return []
@@ -248,3 +246,14 @@ class Guard:
 
 def _closeness(watch: Watch) -> float:
     return watch.reading.closeness_frac or 0.0
+
+
+def _halt_reason(watch: Watch) -> str:
+    """What `resume` asks back. A rule made to halt has its words for that; one that a person set to halt adds them
+    to the numbers."""
+    detail = watch.reading.detail
+    if detail and watch.rule.level == "halt":
+        return detail
+    where = f"{watch.coin} " if watch.coin else ""
+    told = f"{where}{watch.rule.about}: {numbers(watch.reading, watch.rule)}"
+    return f"{told} ({detail})" if detail else told

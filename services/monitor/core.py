@@ -164,7 +164,7 @@ class Monitor:
     def _take_status(self, now_ms: int, status: AccountStatus) -> Iterable[Event]:
         if status.mode == self.mode:
             self._take_account(status)
-        final = self._final.line(status, self.coins, self.rules.report) if status.mode == self.mode else None
+        final = self._final.line(status, self.coins) if status.mode == self.mode else None
         return [event for event in (final, self._note_mode(now_ms, status)) if event is not None]
 
     def _note_mode(self, now_ms: int, status: AccountStatus) -> Event | None:

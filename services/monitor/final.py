@@ -4,12 +4,16 @@ It waits until the executor reports that nothing rests any more, since fills on 
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from services.monitor.coin import Coin
-from shared.messages import AccountStatus, Event, HaltState, RiskReport
+from shared.messages import ZERO, AccountStatus, Event, HaltState
 
 WITHIN_MS = 10_000
 """Then it is told with what still rests."""
+
+
+GAP_FRAC = Decimal("0.03")
 
 
 class FinalState:
@@ -25,7 +29,7 @@ class FinalState:
         elif before is not None and not before.halted:
             self._due_since_ms = halt.since_ms
 
-    def line(self, account: AccountStatus, coins: Mapping[str, Coin], report: RiskReport | None) -> Event | None:
+    def line(self, account: AccountStatus, coins: Mapping[str, Coin]) -> Event | None:
         """When it is due, by the status that just came."""
         since_ms = self._due_since_ms
         if since_ms is None or account.time_ms <= since_ms:
@@ -34,7 +38,7 @@ class FinalState:
         if resting and account.time_ms <= since_ms + WITHIN_MS:
             return None
         self._due_since_ms = None
-        parts = (_money(account), _held(account), _adverse(account, coins), _possible(report), _left(resting))
+        parts = (_money(account), _held(account), _adverse(account, coins), _possible(account), _left(resting))
         return Event(level="error", tag="FINAL STATE", text=" | ".join(filter(None, parts)))
 
 
@@ -68,9 +72,10 @@ def _adverse(account: AccountStatus, coins: Mapping[str, Coin]) -> str:
     return f"adverse selection {mean_bps:.1f} bps after 5 s, worst {worst} {worst_bps:.1f}"
 
 
-def _possible(report: RiskReport | None) -> str:
-    gap = report.loss.gaps_usd.get("0.03") if report is not None and report.loss is not None else None
-    return "" if gap is None else f"a 3% gap costs ${gap:.2f}"
+def _possible(account: AccountStatus) -> str:
+    """Of what is held alone; what still rests is told by its number."""
+    exposure_usd = sum((abs(line.position_sz) * line.mark_px for line in account.coins), ZERO)
+    return f"a {GAP_FRAC:.0%} gap costs ${exposure_usd * GAP_FRAC:.2f}" if exposure_usd else ""
 
 
 def _left(resting: int) -> str:

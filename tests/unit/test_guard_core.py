@@ -269,6 +269,12 @@ def test_buy_dominance_suppresses_the_asks_and_recovers_by_itself() -> None:
     ]
 
 
+def test_a_rule_that_a_person_set_to_halt_gives_its_numbers_as_the_reason() -> None:
+    bench = quoting(rule_levels={"ofi": "halt"})
+    [halt] = of(HaltState, bench.trades("B" * 50))
+    assert halt.reason == "BTC taker order flow: 1 of the flow, limit 0.7 (50 trades)"
+
+
 def test_too_few_trades_show_no_ofi() -> None:
     bench = quoting()
     bench.trades("A" * 49)

@@ -190,20 +190,17 @@ def quiet(time_ms: int, **changed: Any) -> m.AccountStatus:
 
 HALT = m.HaltState(halted=True, who="guard", reason="loss", since_ms=NOW_MS)
 FREE = m.HaltState(halted=False)
-LOSS = m.PossibleLoss(
-    day_left_usd=m.ZERO, exposure_usd=D(50), resting_usd=m.ZERO, gaps_usd={"0.03": D("1.5")}, liquidation_frac=None
-)
 
 
 def test_the_final_state_is_told_once_when_nothing_rests_any_more():
-    core = told(report(loss=LOSS))
+    core = monitor()
     core.coins["BTC"].markouts.mean_bps = 2.5
     still = status(NOW_MS + 1_000, line())
     assert finals(core, FREE, HALT, quiet(NOW_MS), still) == []
     done = quiet(NOW_MS + 2_000, pnl_usd=D(-51), day_pnl_usd=D("-50.5"), fees_usd=D("1.25"), fills=7)
     assert finals(core, done, done, HALT) == [
         "PnL $-51.00, today $-50.50, fees $1.25, 7 fills | positions kept: BTC 1 ($100.00)"
-        " | adverse selection 2.5 bps after 5 s, worst BTC 2.5 | a 3% gap costs $1.50"
+        " | adverse selection 2.5 bps after 5 s, worst BTC 2.5 | a 3% gap costs $3.00"
     ]
 
 
@@ -211,7 +208,7 @@ def test_what_will_not_go_is_told_after_ten_seconds():
     core = monitor()
     assert finals(core, FREE, HALT, status(NOW_MS + 10_000, line())) == []
     [text] = finals(core, status(NOW_MS + 10_001, line()))
-    assert text.endswith("adverse selection not known | 2 ORDERS STILL REST")
+    assert text.endswith("a 3% gap costs $3.00 | 2 ORDERS STILL REST")
 
 
 def test_a_halt_of_before_and_one_that_is_over_have_no_final_state():
