@@ -87,7 +87,7 @@ class ExecutorConfig(EngineConfig):
         " venue. Each such costs five requests of the budget.",
     )
     request_weight: int = Field(
-        700,
+        800,
         ge=100,
         le=1_200,
         description="Part of the venue's request weight per IP and minute that the executor may use.",
