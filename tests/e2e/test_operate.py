@@ -221,11 +221,11 @@ def test_ctrl_c_ends_the_watching_and_not_the_flattening(stack: Stack) -> None:
 
 
 def test_a_silent_guard_is_why_nothing_is_flattened_and_it_goes_on_when_the_guard_is_back(stack: Stack) -> None:
-    held = wait_for_positions(stack, 1)
-    coin = next(iter(held))
+    wait_for_positions(stack, 3)
     stack.send("guard", signal.SIGSTOP)
     try:
         stack.wait_for_nothing(wall_ms())
+        coin = next(iter(positions(stack)))  # a fill closes none any more
         with typing(stack, "flatten", "--now", "--asset", coin, "--timeout", "4") as person:
             person.reads("type FLATTEN: ")
             person.types("FLATTEN\n")
