@@ -205,3 +205,20 @@ def test_an_older_status_and_one_of_the_other_mode_change_nothing():
     older = account(line("BTC", "9"), time_ms=NOW_MS - 1)
     loss = watch(told, older, account(line("BTC", "9"), mode="live")).possible(D(1))
     assert loss is not None and loss.exposure_usd == 100
+
+
+UPDATES = st.tuples(
+    st.integers(1, 4),
+    st.sampled_from(("sent", "open", "cancelling", "unknown", "filled", "canceled", "rejected")),
+    st.integers(0, 2),
+)
+
+
+@given(st.lists(UPDATES, max_size=12))
+def test_what_is_delivered_again_changes_nothing_and_an_end_is_an_end(told):
+    updates = [order(cloid(number), status=state, filled_sz=D(filled)) for number, state, filled in told]
+    once = resting_usd(watch(account(line("BTC")), *updates))
+    assert resting_usd(watch(account(line("BTC")), *updates, *updates)) == once
+    ended = {number for number, state, _ in told if state in ("filled", "canceled", "rejected")}
+    left = {number: 2 - filled for number, _, filled in told if number not in ended}
+    assert once == 99 * sum(left.values())
