@@ -23,6 +23,7 @@ def facts(live: LiveStatus, now_ms: float) -> dict[str, Any]:
         "refused": list(live.refused),
         "unknown_orders": live.unknown_orders,
         "rejects": dict(sorted(live.rejects.items(), key=lambda item: -item[1])),
+        "errors": dict(sorted(live.errors.items(), key=lambda item: -item[1])),
         "dark_fills": live.dark_fills,
         "tied_out_age_s": round(max(0.0, now_ms - live.tied_out_ms) / 1000, 1) if live.tied_out_ms else None,
         "untied": {coin or "cash": by for coin, by in live.untied.items()},
@@ -66,8 +67,14 @@ def lines(facts: dict[str, Any]) -> Iterator[str]:
     if facts["untied"]:
         yield f"{ALARM}: {', '.join(f'{coin} {by}' for coin, by in facts['untied'].items())}"
     if facts["rejects"]:
-        yield f"rejects: {', '.join(f'{reason} ×{count}' for reason, count in facts['rejects'].items())}"
+        yield f"rejects: {_counts(facts['rejects'])}"
+    if any(facts["errors"].values()):
+        yield f"requests that went wrong: {_counts(facts['errors'])}"
     yield _budget_line(facts["budget"])
+
+
+def _counts(by_name: dict[str, int]) -> str:
+    return ", ".join(f"{name} ×{count}" for name, count in by_name.items() if count)
 
 
 def _budget_line(budget: dict[str, Any]) -> str:

@@ -162,6 +162,10 @@ def test_live_trading_is_the_first_thing_said_with_the_gates_it_goes_without() -
         ({"phase": "refused", "refused": ("BTC sell 1 @ 9",)}, "recovery REFUSED (BTC sell 1 @ 9)"),
         ({"tied_out_ms": 0}, "not yet compared with the venue"),
         ({"tied_out_ms": NOW_MS - 200_000}, "books equal to the venue 200 s ago (LATE)"),
+        (
+            {"errors": {"unknown": 1, "refused": 0, "throttled": 4}},
+            "requests that went wrong: throttled ×4, unknown ×1\n",
+        ),
         ({"untied": {"": "0.02", "BTC": "-0.1"}}, "\nBOOKS DIFFER FROM THE VENUE: cash 0.02, BTC -0.1\n"),
     ],
 )
