@@ -199,10 +199,10 @@ class TradingPath:
         for message in self.waiting(name):
             self.pipeline.feed(self.now_ms, name, message)
 
-    def restored(self, name: str) -> Core:
-        """As it is before `Started`."""
+    def restored(self, name: str, config: EngineConfig | None = None) -> Core:
+        """As it is before `Started`; with settings of its own, if said."""
         service = self.services[name]
-        core = service.core(self._configs[name])
+        core = service.core(config or self._configs[name])
         for message in self.restored_by(service):
             if isinstance(message, (Universe, HaltState)):
                 list(core.step(self.now_ms, message))

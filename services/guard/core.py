@@ -92,6 +92,8 @@ class Guard:
             self._tell(now_ms, Resumed(self._halt.forgiven_ms))
         elif self._concerns(now_ms, msg):
             self._hear(now_ms, msg)
+            if isinstance(msg, (FeedHealth, Reconnected)):
+                self._take_epoch(now_ms, msg.epoch, msg.time_ms)
 
     def step(self, now_ms: int, msg: Any) -> Iterable[Message]:
         if not self._concerns(now_ms, msg):
@@ -141,11 +143,14 @@ class Guard:
         return self._on_epoch(now_ms, msg.epoch, msg.time_ms)
 
     def _on_epoch(self, now_ms: int, epoch: int, time_ms: int) -> Iterable[Message]:
+        self._take_epoch(now_ms, epoch, time_ms)
+        return self._look(now_ms)
+
+    def _take_epoch(self, now_ms: int, epoch: int, time_ms: int) -> None:
         """The newest report tells the connection's number, also where numbering began anew."""
         if time_ms >= self._feed_ms:
             self._feed_ms = time_ms
             self._take_feed(now_ms, Feed(epoch, self._feed.fresh_after_ms))
-        return self._look(now_ms)
 
     def _take_feed(self, now_ms: int, feed: Feed) -> None:
         if feed != self._feed:

@@ -38,7 +38,7 @@ SERVICE = Service(
         HALT,
     ),
     writes=(RISK, RISK_REPORT, COMMAND, HALT, EVENTS),
-    restores=(TRADES, FILLS, ORDERS, STATUS, COMMAND),
+    restores=(FEED, TRADES, FILLS, ORDERS, STATUS, COMMAND),
     tick_ms=250,
     metrics_port=9105,
 )
