@@ -123,7 +123,7 @@ def differences(scene: Scene, fault: Fault, safe_after_s: float | None, doubled:
     found = [f"two orders under one cloid: {cloid}" for cloid in truth.doubled[doubled:]]
     found += [f"an order traded as taker: {fill.coin} {fill.sz} @ {fill.px}" for fill in truth.crossed[crossed:]]
     found += [f"two orders for one level: {place}" for place in doubled_levels(own.values(), words)]
-    if fault.frozen and (own or words.phase != "refused"):
+    if fault.frozen and (own or words.phase == "ready"):
         found.append(f"{len(own)} own orders rest and recovery is {words.phase}: it must be frozen")
     if fault.gone_within_s is not None and (safe_after_s is None or safe_after_s > fault.gone_within_s):
         found.append(f"own orders still rested {fault.gone_within_s:g} s after the beginning")
