@@ -1,5 +1,5 @@
 # Shortcuts for developers; operators need only ./start_mm_bot.sh and ./run_tests.sh.
-.PHONY: install format lint types test e2e bench soak lock
+.PHONY: install format lint types test e2e bench soak false-alarms lock
 
 install:
 	scripts/setup_venv.sh dev
@@ -25,6 +25,10 @@ bench:
 # Random sessions on the bundled venue, audited after every block; tests/bench/soak.py has options.
 soak:
 	.venv/bin/python -m tests.bench.soak
+
+# Every rule of the guard over every recording of ../shared/market-data: how often, for how long.
+false-alarms:
+	.venv/bin/python -m tests.bench.alarms
 
 # The lock files: every package by version and hash, no addresses. Dev holds the runtime pins and more.
 lock:

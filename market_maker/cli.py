@@ -280,6 +280,9 @@ def drill(
     repetitions: Annotated[int, typer.Option(min=1, help="How often each fault is committed.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Decides market, moments and order of the faults.")] = 1,
     calm: Annotated[bool, typer.Option("--calm", help="No faults: a long run on all coins instead.")] = False,
+    rules: Annotated[
+        bool, typer.Option("--rules", help="Instead: each rule of the guard must fire in its case. Seconds.")
+    ] = False,
     minutes: Annotated[float, typer.Option(min=1, help="Length of the long run in the market's time.")] = 60,
     speed: Annotated[
         float | None, typer.Option(min=0.1, max=100, help="Of the market; default 1, long run 4.")
@@ -304,7 +307,12 @@ def drill(
     market_maker drill                                   all faults, 20 times each
     market_maker drill --fault kill_executor --fault lost_ack --repetitions 3
     market_maker drill --calm --minutes 60 --speed 4     30 coins for an hour of the market, then the books
+    market_maker drill --rules                           every rule of the guard, in seconds, nothing started
     """
+    if rules:
+        from market_maker.rules_drill.command import run as prove
+
+        return prove(as_json)
     from market_maker.drill.command import Wanted, run
 
     return run(

@@ -142,6 +142,11 @@ class TradingPath:
         self.pipeline.feed(self.now_ms, FEED_NAME, message)
         return self
 
+    def tell(self, service: str, notice: Any) -> "TradingPath":
+        """What a service hears by its own door."""
+        self.pipeline.feed(self.now_ms, service, notice)
+        return self
+
     def book(self, coin: str, mid_px: float, *, half_spread_ticks: int = 1, age_ms: int = 0) -> "TradingPath":
         """Five levels a side, a tick apart, around `mid_px`."""
         return self.say(self.book_of(coin, mid_px, half_spread_ticks=half_spread_ticks, age_ms=age_ms))
