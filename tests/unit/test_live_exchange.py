@@ -13,6 +13,7 @@ from services.executor.approve import Approved, Surroundings, approve, approve_e
 from services.executor.live.batches import MOST_CANCELS, MOST_ORDERS
 from services.executor.live.exchange import CLOCK_MARGIN_MS, LiveExchange
 from services.executor.live.fates import TOLD_WITHIN_MS
+from services.executor.live.hearing import OTHERS_READ_MS
 from services.executor.live.pace import TokenBucket
 from services.executor.live.wiring import (
     AskOrder,
@@ -477,6 +478,8 @@ def test_what_happened_while_nobody_listened_is_found_after_a_reconnection():
     desk = Desk()
     (gone, oid), (stays, _) = desk.open(), desk.open(level=2)
     desk.feed(StreamUp(2), after_ms=1_000)
+    assert not desk.done, "whoever keeps the books reads the account now"
+    desk.wait(OTHERS_READ_MS)
     assert kinds(desk.done) == [AskState]
     desk.feed(state(desk.now_ms, [order(stays, oid + 1)]))
     assert desk.done == [AskOrder(gone)]
@@ -666,6 +669,16 @@ def test_a_reduce_only_order_that_was_not_cut_needs_no_reading():
     desk.cancel(key)
     said = desk.feed(fills(fill(key, oid, "6")), update("canceled", key, oid, sz="10", left="4"))
     assert said[1:] == [Canceled(key)] and desk.exchange.empty
+
+
+def test_a_reading_of_somebody_elses_saves_our_own_after_a_reconnection():
+    desk = Desk()
+    (gone, _), (stays, oid) = desk.open(), desk.open(level=2)
+    desk.feed(StreamUp(2), after_ms=1_000)
+    desk.feed(state(desk.now_ms + 1, [order(stays, oid)]), after_ms=100)
+    assert kinds(desk.done) == [AskOrder] and desk.done[0].cloid == gone
+    desk.wait(2 * OTHERS_READ_MS)
+    assert AskState not in kinds(desk.done)
 
 
 # ---- many requests -------------------------------------------------------------------------------------------

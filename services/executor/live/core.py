@@ -51,7 +51,7 @@ class TwinSide(ShadowSide):
         self.planner: Planner = Planner(config)
 
     def step(self, now_ms: int, msg: Any, unclaimed: Sequence[AccountFill]) -> list[Any]:
-        if isinstance(msg, StateRead):
+        if isinstance(msg, StateRead) and msg.rate_limit is not None:
             self.planner.learn(msg.asked_ms, msg.rate_limit)
         return []
 

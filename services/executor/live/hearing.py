@@ -21,6 +21,7 @@ from shared.hyperliquid.account import Fill, OpenOrder, UserFills, rests
 from shared.hyperliquid.cloids import is_own
 from shared.messages import Reason
 
+OTHERS_READ_MS = 5_000
 FILLS_BACK_MS = 60_000
 """Fills are asked for from so long before the oldest order on: the venue's clock is not ours."""
 
@@ -65,9 +66,10 @@ class Hearing:
     # ---- the stream ----
 
     def _on_stream_up(self, _: StreamUp) -> None:
-        """What was told while nobody listened is not told again."""
+        """What was told while nobody listened is not told again. Whoever keeps the books reads the account now;
+        only if that does not come it is asked for here."""
         self._missed = bool(self._fates.tickets)
-        self._fates.read_state_ms = self._fates.now_ms
+        self._fates.read_state_ms = self._fates.now_ms + OTHERS_READ_MS
 
     def _on_updates(self, msg: OrderUpdates) -> None:
         for update in msg.updates:

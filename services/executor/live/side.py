@@ -63,7 +63,7 @@ class LiveSide:
         return self._recovery.begin(now_ms, arriving_until_ms)
 
     def step(self, now_ms: int, msg: Any, unclaimed: Sequence[Fill]) -> list[Any]:
-        if isinstance(msg, StateRead):
+        if isinstance(msg, StateRead) and msg.rate_limit is not None:
             self.planner.learn(msg.asked_ms, msg.rate_limit)
         self._note_refusals(now_ms)
         out = self._tell_refusals(now_ms)

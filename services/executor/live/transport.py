@@ -19,6 +19,7 @@ from services.executor.live.wiring import (
 from shared.clock import monotonic_s, wall_ms
 from shared.errors import VenueError
 from shared.hyperliquid import replies
+from shared.hyperliquid.account import RateLimit
 from shared.hyperliquid.account_info import AccountInfo
 from shared.hyperliquid.account_ws import AccountSocket
 from shared.hyperliquid.assets import asset_ids
@@ -32,6 +33,7 @@ from shared.secrets import Credentials
 SLOW_S = 1.0
 """An answer by websocket that takes longer makes us look how long one by REST takes."""
 REMEMBERED_S = 30.0
+BUDGET_EVERY_S, ASSETS_EVERY_S = 50.0, 3_600.0
 _NEWEST_WEIGHT = 0.5
 
 
@@ -71,8 +73,9 @@ class Transport:
         url, self._dex = config.url, config.dex
         self.limits = IpLimits(config.request_weight)
         self.socket: AccountSocket | None = None
-        self.listed = False
-        """Have the numbers of the coins been asked for?"""
+        self._assets: dict[str, int] | None = None
+        self._assets_read_s = 0.0
+        self._budget_read_s = float("-inf")
         self._ways = Ways()
         self._info = InfoClient(url, config.request_timeout_s, self.limits)
         self._account = AccountInfo(self._info, credentials.address)
@@ -85,6 +88,11 @@ class Transport:
             lifetime_ms=config.action_lifetime_ms,
         )
         self._sessions = AsyncExitStack()
+
+    @property
+    def listed(self) -> bool:
+        """Have the numbers of the coins been asked for?"""
+        return self._assets is not None
 
     async def open(self) -> None:
         await self._sessions.enter_async_context(self._exchange)
@@ -127,18 +135,27 @@ class Transport:
                 fills=await account.fills_since(question.since_ms),
                 fundings=await account.fundings_since(question.since_ms),
                 clearinghouse=await account.clearinghouse_state(self._dex),
-                rate_limit=await account.rate_limit(),
+                rate_limit=await self._rate_limit(),
                 since_ms=question.since_ms,
             )
         except VenueError as error:
             return StateUnread(str(error))
 
+    async def _rate_limit(self) -> RateLimit | None:
+        """Its weight is a quarter of a reading: once a minute is enough."""
+        if monotonic_s() - self._budget_read_s < BUDGET_EVERY_S:
+            return None
+        rate_limit = await self._account.rate_limit()
+        self._budget_read_s = monotonic_s()
+        return rate_limit
+
     async def ask_assets(self) -> dict[str, int]:
-        """Number of each coin.
+        """Number of each coin; they do not change, and new ones are seen within the hour.
 
         Raises:
             VenueError: no answer.
         """
-        assets = await asset_ids(self._info, self._dex)
-        self.listed = True
-        return assets
+        if self._assets is None or monotonic_s() - self._assets_read_s > ASSETS_EVERY_S:
+            self._assets = await asset_ids(self._info, self._dex)
+            self._assets_read_s = monotonic_s()
+        return self._assets

@@ -121,7 +121,8 @@ class StateRead:
     fills: tuple[Fill, ...]
     fundings: tuple[Funding, ...]
     clearinghouse: ClearinghouseState
-    rate_limit: RateLimit
+    rate_limit: RateLimit | None
+    """None: asked for a moment ago."""
     since_ms: int = 0
     """Of the `AskState` that this answers."""
 
