@@ -4,8 +4,8 @@
     python -m tests.bench codec bus        only these
     python -m tests.bench venue --full-day no extrapolation from ten minutes of the modelled market
 
-Sections: codec, bus, pipeline, stack, parquet, venue, signing. `stack` starts the real services with 30 coins on
-the bundled venue at 1x and 10x the recorded message rate and reads their own latency histograms.
+Sections: codec, bus, pipeline, stack, parquet, venue, signing, guard, crash. `stack` starts the real services with 30
+coins on the bundled venue at 1x and 10x the recorded message rate and reads their own latency histograms.
 """
 
 import asyncio
@@ -30,6 +30,7 @@ from shared.bus import RedisBus
 from shared.clock import monotonic_s
 from shared.messages import Book, Level
 from shared.streams import BOOK
+from tests.bench import guard as guarding
 from tests.bench import signing as trading_client
 from tests.bench import venue as bundled_venue
 from tests.bench.timing import timed
@@ -282,7 +283,7 @@ def signing() -> None:
 
 SECTIONS = {
     "codec": codec, "bus": bus, "pipeline": pipeline, "stack": stack, "parquet": parquet, "venue": venue,
-    "signing": signing,
+    "signing": signing, "guard": guarding.run, "crash": guarding.crashes,
 }  # fmt: skip
 
 
