@@ -4,8 +4,8 @@
     python -m tests.bench codec bus        only these
     python -m tests.bench venue --full-day no extrapolation from ten minutes of the modelled market
 
-Sections: codec, bus, pipeline, stack, parquet, venue, signing, guard, crash. `stack` starts the real services with 30
-coins on the bundled venue at 1x and 10x the recorded message rate and reads their own latency histograms.
+Sections: codec, bus, pipeline, stack, parquet, venue, signing, guard, crash. `stack` starts the real services with
+30 coins on the bundled venue at 1x and 10x the recorded message rate and reads their own latency histograms.
 """
 
 import asyncio
