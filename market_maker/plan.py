@@ -25,6 +25,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     ready: Ready = Ready()
     grace_s: float = 10.0
     """From SIGTERM to SIGKILL."""
+    longest_pause_s: float = 30.0
+    """Before it is started again, however often it has died."""
     stop_order: int = 0
     """Children with the same number are stopped together, lower numbers first."""
 

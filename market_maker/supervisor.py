@@ -31,7 +31,6 @@ POLL_S = 0.1
 READY_WITHIN_S = 30.0
 STEADY_AFTER_S = 60.0
 """A child that ran so long starts again with the shortest pause."""
-LONGEST_PAUSE_S = 30.0
 ROTATE_EVERY_S = 5.0
 CONFIGURATION_ERROR = 4
 """Exit code of a child for which starting again cannot help."""
@@ -161,7 +160,8 @@ class Supervisor:
         if code == CONFIGURATION_ERROR:
             raise StartFailed(f"{child.spec.name} refuses its settings{self._last_words(child.spec)}", code)
         steady = now_s - child.started_s > STEADY_AFTER_S
-        child.pause_s = 1.0 if steady or child.restarts == 0 else min(child.pause_s * 2, LONGEST_PAUSE_S)
+        again = not steady and child.restarts
+        child.pause_s = min(child.pause_s * 2, child.spec.longest_pause_s) if again else 1.0
         child.next_start_s = now_s + child.pause_s
         how = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         self._say("warning", f"{child.spec.name} {how}; starting it again in {child.pause_s:.0f} s")

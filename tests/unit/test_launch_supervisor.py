@@ -188,3 +188,13 @@ def unused_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def test_what_keeps_dying_is_started_ever_more_seldom_up_to_its_own_pause(folder: Path) -> None:
+    patient = Process(name="quoter", command=["sh", "-c", "exit 1"])
+    prompt = Process(name="watchdog", command=["sh", "-c", "exit 1"], longest_pause_s=1.0)
+    supervisor = start(folder, [child(folder, "guard"), patient, prompt])
+    log = folder / "logs/supervisor.log"
+    wait_until(lambda: log.read_text().count("watchdog ended with exit code 1; starting it again in 1 s") >= 4, 20)
+    assert "starting it again in 2 s" in log.read_text(), "the quoter's second pause"
+    assert finish(supervisor, folder)
