@@ -111,10 +111,13 @@ def test_what_was_taken_is_known_without_answer_and_stream(world):
 
 def test_the_shadow_twin_leaves_its_own_position_too(world):
     twin = world.core.twin.desks[COIN]
-    world.want(COIN, 0).wait(2_000)
-    now_ms, low_px = world.venue.now_ms, twin.book.bids[-1].px
-    sold = Trade(low_px, Decimal(10**6), "A", now_ms, 1)
-    world.feed(Trades(coin=COIN, received_ms=float(now_ms), epoch=1, trades=(sold,)))
+    world.want(COIN, 0)
+    while not (resting := [order for order in twin.orders.values() if order.rests]):
+        world.wait(500)
+    now_ms, new = world.venue.now_ms, resting[0].new
+    px = new.px * (Decimal("0.9") if new.side == "bid" else Decimal("1.1"))
+    through = Trade(px, Decimal(10**6), "A" if new.side == "bid" else "B", now_ms, 1)
+    world.feed(Trades(coin=COIN, received_ms=float(now_ms), epoch=1, trades=(through,)))
     assert twin.ledger.position_sz
     order(world, "flatten", now=True)
     world.wait(15_000)

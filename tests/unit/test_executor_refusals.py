@@ -76,7 +76,7 @@ class Scripted:
     def place(self, now_ms, approved):
         self.placed.append(approved.order)
 
-    def cancel(self, now_ms, key):
+    def cancel(self, now_ms, key, *, urgent=True):
         self.cancelled.append(key)
 
     def step(self, now_ms, msg):

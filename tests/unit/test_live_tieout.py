@@ -56,7 +56,7 @@ def test_money_that_nobody_can_explain_stops_everything_until_a_person_says_it_i
     session.wait(EVERY_MS + 20_000)
     assert list(session.tie_out.differences) == [""]
     assert all(desk.unproven for desk in session.desks.values())
-    assert "(+3.000000). Nothing is quoted." in session.lines("TIE OUT")[-1]
+    assert "(+3.000000). Nothing is quoted; if it is a deposit" in session.lines("TIE OUT")[-1]
     session.resume()
     session.until_ready()
     assert not any(desk.unproven for desk in session.desks.values())
