@@ -216,7 +216,7 @@ def test_a_day_of_a_greedy_quoter_is_never_refused_and_never_ends(fills_usd_per_
             address.account.cum_ntl += 18 * MICRO
             planner.note_fill(now_ms, 18)
     status = planner.status(address.world.now_ms)
-    assert status.mode is Mode.QUOTING
+    assert status.mode == Mode.QUOTING
     assert placed > 12 * 6
     assert Budget.told(address.rate_limit()).left > RESERVE
-    assert status.forecast.forecasts > 100
+    assert status.forecasts > 100

@@ -13,8 +13,9 @@ from enum import StrEnum
 from services.executor.config import ExecutorConfig
 from services.executor.live import budget as arithmetic
 from services.executor.live.budget import BEYOND_EVERY_MS, Budget
-from services.executor.live.forecast import HOUR_S, Forecast, Rate, Score, hours_to_empty
+from services.executor.live.forecast import HOUR_S, Forecast, Rate, hours_to_empty
 from shared.hyperliquid.account import RateLimit
+from shared.messages import RequestBudget
 
 IN_FLIGHT_MS = 5_000
 """A request sent this shortly before the venue was asked may be missing in its answer; it is counted twice then,
@@ -48,24 +49,6 @@ class Allowance:
     places: int
     cancels: int
     only_reducing: bool
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetStatus:
-    """For the status line and metrics."""
-
-    mode: Mode
-    used: int
-    cap: int
-    left: int
-    headroom_frac: float
-    widening: float
-    spent_per_hour: float
-    earned_per_hour: float
-    pace_per_hour: float
-    hours_to_empty: float | None
-    """Until only the cancel reserve is left; None: it is not getting less."""
-    forecast: Score
 
 
 @dataclass(slots=True)
@@ -192,11 +175,11 @@ class Planner:
             return Mode.CANCELS
         return Mode.REDUCING if self._reducing else Mode.QUOTING
 
-    def status(self, now_ms: int) -> BudgetStatus:
-        budget = self.budget or Budget(0, 0)
+    def status(self, now_ms: int) -> RequestBudget:
+        budget, score = self.budget or Budget(0, 0), self._forecast.score
         spent, earned = self._spent.per_hour(now_ms), self._earned.per_hour(now_ms)
-        return BudgetStatus(
-            mode=self.mode,
+        return RequestBudget(
+            mode=self.mode.value,
             used=budget.used,
             cap=budget.cap,
             left=budget.left,
@@ -206,7 +189,8 @@ class Planner:
             earned_per_hour=earned,
             pace_per_hour=arithmetic.pace_per_hour(self._config, budget.left, earned),
             hours_to_empty=hours_to_empty(budget.left - self._config.budget_cancel_reserve, spent, earned),
-            forecast=self._forecast.score,
+            forecasts=score.forecasts,
+            forecast_error_frac=score.error_frac,
         )
 
     # ---- within ----

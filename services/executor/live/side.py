@@ -19,7 +19,7 @@ from shared.confirmation import Confirmation, time_fault
 from shared.errors import ConfigError
 from shared.hyperliquid.account import Fill
 from shared.hyperliquid.replies import size_of
-from shared.messages import LiveStatus, Reason, RequestBudget
+from shared.messages import LiveStatus, Reason
 
 ACTIONS_FRAC = 0.5
 """Part of the weight for requests that act. The rest is for questions: reading the account takes 82, and a minute
@@ -151,22 +151,5 @@ class LiveSide:
             dark_fills=self._bookkeeper.dark_fills,
             tied_out_ms=tie_out.proven_ms,
             untied=tie_out.differences,
-            budget=self._budget(now_ms),
-        )
-
-    def _budget(self, now_ms: int) -> RequestBudget:
-        status = self.planner.status(now_ms)
-        return RequestBudget(
-            mode=status.mode.value,
-            used=status.used,
-            cap=status.cap,
-            left=status.left,
-            headroom_frac=status.headroom_frac,
-            widening=status.widening,
-            spent_per_hour=status.spent_per_hour,
-            earned_per_hour=status.earned_per_hour,
-            pace_per_hour=status.pace_per_hour,
-            hours_to_empty=status.hours_to_empty,
-            forecasts=status.forecast.forecasts,
-            forecast_error_frac=status.forecast.error_frac,
+            budget=self.planner.status(now_ms),
         )
