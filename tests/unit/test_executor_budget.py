@@ -68,14 +68,14 @@ def test_before_the_venue_has_told_only_cancels_go() -> None:
     unknowing = Planner(CONFIG)
     allowed = unknowing.allow(T0, "BTC", 6, 6)
     assert (allowed.places, allowed.cancels, allowed.only_reducing) == (0, 6, True)
-    assert unknowing.status(T0).mode is Mode.UNKNOWN
+    assert unknowing.status(T0).mode == Mode.UNKNOWN
 
 
 def test_a_sweep_before_the_venue_has_told_is_no_reason_to_only_reduce() -> None:
     unknowing = Planner(CONFIG)
     unknowing.note_sent(T0, "", 0, 5)
     unknowing.learn(T0 + 1, told(8_800))
-    assert unknowing.mode is Mode.QUOTING
+    assert unknowing.mode == Mode.QUOTING
 
 
 def test_asking_spends_nothing_and_sending_does() -> None:
@@ -134,9 +134,9 @@ def test_below_a_tenth_only_reducing_and_not_back_at_once() -> None:
     assert made.allow(T0, "BTC", 3, 0).only_reducing
     assert made.allow(T0, "BTC", 3, 0).places == 3
     made.learn(T0 + 1, told(9_999 - 1_200))
-    assert made.status(T0).mode is Mode.REDUCING
+    assert made.status(T0).mode == Mode.REDUCING
     made.learn(T0 + 2, told(9_999 - 1_500))
-    assert made.status(T0).mode is Mode.QUOTING
+    assert made.status(T0).mode == Mode.QUOTING
 
 
 def test_the_reserve_is_for_cancels() -> None:
@@ -147,7 +147,7 @@ def test_the_reserve_is_for_cancels() -> None:
     made.note_sent(T0, "BTC", 2, 0)
     allowed = made.allow(T0, "ETH", 6, 6)
     assert (allowed.places, allowed.cancels) == (0, 6)
-    assert made.status(T0).mode is Mode.CANCELS
+    assert made.status(T0).mode == Mode.CANCELS
 
 
 def test_an_empty_budget_still_cancels_up_to_the_cap_for_cancels() -> None:
@@ -158,7 +158,7 @@ def test_an_empty_budget_still_cancels_up_to_the_cap_for_cancels() -> None:
 
 def test_beyond_every_cap_one_request_with_cancels_goes_at_a_time() -> None:
     made = planner(used=25_000)
-    assert made.status(T0).mode is Mode.BEYOND
+    assert made.status(T0).mode == Mode.BEYOND
     assert made.allow(T0, "BTC", 6, 6).cancels == 6
     made.note_sent(T0, "BTC", 0, 6)
     assert made.allow(T0, "ETH", 0, 6).cancels == 6, "the same request"
