@@ -27,8 +27,9 @@ STOP_WITHIN_S = 90.0
 """Above the sum of all graces."""
 LEFTOVERS_WITHIN_S = 5.0
 EXECUTOR_GRACE_S, GRACE_S = 30.0, 10.0
-WATCHDOG_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
-"""What keeps dying is started again more and more seldom; not so the watchdog, who cancels for the dead."""
+LONGEST_PAUSE_S = {"watchdog": 1.0, "executor": 4.0}
+"""What keeps dying is started again more and more seldom; less so who knows the account, and not the watchdog, who
+cancels for the dead."""
 LEAN = {"PYTHONOPTIMIZE": "2", "PYTHONDONTWRITEBYTECODE": ""}
 """Without docstrings in memory each process is about 7 MB smaller, once it is compiled that way."""
 METRICS_PORT = 9090
@@ -110,7 +111,7 @@ def _process(checked: Checked, name: str, run_id: str) -> Process:
         env=env,
         ready=Ready("tcp", checked.venue.venue_port) if name == "venue" else Ready(),
         grace_s=EXECUTOR_GRACE_S if name == "executor" else GRACE_S,
-        longest_pause_s=WATCHDOG_PAUSE_S if name == "watchdog" else LONGEST_PAUSE_S,
+        longest_pause_s=LONGEST_PAUSE_S.get(name, 30.0),
         stop_order=_STOP_ORDER.get(name, _OTHERS),
     )
 

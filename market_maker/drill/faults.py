@@ -236,7 +236,7 @@ _EXECUTOR_SILENT_S = 10.0
 FAULTS = {
     fault.name: fault
     for fault in (
-        Fault("kill_executor", "SIGKILL of the executor", 10, _kill("executor")),
+        Fault("kill_executor", "SIGKILL of the executor", 15, _kill("executor")),
         Fault("kill_quoter", "SIGKILL of the quoter", 10, _kill("quoter")),
         Fault("kill_guard", "SIGKILL of the guard", 10, _kill("guard")),
         Fault("kill_ingestor", "SIGKILL of the ingestor", 10, _kill("ingestor")),
