@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 
 import msgspec
 
@@ -61,6 +62,18 @@ class MemoryBus:
             for key in keys
             for _, body in list(self.entries.get(key, ()))[-last if last else 0 :]
         ]
+
+    async def history(self, streams: Sequence[Stream], coin: str) -> list[Message]:
+        messages = [
+            message
+            for stream in streams
+            if stream.policy == "hash"
+            for message in await self.stored(stream, (coin,))
+        ]
+        written = [
+            (number, stream, body) for stream in streams for number, body in self.entries.get(stream.key(coin), ())
+        ]
+        return messages + [stream.decoder.decode(body) for _, stream, body in sorted(written, key=itemgetter(0))]
 
     async def halt_state(self) -> HaltState:
         body = self.values.get(HALT.key())

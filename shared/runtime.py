@@ -195,16 +195,16 @@ class Runtime:
     async def _restore(self, bus: Bus, coins: Sequence[str]) -> None:
         """Coin by coin, so that a long stream is never in memory as a whole; each coin once.
 
-        "" stands for what is not kept per coin. An account names coins of its own: those that the universe has
-        lost still count.
+        "" stands for what is not kept per coin. Entries of all streams come in the order in which they were
+        written, so that a core hears again what happened as it happened. An account names coins of its own: those
+        that the universe has lost still count.
         """
         self._unrestored += [coin for coin in coins if coin not in self._unrestored]
         while self._unrestored:
             coin = self._unrestored[0]  # stays there if the bus fails
             if coin not in self._restored:
                 streams = [stream for stream in self.service.restores if stream.per_coin == bool(coin)]
-                stored = [message for stream in streams for message in await bus.stored(stream, (coin,))]
-                for message in stored:
+                for message in await bus.history(streams, coin):
                     cast(Restorable, self.core).restore(int(wall_ms()), message)
                     if isinstance(message, AccountState):
                         self._unrestored += message.coins

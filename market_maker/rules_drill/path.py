@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from itertools import count
+from operator import itemgetter
 from typing import Any, Literal, TypeVar, cast
 
 from services import load as load_service
@@ -97,7 +98,8 @@ class TradingPath:
         self.now_ms = start_ms
         self.out: list[tuple[int, Message]] = []
         self._observe = observe
-        self._kept: dict[tuple[str, str], deque[Message]] = {}
+        self._kept: dict[tuple[str, str], deque[tuple[int, Message]]] = {}
+        self._written = count()
         self._halt = HaltState(halted=False)
         self._tids = count(1)
         self.services = {name: load_service(name) for name in services}
@@ -126,7 +128,7 @@ class TradingPath:
             self._halt = message
         elif stream.maxlen:
             key = stream.name, str(getattr(message, "coin", ""))
-            self._kept.setdefault(key, deque(maxlen=stream.maxlen)).append(message)
+            self._kept.setdefault(key, deque(maxlen=stream.maxlen)).append((next(self._written), message))
         if self._observe is not None:
             self._observe(now_ms, message)
 
@@ -224,19 +226,15 @@ class TradingPath:
         """In the order in which the runtime restores."""
         yield self.universe
         for coin in ("", *self.metas):
-            for stream in service.restores:
-                if stream.per_coin == bool(coin):
-                    yield from self._stored(stream, coin)
+            streams = [stream for stream in service.restores if stream.per_coin == bool(coin)]
+            kept = [entry for stream in streams for entry in self._kept.get((stream.name, coin), ())]
+            yield from (message for _, message in sorted(kept, key=itemgetter(0)))
         if HALT in service.reads:
             yield self._halt
 
-    def _stored(self, stream: Stream, coin: str) -> Iterable[Message]:
-        kept = self._kept.get((stream.name, coin), ())
-        return list(kept) if stream.policy == "every" else list(kept)[-1:]
-
     def _newest(self, stream: Stream) -> Iterable[Message]:
         for coin in self.metas if stream.per_coin else ("",):
-            yield from list(self._kept.get((stream.name, coin), ()))[-1:]
+            yield from (message for _, message in list(self._kept.get((stream.name, coin), ()))[-1:])
 
     # ---- what was said ----
 

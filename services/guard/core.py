@@ -6,9 +6,9 @@ renewed each second, at once when it changes. Nothing has to be revoked: a guard
 silent, and silence permits nothing.
 
 A restarted guard is no looser than the one before: the halt stands in `mm:halt`; what the checks heard comes back
-from the streams as far as these reach; a coin gets no lease before a fresh book of it was seen. Leases do not wait
-for the first account status: a breached stop is latched in `mm:halt`, and a breach that nobody saw is found with
-the status that the executor sends every second.
+from the streams as far as these reach, in the order in which it was said; a coin gets no lease without a fresh
+book. Leases do not wait for the first account status: a breached stop is latched in `mm:halt`, and a breach that
+nobody saw is found with the status that the executor sends every second.
 
 What is traded in the other mode does not count: in live the shadow trades on the same targets.
 """
@@ -29,6 +29,9 @@ from services.guard.watch import Fired, Watch, numbers
 from shared.hyperliquid.cloids import mode_of
 from shared.messages import (
     AccountStatus,
+    AssetConfig,
+    AssetCtx,
+    Book,
     Command,
     FeedHealth,
     Fill,
@@ -44,6 +47,7 @@ from shared.messages import (
 from shared.service import Started, Tick
 from shared.units import exact
 
+_NEWEST = (AssetConfig, AssetCtx, Book)
 OLD_STATUS_MS = 60_000
 """An account status of before says nothing about today."""
 REPORT_EVERY_MS = 1_000
@@ -65,6 +69,8 @@ class Guard:
         self._stall = next(check for check in checks if isinstance(check, Stall))
         self._stall_watch = next(watch for watch in self._watches if watch.check is self._stall)
         self._coins: dict[str, CoinRisk] = {}
+        self._restored: dict[tuple[type, str], Message] = {}
+        """The newest of each coin: whoever reads a stream for its newest entry begins with it once more."""
         self._halt = Halt()
         self._loss = LossWatch(config.mode)
         self._account: AccountStatus | None = None
@@ -86,19 +92,24 @@ class Guard:
         }
 
     def restore(self, now_ms: int, msg: Message) -> None:
-        """What the streams still hold."""
+        """What the streams still hold. Coins hear it as they would have then; accounts are told at the start."""
         if isinstance(msg, Command):
             self._halt.restore(msg)
             self._tell(now_ms, Resumed(self._halt.forgiven_ms))
         elif self._concerns(now_ms, msg):
-            self._hear(now_ms, msg)
+            self._hear(now_ms, msg, min(now_ms, _said_ms(msg, now_ms)))
+            if isinstance(msg, _NEWEST):
+                self._restored[type(msg), msg.coin] = msg
             if isinstance(msg, (FeedHealth, Reconnected)):
                 self._take_epoch(now_ms, msg.epoch, msg.time_ms)
 
     def step(self, now_ms: int, msg: Any) -> Iterable[Message]:
         if not self._concerns(now_ms, msg):
             return ()
-        self._hear(now_ms, msg)
+        if not self._known(msg):
+            self._hear(now_ms, msg, now_ms)
+        if isinstance(msg, AccountStatus):
+            self._tell_account(now_ms, msg)
         handler = self._inputs.get(type(msg))
         if handler is not None:
             return handler(now_ms, msg)
@@ -112,18 +123,25 @@ class Guard:
             return mode_of(msg.cloid) == self._config.mode
         return not isinstance(msg, Fill) or msg.mode == self._config.mode
 
-    def _hear(self, now_ms: int, msg: Any) -> None:
+    def _known(self, msg: Any) -> bool:
+        restored = self._restored.pop((type(msg), msg.coin), None) if isinstance(msg, _NEWEST) else None
+        return restored is not None and restored == msg
+
+    def _hear(self, now_ms: int, msg: Any, said_ms: int) -> None:
         self._loss.hear(msg)
         for watch in self._watches:
             watch.check.hear(now_ms, msg)
         coin = self._coins.get(getattr(msg, "coin", ""))
         if coin is not None:
-            coin.hear(now_ms, msg)
+            coin.hear(said_ms, msg)
         if isinstance(msg, AccountStatus):
             self._account = msg
-            for line in msg.coins:
-                if line.coin in self._coins:
-                    self._coins[line.coin].hear(now_ms, line)
+
+    def _tell_account(self, now_ms: int, msg: AccountStatus) -> None:
+        """As of then: a fill that came later knows better."""
+        for line in msg.coins:
+            if line.coin in self._coins:
+                self._coins[line.coin].hear(min(now_ms, msg.time_ms), line)
 
     # ---- what happens ----
 
@@ -159,6 +177,8 @@ class Guard:
 
     def _on_started(self, now_ms: int, _: Started) -> Iterable[Message]:
         """What was restored counts from the first lease on."""
+        if self._account is not None:
+            self._tell_account(now_ms, self._account)
         return self._look_at_everything(now_ms)
 
     def _on_account(self, now_ms: int, _: AccountStatus) -> Iterable[Message]:
@@ -247,6 +267,14 @@ class Guard:
     def _day_limit_usd(self) -> Decimal:
         balance_usd = self._account.starting_balance_usd if self._account else self._config.starting_balance_usd
         return min(exact(self._config.global_halt_drawdown_pct) * balance_usd, self._config.max_daily_loss_usd)
+
+
+def _said_ms(msg: Any, now_ms: int) -> int:
+    """When, by our clock or the venue's; configs carry the time under a name of their own."""
+    for name in ("received_ms", "time_ms", "published_ms"):
+        if hasattr(msg, name):
+            return int(getattr(msg, name))
+    return now_ms
 
 
 def _closeness(watch: Watch) -> float:

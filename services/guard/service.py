@@ -38,7 +38,7 @@ SERVICE = Service(
         HALT,
     ),
     writes=(RISK, RISK_REPORT, COMMAND, HALT, EVENTS),
-    restores=(FEED, TRADES, FILLS, ORDERS, STATUS, COMMAND),
+    restores=(FEED, STATUS, COMMAND, ASSET_CONFIG, BOOK, CTX, TRADES, FILLS, ORDERS),
     tick_ms=250,
     metrics_port=9105,
 )

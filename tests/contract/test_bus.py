@@ -1,5 +1,6 @@
 """The bus keeps its policies: the same questions to the in-memory bus, Redis and the embedded Valkey."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from redis.asyncio import Redis
 from shared.bus import Bus, RedisBus
 from shared.errors import BusError
 from shared.memory_bus import MemoryBus
-from shared.messages import Event, FeedHealth, HaltState, PositionState, Trade, Trades, Universe
+from shared.messages import Event, FeedHealth, HaltState, Message, PositionState, Trade, Trades, Universe
 from shared.outbox import Outbox
 from shared.streams import BOOK, EVENTS, FILLS, HALT, POSITION, TRADES, UNIVERSE
 from tests.fixtures.make import book, fill
@@ -148,6 +149,22 @@ async def test_streams_stay_bounded(bus: Bus) -> None:
 async def test_stored_gives_the_last_in_order(bus: Bus) -> None:
     await bus.publish([fill("BTC", seq) for seq in (1, 2, 3)])
     assert [entry.seq for entry in await bus.stored(FILLS, ["BTC"], last=2)] == [2, 3]
+
+
+async def test_history_gives_states_and_then_all_streams_as_they_were_written(bus: Bus) -> None:
+    position = PositionState(
+        coin="BTC", seq=3, position_sz=Decimal(1), cost_usd=Decimal(50), realized_usd=Decimal(0),
+        fees_usd=Decimal(0), funding_usd=Decimal(0), volume_usd=Decimal(50), fills=1,
+    )  # fmt: skip
+    said: list[Message] = []
+    for n in range(1, 5):
+        said += [book("BTC", time_ms=n), fill("BTC", n)]
+        for message in said[-2:]:
+            await bus.publish([message, book("ETH", time_ms=n)])
+            await asyncio.sleep(0.002)  # the server numbers entries by its milliseconds
+    await bus.publish([position])
+    assert await bus.history([FILLS, POSITION, BOOK], "BTC") == [position, *said]
+    assert await bus.history([FILLS], "ETH") == await bus.history([], "BTC") == []
 
 
 async def test_states_and_the_halt_key(bus: Bus) -> None:

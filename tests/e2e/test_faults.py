@@ -6,7 +6,6 @@ One start serves all drills; they run in the order of this file and each begins 
 import csv
 import json
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -21,8 +20,9 @@ import redis
 from market_maker.deployment import supervisor_pid
 from shared.clock import wall_ms
 from tests.conftest import server_binaries, wait_until
-from tests.e2e.test_launch_demo import ROOT, cli, free_metrics_base
+from tests.e2e.test_launch_demo import cli, free_metrics_base
 from tests.fixtures.local_stack import COINS_BACK, WITHIN_S, Stack
+from tests.fixtures.terminal import at_a_terminal
 
 CAN_REST_AFTER_LAPSE_MS = 1_000
 """A cancel is decided on a 100 ms tick and takes effect 400 ms later."""
@@ -53,6 +53,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, small_disk: tuple[Path, bool
         "MM_LOG_DIR": str(folder / "log"),
         "MM_SECRETS_DIR": str(folder / "secrets"),
         "MM_DATA_DIR": str(small_disk[0]),
+        "MM_RULE_LEVELS": '{"disk": "off"}',  # the disk is small from the start, and full in one of the drills
         "MM_METRICS_PORT": str(base),
         "MM_REDIS_PORT": str(base + 30),
         "MM_VENUE_PORT": str(base + 31),
@@ -217,17 +218,11 @@ def test_halt_outlives_guard_and_executor_until_someone_types_its_reason(stack: 
 
 
 def resume_on_a_terminal(place: dict[str, str], words: str) -> str:
-    ours, theirs = pty.openpty()
-    try:
-        os.write(ours, f"{words}\n".encode())
-        command = [sys.executable, "-m", "market_maker.cli", "resume"]
-        done = subprocess.run(
-            command, env=place, cwd=ROOT, stdin=theirs, capture_output=True, text=True, timeout=60
-        )
-    finally:
-        os.close(ours)
-        os.close(theirs)
-    return done.stdout + done.stderr
+    main = "import sys; from market_maker.cli import main; sys.exit(main())"
+    with at_a_terminal(main, "resume", env=place) as person:
+        person.reads(f"type {words}: ")
+        person.types(f"{words}\n")
+        return person.leaves()[1]
 
 
 def test_cancel_all_is_one_event_and_quoting_goes_on(stack: Stack) -> None:

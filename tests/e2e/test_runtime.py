@@ -233,17 +233,20 @@ class Away(MemoryBus):
         self.asked += 1
         raise BusError("not now")
 
+    async def history(self, streams: Sequence[Stream], coin: str) -> list[Message]:
+        raise BusError("not now")
+
 
 class LostInTheMiddle(MemoryBus):
     """Tells the coins and is away when asked for their fills, once."""
 
     asked = False
 
-    async def stored(self, stream: Stream, coins: Sequence[str], last: int | None = None) -> list[Message]:
-        if stream is FILLS and not self.asked:
+    async def history(self, streams: Sequence[Stream], coin: str) -> list[Message]:
+        if FILLS in streams and not self.asked:
             self.asked = True
             raise BusError("gone in the middle")
-        return await super().stored(stream, coins, last)
+        return await super().history(streams, coin)
 
 
 async def test_a_bus_lost_while_restoring_is_waited_for_and_nothing_restored_twice(tmp_path: Path) -> None:

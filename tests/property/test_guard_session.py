@@ -5,9 +5,11 @@ killed says what one says that never was, as far as the streams reach."""
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from random import Random
 from typing import Any
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -19,6 +21,7 @@ from shared.messages import (
     ZERO,
     AccountStatus,
     AssetConfig,
+    AssetCtx,
     Book,
     CoinMeta,
     Command,
@@ -29,20 +32,15 @@ from shared.messages import (
     OrderUpdate,
     Reconnected,
     RiskLease,
+    RiskReport,
 )
 from shared.service import Started
-from shared.streams import STREAM_OF
+from shared.streams import CTX, STREAM_OF
 from shared.units import is_valid_px, lot_size, reducible_sz
 
 METAS = (CoinMeta("BTC", 5, 40), CoinMeta("SOL", 2, 20))
 MIDS = {"BTC": 68_000.0, "SOL": 85.0}
 NAMES = [each.name for each in rules(GuardConfig())]
-OF_THE_MOMENT = (
-    "cascade_kill", "cascade_pull", "cascade", "frozen_book", "prices_apart", "toxicity", "adverse_selection",
-    "quiet_book", "clock_skew", "funding_limit", "inventory",
-)  # fmt: skip
-"""Rules that go by what books and contexts were in the last seconds or minutes: of those streams a new process
-reads the newest entry only, and learns the rest anew."""
 MOST_MOVE_BPS = 300
 TIGHTNESS = {"quote": 0, "reduce": 1, "none": 2}
 
@@ -80,13 +78,10 @@ class Beside:
     def __init__(self, config: GuardConfig, off: str) -> None:
         self.true = Heard(Guard(config))
         self.looser = Heard(Guard(config.model_copy(update={"rule_levels": {off: "off"}})))
-        self.lasting = config.model_copy(update={"rule_levels": dict.fromkeys(OF_THE_MOMENT, "off")})
-        self.immortal, self.mortal = Heard(Guard(self.lasting)), self.born()
+        self.immortal = Heard(Guard(config))
+        self.mortal: Heard | None = Heard(Guard(config))
         self.missed: list[Any] = []
         self.off = off
-
-    def born(self) -> Heard | None:
-        return Heard(Guard(self.lasting))
 
     def step(self, now_ms: int, msg: Any) -> Iterable[Any]:
         said = self.true.step(now_ms, msg)
@@ -172,21 +167,25 @@ class Session(RuleBasedStateMachine):
     @rule(coin=coins, max_inv_usd=st.sampled_from((50.0, 100.0, 200.0, 1000.0)))
     def settings(self, coin: str, max_inv_usd: float) -> None:
         self.limits_usd[coin] = Decimal(str(max_inv_usd))
-        self.path.say(AssetConfig(coin=coin, max_inv_usd=max_inv_usd))
+        self.path.say(AssetConfig(coin=coin, max_inv_usd=max_inv_usd, published_ms=self.path.now_ms))
 
     @precondition(lambda self: self.guards.mortal is not None)
     @rule()
     def kill(self) -> None:
         self.guards.mortal, self.guards.missed = None, []
 
-    @precondition(lambda self: self.guards.mortal is None)
+    @precondition(lambda self: self.guards.mortal is None and self.within_reach())
     @rule()
     def revive(self) -> None:
-        mortal = Heard(self.path.restored("guard", self.guards.lasting))
+        mortal = Heard(self.path.restored("guard"))
         for message in (Started(), *self.path.waiting("guard"), *self.guards.missed):
             mortal.step(self.path.now_ms, message)
         self.guards.mortal = mortal
         self.path.wait(1_300)
+
+    def within_reach(self) -> bool:
+        """Of the shortest stream: a touch may stand for longer than that."""
+        return all(len(self.path.said(AssetCtx, coin)) <= CTX.maxlen for coin in MIDS)
 
     # ---- what must hold ----
 
@@ -249,6 +248,65 @@ class Session(RuleBasedStateMachine):
 
 TestSession = Session.TestCase
 TestSession.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+
+
+class Twins:
+    """The guard of before, and one that was started anew; what their rules read each second."""
+
+    def __init__(self, *guards: Any) -> None:
+        self.guards = guards
+        self.read: tuple[list[RiskReport], ...] = tuple([] for _ in guards)
+
+    def step(self, now_ms: int, msg: Any) -> Iterable[Any]:
+        said = [list(guard.step(now_ms, msg)) for guard in self.guards]
+        for reports, messages in zip(self.read, said, strict=True):
+            reports += (message for message in messages if isinstance(message, RiskReport))
+        return said[0]
+
+
+@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(750, 999))
+@settings(max_examples=4, deadline=None, phases=[Phase.explicit, Phase.generate])
+def test_a_guard_killed_in_a_crash_reads_what_one_reads_that_never_was(seed: int, crash_s: int, ms: int) -> None:
+    """Two minutes of trading, then a market that falls and is sold into, with the kill somewhere in it; before the
+    tick of a full second, so that both report at the same time."""
+    path, mids, random = TradingPath(METAS, services=("guard",)), dict(MIDS), Random(seed)
+
+    def trade(seconds: int, crash: bool) -> None:
+        for _ in range(2 * seconds):
+            for coin, mid_px in mids.items():
+                mids[coin] = mid_px * (1 + random.gauss(-10 if crash else 0, 3) / 10_000)
+                path.book(coin, mids[coin])
+                side: Any = "A" if crash else random.choice("AB")
+                px = Decimal(str(round(mids[coin], 2)))
+                path.prints(coin, *((px, Decimal("0.2"), side) for _ in range(random.randint(1, 10))))
+                if random.random() < 0.2:
+                    path.ctx(coin, round(mids[coin], 2), random.choice((0.0, 0.001)))
+            path.wait(500)
+
+    trade(120, False)
+    trade(crash_s, True)
+    path.wait(ms)
+    anew: Any = path.restored("guard")
+    for message in (Started(), *path.waiting("guard")):
+        list(anew.step(path.now_ms, message))
+    twins = Twins(path.cores["guard"], anew)
+    path.pipeline.replace(path.now_ms, "guard", twins)
+    trade(10, True)
+    path.wait(7_000)
+    trade(5, False)
+    old, new = twins.read
+    assert len(old) > 20
+    for before, after in zip(old[-20:], new[-20:], strict=True):
+        assert told(before) == told(after)
+
+
+def told(report: RiskReport) -> list[Any]:
+    """Without how often, and since when: that is of the process."""
+    return [
+        (line.rule, line.coin, line.fired, line.value and pytest.approx(line.value), line.detail)
+        for line in report.rules
+        if line.rule != "stall"
+    ]
 
 
 @given(st.integers(0, 2_000), st.integers(0, 1_000))

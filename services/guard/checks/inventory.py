@@ -25,15 +25,17 @@ class Inventory:
         self._streak = Streak(0.0, config.rule_hold_s)
         self._position_sz: Decimal | None = None
         self._px: Decimal | None = None
-        self._seq = 0
+        self._seq = self._filled_ms = 0
         self._adding: Side = "bid"
 
     def hear(self, now_ms: int, msg: Any) -> None:
         if isinstance(msg, Fill):
             if msg.seq <= self._seq:
                 return
-            self._seq, self._position_sz = msg.seq, msg.position_sz
+            self._seq, self._position_sz, self._filled_ms = msg.seq, msg.position_sz, now_ms
         elif isinstance(msg, CoinStatus):
+            if now_ms < self._filled_ms:
+                return
             self._position_sz = msg.position_sz
             self._px = self._px or msg.mark_px or None
         elif isinstance(msg, Book):

@@ -40,11 +40,11 @@ class OfiWindow:
         self._added = 0
         self._seen = Recent(max(REMEMBERED, 2 * size))
 
-    def add(self, trade: Trade, now_ms: float) -> None:
-        """Take a trade in, unless it is known, too old, or older than a full window."""
+    def add(self, trade: Trade, now_ms: float) -> bool:
+        """Take a trade in, unless it is known, too old, or older than a full window; True when it was."""
         outrun = len(self._trades) == self._size and trade.time_ms < self._trades[0][0]
         if outrun or trade.time_ms < now_ms - self._max_age_ms or not self._seen.add((trade.time_ms, trade.tid)):
-            return
+            return False
         signed_sz = float(trade.sz) if trade.side == "B" else -float(trade.sz)
         self._trades.append((trade.time_ms, signed_sz))
         self._count(signed_sz, 1)
@@ -54,6 +54,7 @@ class OfiWindow:
         if self._added % REBUILD_AFTER == 0:
             self._bought = sum(sz for _, sz in self._trades if sz > 0)
             self._sold = -sum(sz for _, sz in self._trades if sz < 0)
+        return True
 
     def flow(self, now_ms: float) -> Flow:
         """The reading at `now_ms`; what has become too old leaves the window."""

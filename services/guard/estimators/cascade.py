@@ -66,12 +66,14 @@ class Side:
         self._hawkes, self._rate = Hawkes(), MeanRate()
         self._newest_ms = 0
 
-    def add(self, time_ms: int, live_ms: float) -> None:
-        """`live_ms` is the time in which we listened."""
-        if time_ms > self._newest_ms:
-            self._newest_ms = time_ms
-            self._hawkes.add(time_ms)
-            self._rate.add(live_ms)
+    def add(self, time_ms: int, live_ms: float) -> bool:
+        """`live_ms` is the time in which we listened. True when it is an order more."""
+        if time_ms <= self._newest_ms:
+            return False
+        self._newest_ms = time_ms
+        self._hawkes.add(time_ms)
+        self._rate.add(live_ms)
+        return True
 
     def rates(self, now_ms: float, live_ms: float, least_per_s: float) -> tuple[float, float]:
         """Intensity now and its mean, which is taken to be `least_per_s` at least."""
@@ -96,10 +98,12 @@ class Severity:
 
     def add_trades(self, now_ms: int, trades: Trades) -> None:
         self._listen(trades.received_ms)
+        news = False
         for trade in trades.trades:
-            self._sides[trade.side].add(trade.time_ms, self._live_ms)
-            self._flow.add(trade, now_ms)
-        self._hold(now_ms)
+            news |= self._sides[trade.side].add(trade.time_ms, self._live_ms)
+            news |= self._flow.add(trade, now_ms)
+        if news:
+            self._hold(now_ms)
 
     def add_book(self, now_ms: int, book: Book) -> None:
         self._listen(book.received_ms)
