@@ -204,6 +204,7 @@ async def _foreign_order(scene: Scene) -> Committed:
     oid = status["resting"]["oid"]
 
     async def clean() -> None:
+        await scene.until(lambda: scene.phase == "refused", _JUDGED_WITHIN_S, "a refusal of the account")
         await scene.world.cancel(scene.account, oid)
         await scene.resume()
 
@@ -230,6 +231,8 @@ async def _smallest(scene: Scene, coin: str) -> str:
 
 # ---- the list ------------------------------------------------------------------------------------------------
 
+_JUDGED_WITHIN_S = 60.0
+"""A person does not resume what is still being looked at."""
 _EXECUTOR_SILENT_S = 10.0
 """The watchdog's promise."""
 

@@ -58,6 +58,11 @@ class Scene:
         os.kill(pid, number)
         return pid
 
+    @property
+    def phase(self) -> str:
+        """Of the executor's recovery, by its last word."""
+        return self.observer.samples[-1].phase if self.observer.samples else ""
+
     async def resume(self) -> None:
         """A person has looked at the account and lets it go on."""
         now_ms = int(wall_ms())
