@@ -74,7 +74,6 @@ def launch(options: Options) -> int:
     refuse_second_start(checked.launcher.run_dir)
     deployment = _deployment(options, checked, say)
     record = _record(checked, deployment)
-    _say_all(say, sizes.lines(checked.configs))
     if not checked.launcher.shadow_mode:
         from market_maker.live.start import NoEvidence
 
@@ -83,8 +82,10 @@ def launch(options: Options) -> int:
         except NoEvidence as error:
             print(f"error: {error}", file=sys.stderr)
             return GATE_FAILED
-    elif not checked.bundled_venue:
-        _require_venue(checked.launcher.url)
+    else:
+        if not checked.bundled_venue:
+            _require_venue(checked.launcher.url)
+        _say_all(say, sizes.lines(checked.configs))
     session = _start(options, checked, record, say)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl+C: stop what we started, then end
     watch = Watch(wall_ms())

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 
+from market_maker import sizes
 from market_maker.live import gates, preflight
 from market_maker.live.consent import confirm
 from market_maker.options import Checked
@@ -28,7 +29,7 @@ def confirmed(
     """
     _require_alone(checked)
     found = preflight.examine(checked, accepted)
-    for line in preflight.lines(found):
+    for line in (*sizes.lines(checked.configs), *preflight.lines(found)):
         say(line)
     if not found.passed:
         error = NoEvidence if set(found.failed) <= set(gates.GATES) else ConfigError

@@ -14,6 +14,7 @@ import pytest
 from market_maker.preflight import docker_problem
 from services import SERVICES
 from tests.conftest import wait_until
+from tests.fixtures.docker_turn import docker_turn
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTEXT = (
@@ -22,7 +23,7 @@ CONTEXT = (
 )  # fmt: skip
 RUNNING = {"redis", *SERVICES} - {"watchdog"}
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 
 def free_port() -> int:
@@ -71,6 +72,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     problem = docker_problem()
     if problem:
         pytest.skip(problem)
+    with docker_turn():
+        yield from _up(tmp_path_factory.mktemp("compose"))
+
+
+def _up(folder: Path) -> Iterator[Stack]:
     names = subprocess.run(["docker", "ps", "-a", "--format", "{{.Names}}"], capture_output=True, text=True).stdout
     if any(name.startswith("mm_") for name in names.split()):
         pytest.skip("containers of this project are there already; stop them with ./start_mm_bot.sh --stop")
@@ -78,7 +84,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     if subprocess.run(["docker", "image", "inspect", base], capture_output=True).returncode != 0:
         if subprocess.run(["docker", "pull", "--quiet", base], capture_output=True).returncode != 0:
             pytest.skip(f"{base} is not here and cannot be pulled")
-    folder = tmp_path_factory.mktemp("compose")
     for name in CONTEXT:
         source = ROOT / name
         if source.is_dir():

@@ -41,7 +41,7 @@ from tests.fixtures.venue_server import RunningVenue
 RUNNING = [name for name in ("redis", *SERVICES) if name != "venue"]
 SAFE_WITHIN_S = 10.0
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 
 @dataclass
@@ -91,8 +91,8 @@ class Containers:
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
     folder = tmp_path_factory.mktemp("live")
-    checkout = checked_out(folder / "checkout")
     with (
+        checked_out(folder / "checkout") as checkout,
         RunningVenue(venue_host="0.0.0.0", fund=0, limits=False, block_ms=70) as venue,
         pytest.MonkeyPatch.context() as patch,
     ):

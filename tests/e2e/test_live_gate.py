@@ -91,7 +91,7 @@ def test_1_environment_variables_alone(place: Place) -> None:
 
 
 @pytest.mark.docker
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_2_compose_up_alone(checkout: Path) -> None:
     """With keys in the shell, and even a confirmation of somebody's in its folder."""
     (checkout / ".secrets" / "keys").mkdir(parents=True)
@@ -121,8 +121,9 @@ def test_2_compose_up_alone(checkout: Path) -> None:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    return checked_out(tmp_path / "checkout")
+def checkout(tmp_path: Path) -> Iterator[Path]:
+    with checked_out(tmp_path / "checkout") as folder:
+        yield folder
 
 
 def state(container: str) -> dict[str, int]:
