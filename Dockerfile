@@ -15,6 +15,7 @@ COPY --from=build /opt/venv /opt/venv
 COPY config config
 COPY shared shared
 COPY services services
+COPY analysis analysis
 COPY scripts scripts
 COPY market_maker market_maker
 # /run/mm becomes a tmpfs; after a restart the engine gives it the mode that the image's own folder has.

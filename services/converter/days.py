@@ -53,7 +53,7 @@ class Day:
         self.csv = csv
         place = Path(csv.path.parent.name) / csv.path.stem
         self.parquet = data_dir / csv.family.parquet / f"{place}.parquet"
-        self.quarantine = data_dir / "quarantine" / csv.family.csv / f"{place}.tsv"
+        self.quarantine = data_dir / "quarantine" / csv.family.name / f"{place}.tsv"
 
     def convert(self, still_written: bool) -> Converted | None:
         """Make the Parquet file; None when it is there already. A torn last line of a file that is

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from services.converter.families import Family
 from services.converter.source import schema_of
+from shared.data_files import Family
 from shared.errors import DataError
 
 MANIFEST_KEY = b"mm_manifest"
@@ -109,7 +109,7 @@ def check(path: Path, family: Family, manifest: Manifest) -> None:
     try:
         with pq.ParquetFile(path) as file:
             if not file.schema_arrow.equals(schema_of(family)):
-                raise DataError(f"{path}: columns or types are not those of {family.csv}")
+                raise DataError(f"{path}: columns or types are not those of {family.name}")
             for group in range(file.num_row_groups):
                 found.add(file.read_row_group(group, use_threads=False))
     except (pa.ArrowInvalid, OSError) as error:

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from services.converter.families import SIDES, Family, Kind
 from shared.clock import ms_of_day
+from shared.data_files import SIDES, Family, Kind
 from shared.errors import DataError
 
 PIECE_BYTES = 4 * 1024 * 1024

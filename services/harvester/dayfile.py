@@ -9,7 +9,8 @@ from collections import deque
 from pathlib import Path
 
 from services.harvester.core import MovedAside, Repaired
-from services.harvester.rows import Family, Row, row_key
+from services.harvester.rows import Row, row_key
+from shared.data_files import Family
 
 TAIL_BYTES = 256 * 1024
 """Read back when a file is opened; holds more rows than any family remembers."""

@@ -9,9 +9,9 @@ import pytest
 
 from services.converter import core
 from services.converter.config import ConverterConfig
-from services.converter.families import FAMILIES
 from services.converter.service import SERVICE
 from shared.clock import ms_of_day, utc_day, wall_ms
+from shared.data_files import MARKET_FAMILIES
 from shared.memory_bus import MemoryBus
 from shared.messages import Event
 from shared.runtime import Runtime
@@ -23,7 +23,7 @@ async def test_yesterday_is_converted_after_the_start(tmp_path: Path, monkeypatc
     yesterday = utc_day(wall_ms()) - timedelta(days=1)
     path = tmp_path / f"ticks/BTC/{yesterday}.csv"
     path.parent.mkdir(parents=True)
-    path.write_text(f"{FAMILIES[0].header}\n{ms_of_day(yesterday)},BTC,1.0,2.0,1.5,6666.6667\n")
+    path.write_text(f"{MARKET_FAMILIES[0].header}\n{ms_of_day(yesterday)},BTC,1.0,2.0,1.5,6666.6667\n")
     bus, found = MemoryBus(), list[Event]()
     config = ConverterConfig(data_dir=tmp_path, run_dir=tmp_path / "run", metrics_port=0)
     runtime = Runtime(replace(SERVICE, tick_ms=20), config, bus)

@@ -14,13 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from services.converter.convert import OK, main
-from services.converter.families import FAMILIES as CONVERTED
 from services.harvester.archive import Archive
 from services.harvester.config import HarvesterConfig
 from services.harvester.core import Close, Closed, Harvester
-from services.harvester.rows import FAMILIES, TRADES
 from services.harvester.service import SERVICE
 from shared.bus import Bus, RedisBus
+from shared.data_files import TRADES
 from shared.memory_bus import MemoryBus
 from shared.messages import Book, CoinMeta, Event, Level, Message, Trade, Universe
 from shared.messages import Trades as TradesMessage
@@ -118,12 +117,6 @@ async def test_a_folder_that_cannot_be_written_is_one_error_and_the_service_live
     errors = [event for event in events if event.level == "error"]
     assert len(errors) == 1 and errors[0].tag == "HARVEST"
     assert "harvesting stopped" in errors[0].text and str(tmp_path / "data") in errors[0].text
-
-
-def test_the_converter_knows_exactly_what_the_harvester_writes() -> None:
-    assert {family.csv: family.header for family in CONVERTED} == {
-        family.name: family.header for family in FAMILIES
-    }
 
 
 def recorded(folder: Path, coin: str) -> Iterator[tuple[int, int, Message]]:

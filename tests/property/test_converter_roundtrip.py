@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from services.converter import source
 from services.converter.days import Day
-from services.converter.families import FAMILIES, Family
 from services.converter.parquet import Sum
 from services.converter.source import DayCsv
 from shared.clock import ms_of_day
+from shared.data_files import MARKET_FAMILIES, Family
 from shared.units import wire
 
 DAY = date(2026, 2, 22)
@@ -43,14 +43,14 @@ def good_lines(family: Family) -> st.SearchStrategy[str]:
 
 @st.composite
 def family_and_lines(draw: st.DrawFn) -> tuple[Family, list[str]]:
-    family = draw(st.sampled_from(FAMILIES))
+    family = draw(st.sampled_from(MARKET_FAMILIES))
     return family, draw(st.lists(good_lines(family), max_size=30))
 
 
 @st.composite
 def family_and_dirty_lines(draw: st.DrawFn) -> tuple[Family, list[bytes]]:
     """Good lines, good lines with one field replaced, and rubbish."""
-    family = draw(st.sampled_from(FAMILIES))
+    family = draw(st.sampled_from(MARKET_FAMILIES))
     odd = st.sampled_from(
         [
             "",
@@ -101,7 +101,7 @@ def family_and_dirty_lines(draw: st.DrawFn) -> tuple[Family, list[bytes]]:
 
 
 def written(folder: Path, family: Family, body: bytes) -> Day:
-    path = folder / family.csv / "BTC" / f"{DAY}.csv"
+    path = folder / family.name / "BTC" / f"{DAY}.csv"
     path.parent.mkdir(parents=True)
     path.write_bytes(family.header.encode() + b"\n" + body)
     return Day(folder, DayCsv(family, path))
@@ -200,7 +200,7 @@ def test_the_checksum_sees_any_change_of_value_and_no_change_of_order(
 
 def test_arrow_and_the_careful_way_agree_on_a_clean_piece() -> None:
     """The quick way is really taken for what the harvester writes."""
-    ticks = FAMILIES[0]
+    ticks = MARKET_FAMILIES[0]
     csv = DayCsv(ticks, Path("ticks/BTC") / f"{DAY}.csv")
     clean = "".join(f"{START_MS + i},BTC,{i}.5,0.0000012,109755.0,0.147\n" for i in range(1000)).encode()
     quick = csv._fast(clean)

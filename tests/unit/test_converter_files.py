@@ -20,11 +20,11 @@ import services.converter.days as days_module
 import services.converter.parquet as parquet_module
 from services.converter import convert, source
 from services.converter.convert import ERROR, NOTHING, OK, main
-from services.converter.families import FAMILIES
 from services.converter.parquet import read_manifest
 from shared.clock import ms_of_day, utc_day, wall_ms
+from shared.data_files import MARKET_FAMILIES
 
-TICKS, TRADES, DEPTH = (family.header for family in FAMILIES)
+TICKS, TRADES, DEPTH = (family.header for family in MARKET_FAMILIES)
 TODAY = utc_day(wall_ms())
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,7 +10,8 @@ import pytest
 
 from services.harvester.archive import Archive
 from services.harvester.core import Close, Closed, Failed, Flush, MovedAside, Repaired, Resumed
-from services.harvester.rows import DEPTH, TICKS, TRADES, Row, trade_row
+from services.harvester.rows import Row, trade_row
+from shared.data_files import DEPTH, TICKS, TRADES
 from shared.messages import Trade
 
 T = 1771733346055

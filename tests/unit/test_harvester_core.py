@@ -7,7 +7,8 @@ import pytest
 
 from services.harvester.config import HarvesterConfig
 from services.harvester.core import Close, Failed, Flush, Harvester, Resumed
-from services.harvester.rows import Row, coin_folder, day_path, trade_row
+from services.harvester.rows import Row, day_path, trade_row
+from shared.data_files import coin_folder
 from shared.messages import Book, Event, Level, Trade, Trades
 from shared.service import Started, Stopping, Tick
 
