@@ -19,7 +19,7 @@ from tests.fixtures.docker_turn import docker_turn
 ROOT = Path(__file__).resolve().parents[2]
 CONTEXT = (
     "Dockerfile", ".dockerignore", "docker-compose.yml", "requirements.lock", "config", "shared", "services",
-    "scripts", "market_maker",
+    "scripts", "analysis", "market_maker",
 )  # fmt: skip
 RUNNING = {"redis", *SERVICES} - {"watchdog"}
 
