@@ -100,7 +100,7 @@ def run(data_dir: Path, retention_days: int, everything: bool, coin: str, keep_c
     """
     begun_s, summary = monotonic_s(), Summary()
     today = utc_day(wall_ms())
-    with _only_one(data_dir):
+    with only_one(data_dir):
         _sweep(data_dir)
         days = list(_days(data_dir, coin, summary))
         pending = [day for day in days if everything or day.csv.day < today]
@@ -148,7 +148,12 @@ def _sweep(data_dir: Path) -> None:
 
 
 @contextmanager
-def _only_one(data_dir: Path) -> Iterator[None]:
+def only_one(data_dir: Path) -> Iterator[None]:
+    """While this lasts nobody else converts or repairs files of the folder.
+
+    Raises:
+        DataError: somebody does.
+    """
     with (data_dir / ".convert.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -64,11 +64,11 @@ class Day:
             OSError: as the system says it.
         """
         size = self.csv.path.stat().st_size
-        whole = _end_of_lines(self.csv.path, size)
+        whole = end_of_lines(self.csv.path, size)
         end = whole if still_written else size
         if self._is_made_from(whole, end - whole):
             return None
-        sha256 = _sha256(self.csv.path, whole)
+        digest = sha256(self.csv.path, whole)
         try:
             writer, bad_lines = self._write(end, in_order=True)
         except _Disorder:
@@ -80,7 +80,7 @@ class Day:
                 bad_lines=bad_lines,
                 csv_bytes=whole,
                 torn_bytes=end - whole,
-                csv_sha256=sha256,
+                csv_sha256=digest,
             )
             parquet_bytes = writer.finish(manifest)
         return Converted(manifest.rows, bad_lines, end, parquet_bytes)
@@ -95,7 +95,7 @@ class Day:
         size = self.csv.path.stat().st_size
         if manifest is None or manifest.csv_bytes + manifest.torn_bytes != size:
             raise DataError(f"{self.csv.path}: not removed, {self.parquet} does not stand for all of it")
-        if _sha256(self.csv.path, manifest.csv_bytes) != manifest.csv_sha256:
+        if sha256(self.csv.path, manifest.csv_bytes) != manifest.csv_sha256:
             raise DataError(f"{self.csv.path}: not removed, it changed since it was converted")
         check(self.parquet, self.csv.family, manifest)
         kept = _count_lines(self.quarantine) if manifest.bad_lines else 0
@@ -114,7 +114,7 @@ class Day:
         if (
             manifest is None
             or manifest.csv_bytes > whole
-            or _sha256(self.csv.path, manifest.csv_bytes) != manifest.csv_sha256
+            or sha256(self.csv.path, manifest.csv_bytes) != manifest.csv_sha256
         ):
             raise DataError(
                 f"{self.parquet} was not made from {self.csv.path}; move one of them away, nothing was changed"
@@ -196,7 +196,7 @@ def _ordered(tables: Iterable[Any]) -> Iterator[Any]:
         yield table
 
 
-def _end_of_lines(path: Path, size: int) -> int:
+def end_of_lines(path: Path, size: int) -> int:
     """Position after the last line end."""
     with path.open("rb") as file:
         end = size
@@ -210,7 +210,8 @@ def _end_of_lines(path: Path, size: int) -> int:
     return 0
 
 
-def _sha256(path: Path, size: int) -> str:
+def sha256(path: Path, size: int) -> str:
+    """Of the first `size` bytes."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while size > 0 and (block := file.read(min(_BLOCK, size))):

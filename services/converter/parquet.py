@@ -61,14 +61,20 @@ class Sum(msgspec.Struct):
 
 
 def _checksum(table: Any) -> int:
+    mixed = row_numbers(table)
+    low = pc.sum(pc.bit_wise_and(mixed, _LOW), min_count=0).as_py()
+    high = pc.sum(pc.shift_right(mixed, _HALF), min_count=0).as_py()
+    return int(low + (high << 32)) % _MODULUS
+
+
+def row_numbers(table: Any) -> Any:
+    """Each row's values mixed into 64 bits: equal rows have equal numbers."""
     mixed: Any = pa.repeat(pa.scalar(0, pa.uint64()), table.num_rows)
     for column in table.columns:
         bits = pc.fill_null(_bits(column.combine_chunks()), _NULL)
         mixed = pc.multiply(pc.bit_wise_xor(pc.multiply(mixed, _MIX), bits), _FINISH)
         mixed = pc.bit_wise_xor(mixed, pc.shift_right(mixed, _HALF))
-    low = pc.sum(pc.bit_wise_and(mixed, _LOW), min_count=0).as_py()
-    high = pc.sum(pc.shift_right(mixed, _HALF), min_count=0).as_py()
-    return int(low + (high << 32)) % _MODULUS
+    return mixed
 
 
 def _bits(column: Any) -> Any:

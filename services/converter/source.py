@@ -77,8 +77,9 @@ class DayCsv:
     def day(self) -> date:
         return date.fromisoformat(self.path.stem)
 
-    def pieces(self, end: int) -> Iterator[Piece]:
-        """The file up to byte `end`. A last line without its line end is a bad line.
+    def pieces(self, end: int, start: int | None = None) -> Iterator[Piece]:
+        """The file up to byte `end`. A last line without its line end is a bad line. With `start`, where a line
+        begins, what stands before it is not looked at, the header neither, and lines count from there.
 
         Raises:
             DataError: the header is not the family's.
@@ -86,12 +87,14 @@ class DayCsv:
         header = f"{self.family.header}\n".encode()
         with self.path.open("rb") as file:
             found = file.read(min(len(header), end))
-            if found != header:
+            if start is not None:
+                file.seek(start)
+            elif found != header:
                 raise DataError(
                     f"{self.path}: unknown header {found[:60]!r}; expected {self.family.header[:60]!r}…; "
                     "move the file out of the data folder"
                 )
-            number, left, rest = 2, end - len(header), b""
+            number, left, rest = (2, end - len(header), b"") if start is None else (1, end - start, b"")
             while left or rest:
                 block = file.read(min(PIECE_BYTES, left))
                 if left and not block:
@@ -166,7 +169,7 @@ class DayCsv:
         torn = lines.pop()
         for i, raw in enumerate(lines):
             try:
-                values = self._values(raw)
+                values = self.values(raw)
             except ValueError as error:
                 bad.append(BadLine(number + i, str(error), raw))
                 continue
@@ -180,7 +183,7 @@ class DayCsv:
         table = pa.table(arrays, schema=schema_of(self.family))
         return Piece(table, tuple(bad), len(lines) + bool(torn))
 
-    def _values(self, raw: bytes) -> list[Any]:
+    def values(self, raw: bytes) -> list[Any]:
         """The fields of a good line.
 
         Raises:

@@ -323,7 +323,7 @@ def test_a_full_disk_is_an_error_that_leaves_the_csv_and_no_rubbish(tmp_path: Pa
 
 
 def test_two_conversions_at_a_time_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with convert._only_one(tmp_path):
+    with convert.only_one(tmp_path):
         assert run(tmp_path) == ERROR
     assert "another conversion" in capsys.readouterr().err
 
