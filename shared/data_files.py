@@ -2,6 +2,7 @@
 
     data/FAMILY/COIN/YYYY-MM-DD.csv               written as it happens (harvester), UTC days of the row's own time
     data/PARQUET_FAMILY/COIN/YYYY-MM-DD.parquet   the same rows, verified (converter)
+    data/VENUE                                    whose prices these are
     data/quarantine/FAMILY/COIN/YYYY-MM-DD.tsv    lines that are no rows: number, reason, line
 
 Prices, sizes and money are decimal text in CSV and float64 in Parquet, for DuckDB's convenience: a value is
@@ -99,6 +100,16 @@ ACCOUNT = Family(
 had a side blocked by the inventory limit, and were halted."""
 FAMILIES = (TICKS, TRADES, DEPTH, FILLS, ACCOUNT)
 MARKET_FAMILIES = (TICKS, TRADES, DEPTH)
+
+VENUE_MARKER = "VENUE"
+UNMARKED = "hyperliquid"
+"""A folder without the marker was filled by hand or by the predecessor of this bot."""
+
+
+def venue_of(data_dir: Path) -> str:
+    """The venue whose prices lie in the folder."""
+    marker = data_dir / VENUE_MARKER
+    return marker.read_text().strip() if marker.exists() else UNMARKED
 
 
 def coin_folder(coin: str) -> str:

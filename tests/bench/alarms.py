@@ -15,14 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from analysis.recordings import open_any
+from analysis.recordings.foreign import Foreign
 from market_maker.replay import RUN_ID, TRADING_PATH, socket_events
 from services import load as load_service
 from services.ingestor.inputs import Connected
 from services.venue.market.replay import Recording
 from shared.config import load as load_settings
+from shared.errors import DataError
 from shared.messages import HaltState, Message, RiskLease, RiskReport, Universe
 from shared.pipeline import Pipeline
-from tests.bench.foreign import Foreign, read
 
 MARKET_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "market-data"
 REPORT_S = 1.0
@@ -131,10 +133,12 @@ def total(sessions: list[Alarms]) -> Alarms:
 def main() -> None:
     wanted = sys.argv[1:] or sorted(folder.name for folder in MARKET_DATA.iterdir() if folder.is_dir())
     for name in wanted:
-        source = read(MARKET_DATA / name)
-        rows = [f"{name}: no books in it"] if source is None else total(alarms(source, name)).rows()
-        for row in rows:
-            print(row, flush=True)
+        try:
+            _, source = open_any(MARKET_DATA / name)
+        except DataError as error:
+            print(str(error).splitlines()[0])
+            continue
+        print(*total(alarms(source, name)).rows(), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from analysis.recordings import open_any
 from market_maker.cli import main
 from market_maker.rules_drill import crash, proofs
 from market_maker.rules_drill.scenes import SCENES
@@ -21,7 +22,6 @@ from services.guard.config import GuardConfig
 from services.guard.rules import Reading, Verdict, combine
 from shared.rule_proofs import read_proofs
 from tests.bench.alarms import alarms
-from tests.bench.foreign import read
 
 RULES = rules(GuardConfig())
 
@@ -93,8 +93,7 @@ def test_a_crash_costs_no_more_than_was_stated(scenario: str) -> None:
 @pytest.mark.parametrize("name", ["hl-20250904-4coins-a", "hl-20250903-4coins"])
 def test_no_recorded_session_stops_everything(recordings: Path, name: str) -> None:
     """Rules on everything stop nothing but the silence of a hole; the table is `make false-alarms`."""
-    source = read(recordings / name)
-    assert source is not None
+    _, source = open_any(recordings / name)
     sessions = alarms(source, name)
     assert sessions and sum(found.coin_minutes for found in sessions) > 10
     everything = {rule.name for rule in RULES if rule.scope == "all"}
