@@ -160,6 +160,27 @@ def _hmac(body: bytes, key: bytes) -> str:
     return hmac.digest(key, body, "sha256").hex()
 
 
+def seal_as(purpose: str, body: bytes, folder: Path) -> str:
+    """A seal of this installation for something else than a confirmation; it fits only its `purpose`."""
+    return _hmac(body, _purpose_key(purpose, _made_key(folder)))
+
+
+def sealed_as(purpose: str, body: bytes, seal: str, folder: Path) -> bool:
+    """Is it what `seal_as` has sealed here?
+
+    Raises:
+        ConfigError: others may read the key, or it is damaged.
+    """
+    key = _seal_key(folder)
+    if key is None:
+        return False
+    return hmac.compare_digest(seal.encode(), _hmac(body, _purpose_key(purpose, key)).encode())
+
+
+def _purpose_key(purpose: str, key: bytes) -> bytes:
+    return hmac.digest(key, purpose.encode(), "sha256")
+
+
 # ---- what it is bound to -------------------------------------------------------------------------------------
 
 
@@ -210,11 +231,15 @@ class Permit:
 
 def write(folder: Path, confirmation: Confirmation) -> None:
     """Seal it with the key of `folder`, which is made when it is missing."""
+    write_private(folder / _FILE, seal(confirmation, _made_key(folder)))
+
+
+def _made_key(folder: Path) -> bytes:
     if _seal_key(folder) is None:
         write_private(folder / _SEAL_KEY, secrets.token_bytes(_SEAL_KEY_BYTES))
     key = _seal_key(folder)
     assert key is not None
-    write_private(folder / _FILE, seal(confirmation, key))
+    return key
 
 
 def _seal_key(folder: Path) -> bytes | None:

@@ -2,10 +2,14 @@
 
 Without evidence, or with any other verdict than GO, a gate keeps live trading out. A person may accept that, gate
 by gate; then the words to type name it.
+
+`market_maker gates` writes the evidence with the seal of this installation (see `shared.confirmation`, with the
+same reservation: it keeps out what was edited, written by hand or copied, not the same user).
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +17,7 @@ import msgspec
 
 from market_maker.doctor import Finding
 from shared.clock import utc
+from shared.confirmation import seal_as, sealed_as
 from shared.errors import ConfigError
 
 GATES = {
@@ -22,10 +27,16 @@ GATES = {
     "gate4": "weekends",
     "gate5": "five days in shadow",
 }
+OF_THE_ACCOUNT = ("gate5",)
+"""Its keys and what its owner says are part of these."""
 VALID_MS = 7 * 86_400_000
 """Markets change: older evidence is none."""
 FILE = Path("state") / "gates.json"
-"""In the data folder."""
+"""In the data folder: the newest evidence."""
+DOCUMENTS = Path("state") / "evidence"
+"""In the data folder: the full checklist of each evidence, by time."""
+REMEDY = "market_maker gates makes new evidence"
+_PURPOSE = "evidence of gates"
 
 
 class GateResult(msgspec.Struct, frozen=True):
@@ -33,27 +44,82 @@ class GateResult(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person said at a terminal to what only a person can say."""
+
+    name: str
+    text: str
+    """As it was shown."""
+    given: bool
+    """False: asked, and answered in other words."""
+    time_ms: int
+    account: str
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What was found, when, and for which configuration and code (as a confirmation has them)."""
 
     made_ms: int
+    until_ms: int
+    """Earlier than `VALID_MS` from then where it rests on an older statement."""
     configuration: str
     code: str
+    venue: str
+    """Of the data."""
+    account: str
+    """Whose keys were tested; empty: nobody's."""
     gates: Mapping[str, GateResult]
+    statements: tuple[Statement, ...] = ()
+    document: str = ""
+    """Name of the file in `DOCUMENTS` with every number."""
+    document_sha256: str = ""
 
 
-def read_evidence(data_dir: Path) -> Evidence | None:
-    """
+class _Sealed(msgspec.Struct, frozen=True):
+    evidence: msgspec.Raw
+    seal: str
+
+
+def read_evidence(data_dir: Path, seal_dir: Path) -> Evidence | None:
+    """The newest evidence, made by this installation (`seal_dir`: where confirmations are).
+
     Raises:
-        ConfigError: there is a file, but it is not evidence.
+        ConfigError: there is a file, but it is no evidence, or somebody else's, or was edited.
     """
     file = data_dir / FILE
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Evidence)
+        sealed = msgspec.json.decode(file.read_bytes(), type=_Sealed)
+        evidence = msgspec.json.decode(sealed.evidence, type=Evidence)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError, UnicodeError) as error:
-        raise ConfigError(f"{file} is no evidence of gates: {error}") from error
+        raise ConfigError(f"{file} is no evidence of gates ({error}); {REMEDY}") from error
+    if not sealed_as(_PURPOSE, bytes(sealed.evidence), sealed.seal, seal_dir):
+        raise ConfigError(f"{file} was edited, or not written by this installation; {REMEDY}")
+    return evidence
+
+
+def write_evidence(data_dir: Path, seal_dir: Path, evidence: Evidence, document: bytes) -> Path:
+    """Leave `document` under its date, and the evidence with the seal as the newest; the file of the document.
+
+    Raises:
+        OSError: as the system says it.
+    """
+    name = f"{utc(evidence.made_ms):%Y-%m-%dT%H%M%SZ}.json"
+    kept = data_dir / DOCUMENTS / name
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    _replace(kept, document)
+    digest = sha256(document).hexdigest()
+    body = msgspec.json.encode(msgspec.structs.replace(evidence, document=name, document_sha256=digest))
+    seal = seal_as(_PURPOSE, body, seal_dir)
+    _replace(data_dir / FILE, msgspec.json.encode(_Sealed(msgspec.Raw(body), seal)) + b"\n")
+    return kept
+
+
+def _replace(file: Path, content: bytes) -> None:
+    fresh = file.with_suffix(".new")
+    fresh.write_bytes(content)
+    fresh.replace(file)
 
 
 def check_names(names: Collection[str]) -> None:
@@ -67,6 +133,17 @@ def check_names(names: Collection[str]) -> None:
 
 
 @dataclass(frozen=True)
+class Subject:
+    """What is to be traded: evidence has to be about the same."""
+
+    venue: str
+    configuration: str
+    code: str
+    account: str
+    """Lower case; empty where none is set."""
+
+
+@dataclass(frozen=True)
 class GateCheck:
     """`without`: gates that were accepted although they are not green, in their order."""
 
@@ -74,18 +151,16 @@ class GateCheck:
     without: tuple[str, ...]
 
 
-def check(
-    evidence: Evidence | None, configuration: str, code: str, now_ms: float, accepted: Collection[str]
-) -> GateCheck:
+def check(evidence: Evidence | None, subject: Subject, now_ms: float, accepted: Collection[str]) -> GateCheck:
     """One finding for each gate. Accepting a green gate changes nothing."""
-    stale = _not_usable(evidence, configuration, code, now_ms)
     findings, without = [], []
     for gate, about in GATES.items():
-        result = None if evidence is None or stale else evidence.gates.get(gate)
+        fault = unusable(evidence, subject, now_ms, gate)
+        result = evidence.gates.get(gate) if evidence is not None and fault is None else None
         if result is not None and result.verdict == "GO":
             findings.append(Finding("ok", gate, f"{about}: GO, {result.reason}"))
             continue
-        why = f"{result.verdict}, {result.reason}" if result is not None else stale or "not in the evidence"
+        why = f"{result.verdict}, {result.reason}" if result is not None else fault or "not in the evidence"
         if gate in accepted:
             without.append(gate)
             findings.append(Finding("warning", gate, f"{about}: {why}; accepted"))
@@ -95,14 +170,21 @@ def check(
     return GateCheck(tuple(findings), tuple(without))
 
 
-def _not_usable(evidence: Evidence | None, configuration: str, code: str, now_ms: float) -> str | None:
+def unusable(evidence: Evidence | None, subject: Subject, now_ms: float, gate: str = "") -> str | None:
+    """Why the evidence says nothing about `subject` now; None when it does."""
     if evidence is None:
-        return "no evidence"
-    if evidence.configuration != configuration:
+        return "no evidence; market_maker gates makes it"
+    if evidence.venue != subject.venue:
+        return f"the evidence is of venue {evidence.venue}, not of {subject.venue}"
+    if evidence.configuration != subject.configuration:
         return "the evidence is for another configuration"
-    if evidence.code != code:
+    if evidence.code != subject.code:
         return "the evidence is for other code"
-    if not 0 <= now_ms - evidence.made_ms <= VALID_MS:
-        made = f"{utc(evidence.made_ms):%Y-%m-%d}"
-        return f"the evidence is of {made}, not of the last {VALID_MS // 86_400_000} days"
+    if gate in OF_THE_ACCOUNT and evidence.account != subject.account:
+        return f"the evidence is for {evidence.account or 'no account'}, not for {subject.account or 'none'}"
+    if now_ms < evidence.made_ms:
+        return f"the evidence is of {utc(evidence.made_ms):%Y-%m-%d %H:%M} UTC: the clock has gone back"
+    if now_ms >= min(evidence.until_ms, evidence.made_ms + VALID_MS):
+        made, until = utc(evidence.made_ms), utc(evidence.until_ms)
+        return f"the evidence of {made:%Y-%m-%d} was valid until {until:%Y-%m-%d %H:%M} UTC"
     return None

@@ -23,7 +23,7 @@ from shared.fees import FEE_TIERS, builder_dex_factor
 from shared.hyperliquid.rest import Asset, InfoClient
 from shared.hyperliquid.signing import require_fast_signing
 from shared.messages import ZERO, AssetConfig
-from shared.secrets import EXECUTOR_KEY, WATCHDOG_KEY, read_credentials
+from shared.secrets import EXECUTOR_KEY, WATCHDOG_KEY, read_address, read_credentials
 from shared.units import exact
 
 TIMEOUT_S = 5.0
@@ -106,14 +106,37 @@ def _signing() -> Finding:
 
 def _gates(checked: Checked, accepted: Sequence[str]) -> gates.GateCheck:
     try:
-        evidence = gates.read_evidence(checked.launcher.data_dir)
+        evidence = gates.read_evidence(checked.launcher.data_dir, checked.launcher.confirmation_dir)
     except ConfigError as error:
         return gates.GateCheck((Finding("FAIL", "gates", str(error)),), ())
-    configuration = configuration_hash(trading_settings(), load_assets())
-    return gates.check(evidence, configuration, code_version(), wall_ms(), accepted)
+    return gates.check(evidence, gate_subject(checked), wall_ms(), accepted)
+
+
+def gate_subject(checked: Checked) -> gates.Subject:
+    """What evidence must be about."""
+    return gates.Subject(
+        venue=checked.launcher.venue,
+        configuration=configuration_hash(trading_settings(), load_assets()),
+        code=code_version(),
+        account=configured_account(),
+    )
+
+
+def configured_account() -> str:
+    """Empty where there is none, or none that could be one: the finding about the key says so."""
+    try:
+        return read_address()
+    except ConfigError:
+        return ""
 
 
 # ---- venue, account ------------------------------------------------------------------------------------------
+
+
+def key_findings(checked: Checked) -> tuple[Finding, ...]:
+    """Whether the venue knows the account, and both keys may trade for it; asks the venue."""
+    found = asyncio.run(_ask(checked)).findings
+    return tuple(finding for finding in found if finding.subject in ("venue", "account", "key", "watchdog"))
 
 
 async def _ask(checked: Checked) -> _Outside:

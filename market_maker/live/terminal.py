@@ -11,6 +11,10 @@ _TERMINAL = "/dev/tty"
 _LONGEST_LINE = 4096
 
 
+class OtherWords(ConfigError):
+    """Somebody answered, but not with the words."""
+
+
 @dataclass(frozen=True)
 class Question:
     """What is confirmed, the question as it stands before the words, and what an answer in other words means."""
@@ -30,7 +34,8 @@ def require_typed(words: str, question: Question = LIVE_TRADING, on_stderr: bool
     `on_stderr`: what the words are about was printed there, as a command does whose standard output is JSON.
 
     Raises:
-        ConfigError: no terminal, or other words.
+        OtherWords: they were not typed.
+        ConfigError: no terminal.
     """
     shown = (sys.stderr, "error") if on_stderr else (sys.stdout, "output")
     for stream, name in ((sys.stdin, "input"), shown):
@@ -49,4 +54,4 @@ def require_typed(words: str, question: Question = LIVE_TRADING, on_stderr: bool
     finally:
         os.close(terminal)
     if typed != words:
-        raise ConfigError(f"those are not the words: {question.otherwise}")
+        raise OtherWords(f"those are not the words: {question.otherwise}")

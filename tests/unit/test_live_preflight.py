@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -240,14 +239,18 @@ def test_nothing_quoted_loses_nothing_but_the_stop() -> None:
 
 ALL_GREEN = Evidence(
     made_ms=NOW_MS - DAY_MS,
+    until_ms=NOW_MS + 6 * DAY_MS,
     configuration="c",
     code="d",
+    venue="hyperliquid",
+    account=ADDRESS,
     gates={gate: GateResult("GO", "n=1000") for gate in GATES},
 )
+SUBJECT = gates.Subject(venue="hyperliquid", configuration="c", code="d", account=ADDRESS)
 
 
 def check(evidence: Evidence | None, *accepted: str, now_ms: int = NOW_MS) -> gates.GateCheck:
-    return gates.check(evidence, "c", "d", now_ms, accepted)
+    return gates.check(evidence, SUBJECT, now_ms, accepted)
 
 
 def test_green_gates_need_nothing_and_accepting_them_changes_nothing() -> None:
@@ -269,8 +272,12 @@ def test_no_evidence_is_five_refusals_each_accepted_by_itself() -> None:
     [
         ({"configuration": "x"}, NOW_MS, "for another configuration"),
         ({"code": "x"}, NOW_MS, "for other code"),
-        ({}, NOW_MS - DAY_MS - 1, "not of the last 7 days"),
-        ({}, NOW_MS + 6 * DAY_MS + 1, "not of the last 7 days"),
+        ({"venue": "sim"}, NOW_MS, "of venue sim, not of hyperliquid"),
+        ({"venue": "replay"}, NOW_MS, "of venue replay, not of hyperliquid"),
+        ({}, NOW_MS - DAY_MS - 1, "the clock has gone back"),
+        ({}, NOW_MS + 6 * DAY_MS, "was valid until 2026-09-27 14:13 UTC"),
+        ({"until_ms": NOW_MS}, NOW_MS, "was valid until 2026-09-21 14:13 UTC"),
+        ({"until_ms": NOW_MS + 90 * DAY_MS}, NOW_MS + 6 * DAY_MS, "the evidence of 2026-09-20 was valid until"),
         ({"gates": {}}, NOW_MS, "not in the evidence"),
     ],
 )
@@ -280,23 +287,21 @@ def test_evidence_for_something_else_is_none(changes: dict[str, object], now_ms:
     assert all(verdict == "FAIL" and words in text for verdict, text in found.values())
 
 
+def test_evidence_holds_to_its_last_millisecond() -> None:
+    assert worst(check(ALL_GREEN, now_ms=NOW_MS + 6 * DAY_MS - 1).findings) == {}
+
+
+@pytest.mark.parametrize("account", ["", "0x" + "ef" * 20])
+def test_what_was_tested_and_said_for_another_account_is_nothing_for_this_one(account: str) -> None:
+    found = worst(check(msgspec.structs.replace(ALL_GREEN, account=account)).findings)
+    assert set(found) == {"gate5"} and f"not for {ADDRESS}" in found["gate5"][1]
+
+
 @pytest.mark.parametrize("verdict", ["NO-GO", "NOT ENOUGH DATA"])
 def test_any_other_verdict_than_go_refuses_and_gives_its_reason(verdict: str) -> None:
     results = {**ALL_GREEN.gates, "gate4": GateResult(verdict, "no Saturday yet")}  # type: ignore[arg-type]
     found = worst(check(msgspec.structs.replace(ALL_GREEN, gates=results)).findings)
     assert set(found) == {"gate4"} and f"{verdict}, no Saturday yet" in found["gate4"][1]
-
-
-def test_evidence_is_read_as_written_and_anything_else_is_refused(tmp_path: Path) -> None:
-    assert gates.read_evidence(tmp_path) is None
-    file = tmp_path / gates.FILE
-    file.parent.mkdir()
-    file.write_bytes(msgspec.json.encode(ALL_GREEN))
-    assert gates.read_evidence(tmp_path) == ALL_GREEN
-    for damaged in (b"", b"{}", b'{"gates": {"gate1": true}}', b"\xff"):
-        file.write_bytes(damaged)
-        with pytest.raises(ConfigError, match="is no evidence of gates"):
-            gates.read_evidence(tmp_path)
 
 
 def test_a_gate_that_does_not_exist_cannot_be_accepted() -> None:
