@@ -198,6 +198,38 @@ class FeedHealth(Message, tag="feed.1", frozen=True, kw_only=True):
 # ---- decisions ---------------------------------------------------------------------------------------------
 
 
+class SpreadParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a published half spread and its edge were made from; costs are positive, `funding_bps` is one."""
+
+    wanted_bps: float
+    """Where the spread is going by bounded steps."""
+    touch_bps: float
+    """Half of the market's mean spread."""
+    reach_bps: float
+    """1/κ: how far market orders go beyond the touch."""
+    break_even_bps: float
+    """Fee and adverse selection that the price must cover."""
+    rung: float
+    """The compared spread that was chosen, as a multiple of the formula's."""
+    hour_multiplier: float
+    weekend_multiplier: float
+    adverse_bps: float
+    """At 5 s, of orders that trade beyond our quote."""
+    adverse_n: int
+    """How many such orders it rests on, live and from history."""
+    funding_bps: float
+    se_bps: float
+    """Standard error of the edge."""
+    fills_per_hour: float
+    usd_per_hour: float
+    usd_per_hour_low: float
+    """One standard error of the edge below."""
+    orders: int
+    """Market orders measured, live and from history."""
+    live_min: float
+    history_h: float
+
+
 class AssetConfig(Message, tag="asset_config.1", frozen=True, kw_only=True):
     """`config.MmAssetConfig` on the bus: one coin's quoting parameters, published by the screener."""
 
@@ -220,6 +252,10 @@ class AssetConfig(Message, tag="asset_config.1", frozen=True, kw_only=True):
     rank: int | None = None
     version: int = 0
     published_ms: int = 0
+    reason: str = ""
+    """Why it is not enabled, or enabled in spite of its edge, or without one; for people."""
+    parts: SpreadParts | None = None
+    """None in settings that were not measured."""
 
 
 class AssetConfigList(Message, tag="asset_config_list.1", frozen=True, kw_only=True):
