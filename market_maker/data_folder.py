@@ -1,4 +1,5 @@
-"""One data folder, one market: prices of a simulation and of the real venue never end in the same file.
+"""One data folder, one market: prices of a simulation and of the real venue never end in the same file, and what
+was found in one is no evidence for the other.
 
 `data/VENUE` names the venue that the folder belongs to. Starting another one puts what lies there into
 `data/by-venue/<old>/` and brings back what the new venue had left there. A folder without the marker was
@@ -7,12 +8,18 @@ filled by hand or by the predecessor of this bot: it counts as real Hyperliquid 
 
 from pathlib import Path
 
+from market_maker.live import gates
+from shared import incidents, market_profile
+from shared.data_files import FAMILIES
+
 MARKER = "VENUE"
 SHELF = "by-venue"
 UNMARKED = "hyperliquid"
-FAMILIES = (
-    "ticks", "trades", "depth", "parquet", "parquet_trades", "parquet_depth", "quarantine",
+PLACES = (
+    *(Path(name) for family in FAMILIES for name in (family.name, family.parquet)), Path("quarantine"),
+    incidents.FILE, market_profile.FILE, gates.FILE,
 )  # fmt: skip
+"""Folders and files that belong to one venue. Drills prove rules of the guard, not a market: their files stay."""
 
 
 def owner(data_dir: Path) -> str:
@@ -41,20 +48,21 @@ def claim(data_dir: Path, venue: str) -> str | None:
 
 
 def _put_away(data_dir: Path, shelf: Path) -> bool:
-    """All families go; one whose place is taken (after a crash) goes beside it rather than stay and mix."""
-    present = [family for family in FAMILIES if (data_dir / family).is_dir()]
-    for family in present:
-        shelf.mkdir(parents=True, exist_ok=True)
-        place, number = shelf / family, 1
-        while place.exists():
+    """Everything goes; what finds its place taken (after a crash) goes beside it rather than stay and mix."""
+    present = [place for place in PLACES if (data_dir / place).exists()]
+    for place in present:
+        target, number = shelf / place, 1
+        target.parent.mkdir(parents=True, exist_ok=True)
+        while target.exists():
             number += 1
-            place = shelf / f"{family}-{number}"
-        (data_dir / family).rename(place)
+            target = (shelf / place).with_name(f"{place.name}-{number}")
+        (data_dir / place).rename(target)
     return bool(present)
 
 
 def _bring_back(shelf: Path, data_dir: Path) -> bool:
-    waiting = [family for family in FAMILIES if (shelf / family).is_dir() and not (data_dir / family).exists()]
-    for family in waiting:
-        (shelf / family).rename(data_dir / family)
+    waiting = [place for place in PLACES if (shelf / place).exists() and not (data_dir / place).exists()]
+    for place in waiting:
+        (data_dir / place).parent.mkdir(parents=True, exist_ok=True)
+        (shelf / place).rename(data_dir / place)
     return bool(waiting)

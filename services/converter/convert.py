@@ -28,7 +28,7 @@ from services.converter.parquet import TEMPORARY
 from services.converter.source import DayCsv
 from shared.clock import monotonic_s, utc_day, wall_ms
 from shared.config import load
-from shared.data_files import MARKET_FAMILIES
+from shared.data_files import FAMILIES
 from shared.errors import ConfigError, DataError, MarketMakerError
 
 OK, ERROR, NOTHING = 0, 1, 2
@@ -125,7 +125,7 @@ def run(data_dir: Path, retention_days: int, everything: bool, coin: str, keep_c
 
 
 def _days(data_dir: Path, coin: str, summary: Summary) -> Iterator[Day]:
-    for family in MARKET_FAMILIES:
+    for family in FAMILIES:
         for path in sorted((data_dir / family.name).glob("*/*.csv")):
             csv = DayCsv(family, path)
             if coin and unquote(path.parent.name) != coin:
@@ -140,8 +140,8 @@ def _days(data_dir: Path, coin: str, summary: Summary) -> Iterator[Day]:
 
 def _sweep(data_dir: Path) -> None:
     """Remove the temporary files of a run that was killed."""
-    folders = [data_dir / family.parquet for family in MARKET_FAMILIES]
-    folders += [data_dir / "quarantine" / family.name for family in MARKET_FAMILIES]
+    folders = [data_dir / family.parquet for family in FAMILIES]
+    folders += [data_dir / "quarantine" / family.name for family in FAMILIES]
     for folder in folders:
         for path in folder.glob(f"*/*{TEMPORARY}"):
             path.unlink()

@@ -28,6 +28,8 @@ DAY_MS = 86_400_000
 MAX_LINE_BYTES = 64 * 1024
 _DECIMAL = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 _INTEGER = re.compile(r"0|[1-9]\d{0,17}", re.ASCII)
+_WORD = r"^[A-Za-z_]+$"
+_TEXT = r"^[^\x00-\x1f\x7f]*$"
 _DICTIONARY = pa.dictionary(pa.int8(), pa.string())
 _TYPES: dict[Kind, Any] = {
     "time": pa.int64(),
@@ -36,6 +38,8 @@ _TYPES: dict[Kind, Any] = {
     "decimal or empty": pa.float64(),
     "id": pa.int64(),
     "side": _DICTIONARY,
+    "word": _DICTIONARY,
+    "text": pa.string(),
 }
 
 
@@ -142,6 +146,9 @@ class DayCsv:
         if kind == "side":
             indices = pc.index_in(text, pa.array(SIDES))
             return None if indices.null_count else _sides(indices)
+        if kind in ("word", "text"):
+            good = pc.all(pc.match_substring_regex(text, _WORD if kind == "word" else _TEXT), min_count=0).as_py()
+            return self._array(kind, text.to_pylist()) if good else None
         if kind == "decimal or empty":
             text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
         if kind.startswith("decimal"):
@@ -218,6 +225,14 @@ class DayCsv:
             if text not in SIDES:
                 raise ValueError(f"{name} is neither B nor A")
             return text
+        if kind == "word":
+            if not re.fullmatch(_WORD, text):
+                raise ValueError(f"{name} is no word")
+            return text
+        if kind == "text":
+            if not re.fullmatch(_TEXT, text):
+                raise ValueError(f"{name} has control characters")
+            return text
         if not _INTEGER.fullmatch(text):
             raise ValueError(f"{name} is no whole number")
         if kind == "time" and not 0 <= int(text) - ms_of_day(self.day) < DAY_MS:
@@ -229,6 +244,11 @@ class DayCsv:
             return _constant(self.coin, len(values))
         if kind == "side":
             return _sides(pa.array([SIDES.index(value) for value in values], pa.int32()))
+        if kind == "word":
+            words = sorted(set(values))
+            return pa.DictionaryArray.from_arrays(
+                pa.array(map(words.index, values), pa.int8()), pa.array(words, pa.string())
+            )
         return pa.array(values, _TYPES[kind])
 
 

@@ -17,7 +17,7 @@ from services.converter.days import Day
 from services.converter.parquet import Sum
 from services.converter.source import DayCsv
 from shared.clock import ms_of_day
-from shared.data_files import MARKET_FAMILIES, Family
+from shared.data_files import FAMILIES, FILLS, Family
 from shared.units import wire
 
 DAY = date(2026, 2, 22)
@@ -34,6 +34,8 @@ FIELDS = {
     "decimal or empty": decimals | st.just(""),
     "id": st.integers(0, 2**50).map(str),
     "side": st.sampled_from("BA"),
+    "word": st.sampled_from(("bid", "ask", "shadow")),
+    "text": st.text(st.characters(codec="utf-8", exclude_categories=("Cc",), exclude_characters=","), max_size=8),
 }
 
 
@@ -43,14 +45,14 @@ def good_lines(family: Family) -> st.SearchStrategy[str]:
 
 @st.composite
 def family_and_lines(draw: st.DrawFn) -> tuple[Family, list[str]]:
-    family = draw(st.sampled_from(MARKET_FAMILIES))
+    family = draw(st.sampled_from(FAMILIES))
     return family, draw(st.lists(good_lines(family), max_size=30))
 
 
 @st.composite
 def family_and_dirty_lines(draw: st.DrawFn) -> tuple[Family, list[bytes]]:
     """Good lines, good lines with one field replaced, and rubbish."""
-    family = draw(st.sampled_from(MARKET_FAMILIES))
+    family = draw(st.sampled_from(FAMILIES))
     odd = st.sampled_from(
         [
             "",
@@ -200,9 +202,21 @@ def test_the_checksum_sees_any_change_of_value_and_no_change_of_order(
 
 def test_arrow_and_the_careful_way_agree_on_a_clean_piece() -> None:
     """The quick way is really taken for what the harvester writes."""
-    ticks = MARKET_FAMILIES[0]
+    ticks = FAMILIES[0]
     csv = DayCsv(ticks, Path("ticks/BTC") / f"{DAY}.csv")
     clean = "".join(f"{START_MS + i},BTC,{i}.5,0.0000012,109755.0,0.147\n" for i in range(1000)).encode()
+    quick = csv._fast(clean)
+    assert quick is not None and quick.table.num_rows == 1000
+    assert quick.table.equals(csv._slow(clean, 2).table)
+
+
+def test_our_own_fills_take_the_quick_way_too() -> None:
+    csv = DayCsv(FILLS, Path("fills/BTC") / f"{DAY}.csv")
+    lines = (
+        f"{START_MS + i},BTC,r-{i % 3},shadow,{('bid', 'ask')[i % 2]},1,68020.5,0.01,-0.02,68020,1.5,-1,{i},f-{i}\n"
+        for i in range(1000)
+    )
+    clean = "".join(lines).encode()
     quick = csv._fast(clean)
     assert quick is not None and quick.table.num_rows == 1000
     assert quick.table.equals(csv._slow(clean, 2).table)
