@@ -9,45 +9,74 @@ import msgspec
 from services.screener import pricing
 from services.screener.bars import MINUTE_MS, MinuteBars
 from services.screener.config import ScreenerConfig
+from services.screener.estimates import Estimates, Fills, Sample, Window, sample
+from services.screener.history import Widening, widening
 from services.screener.markouts import Markouts
 from shared.fees import maker_rate
 from shared.funding import HOUR_MS, expected_rate_1h
-from shared.messages import AssetConfig, AssetCtx, Book, Trades
+from shared.market_profile import CoinProfile
+from shared.messages import AssetConfig, AssetCtx, Book, SpreadParts, Trades
 from shared.regime import regime_of
+from shared.units import tick_size
 
 FRESH_BOOK_MS = 5000
-DROP_BELOW_SE, READMIT_ABOVE_SE = -0.5, 0.5
-"""A coin goes when its edge is half a standard error under zero and comes back half a one over it."""
+DROP_BELOW_SE, READMIT_ABOVE_SE = -0.5, 1.0
+"""A coin goes when its edge is half a standard error under zero and comes back when it is a whole one over it."""
 MAX_HOURS = 240
 
 
 class Verdict(NamedTuple):
-    """What is published of a coin, and what it was decided from."""
+    """What is to be published of a coin, and the trading it was seen in."""
 
     config: AssetConfig
-    score: pricing.Score
     by_hand: bool
     """Was `enabled` written by a person?"""
     trades_per_min: float
     usd_per_min: float
 
 
+class _Quote(NamedTuple):
+    """The half spread to publish, where it is going, and what both were decided from."""
+
+    spread_bps: float
+    wanted_bps: float
+    break_even_bps: float
+    rung: float
+    wider: Widening
+    terms: pricing.Terms
+    fills: Fills
+    score: pricing.Score
+    enough: bool
+
+
 class Coin:
     """Bounded windows of one coin; everything is updated in constant time and summed up once per publication."""
 
-    def __init__(self, name: str, config: ScreenerConfig, overrides: Mapping[str, Any]) -> None:
-        self.name, self._config, self._overrides = name, config, overrides
+    def __init__(self, name: str, sz_decimals: int, config: ScreenerConfig, overrides: Mapping[str, Any]) -> None:
+        self.name, self._sz_decimals, self._config, self._overrides = name, sz_decimals, config, overrides
         self._fee_bps = float(maker_rate(config.fee_tier, name) * 10_000)
         self.book: Book | None = None
         self.markouts = Markouts()
         self.bars = MinuteBars()
+        self.history: CoinProfile | None = None
         self.published: AssetConfig | None = None
+        self.told: AssetConfig | None = None
+        """The settings of which people have heard last."""
+        self._rung: float | None = None
+        self._out_until_ms = 0
         self._spreads: deque[float] = deque(maxlen=int(config.screener_window_s))
         self._traded: deque[tuple[int, int, float]] = deque()
         self._first_ms: int | None = None
         self._hourly: deque[float] = deque(maxlen=MAX_HOURS)
         self._hour: int | None = None
         self._funding_1h: float | None = None
+
+    def restore(self, before: AssetConfig) -> None:
+        """The last word of an earlier process. What it had found losing stays out until there is a new verdict, or
+        a window has gone without one."""
+        self.published = self.told = before
+        if not before.enabled and before.edge_bps is not None:
+            self._out_until_ms = before.published_ms + int(self._config.screener_window_s * 1000)
 
     # ---- taking in ----
 
@@ -96,72 +125,110 @@ class Coin:
 
     @property
     def measured(self) -> bool:
-        """Is there anything true to say?"""
+        """Is there anything true to say of now?"""
         return bool(self._spreads)
 
-    def adverse(self) -> pricing.Sample:
-        return pricing.sample(self.markouts.done)
+    @property
+    def known(self) -> bool:
+        """Of now, or at least of the past?"""
+        return self.measured or self.history is not None
 
-    def verdict(self, now_ms: int, version: int, as_prior_bps: float) -> Verdict:
+    def adverse(self) -> Sample:
+        return sample(self.markouts.done)
+
+    def verdict(self, now_ms: int, version: int, others_as_bps: float) -> Verdict:
         """The settings to publish now; fields that a person wrote into `[assets.COIN]` stay as written."""
-        settings, defaults = self._config, self._config.sized(AssetConfig(coin=self.name))
-        markouts = list(self.markouts.done)
-        mean_spread_bps = sum(self._spreads) / len(self._spreads)
-        wanted = pricing.price(markouts, mean_spread_bps, self._fee_bps, as_prior_bps)
-        before = self.published
-        spread_bps = pricing.step(before.base_spread_bps if before else None, wanted, settings.max_base_spread_bps)
-        spread_bps = self._overrides.get("base_spread_bps", spread_bps)
-        min_order_usd = self._overrides.get("min_order_usd", defaults.min_order_usd)
+        settings, overrides = self._config, self._overrides
+        defaults = settings.sized(AssetConfig(coin=self.name))
         seen_s = min((now_ms - (self._first_ms or now_ms)) / 1000, settings.screener_window_s)
-        score = self._score(spread_bps, min_order_usd, wanted, seen_s)
-        enough = len(markouts) >= settings.min_markouts
+        market = Estimates(self._window(seen_s), self.history, others_as_bps)
+        quote = self._quote(now_ms, market, overrides.get("min_order_usd", defaults.min_order_usd))
+        enabled = self._pays(quote.score) if quote.enough else now_ms >= self._out_until_ms
         atr_fraction = self.bars.atr_fraction()
         config = msgspec.structs.replace(
             defaults,
-            enabled=not enough or self._pays(score),
-            base_spread_bps=round(spread_bps, 4),
+            enabled=enabled,
+            base_spread_bps=round(quote.spread_bps, 4),
             atr_fraction=defaults.atr_fraction if atr_fraction is None else atr_fraction,
             atr_measured=atr_fraction is not None,
             regime="calm" if atr_fraction is None else regime_of(atr_fraction),
             maker_fee_bps=self._fee_bps,
-            edge_bps=round(score.edge_bps, 4) if enough else None,
+            edge_bps=round(quote.score.edge_bps, 4) if quote.enough else None,
             version=version,
             published_ms=now_ms,
+            reason="" if enabled and quote.enough else self._reason(quote, market.all.orders),
+            parts=self._parts(market, quote, seen_s),
         )
-        fixed = {k: v for k, v in self._overrides.items() if not (k == "atr_fraction" and config.atr_measured)}
+        fixed = {k: v for k, v in overrides.items() if not (k == "atr_fraction" and config.atr_measured)}
+        if not overrides.get("enabled", True):
+            fixed["reason"] = "switched off by hand"
         minutes = max(seen_s / 60, 1.0)
         return Verdict(
             msgspec.structs.replace(config, **fixed),
-            score,
-            "enabled" in self._overrides,
+            "enabled" in overrides,
             sum(count for _, count, _ in self._traded) / minutes,
             sum(usd for _, _, usd in self._traded) / minutes,
         )
 
-    def _score(
-        self, spread_bps: float, min_order_usd: float, wanted: pricing.Price, seen_s: float
-    ) -> pricing.Score:
-        """Income at the published spread; fills are the orders that reach it, as if we stood first in line."""
-        done = self.markouts.done
-        reaching = [m for m in done if m.reach_bps >= spread_bps]
-        adverse = pricing.sample(reaching)
+    def _quote(self, now_ms: int, market: Estimates, fill_usd: float) -> _Quote:
+        """While too little is known the formula decides alone; the time of the week widens what was chosen."""
+        max_bps = self._config.max_base_spread_bps
+        terms = pricing.Terms(self._fee_bps, -self._funding_cost_bps(), fill_usd)
+        enough = market.all.orders >= self._config.min_markouts
+        price = pricing.price(market, self._fee_bps)
+        self._rung = (
+            pricing.best_rung(market, price.floor_bps, max_bps, terms, self._rung) if enough else pricing.RUNGS[0]
+        )
+        wider = widening(self.history, now_ms)
+        wanted_bps = min(price.floor_bps * self._rung * wider.total, max_bps)
+        before_bps = self.published.base_spread_bps if self.published else None
+        spread_bps = pricing.step(before_bps, wanted_bps, price.break_even_bps, max_bps)
+        spread_bps = self._overrides.get("base_spread_bps", spread_bps)
+        fills = market.through(spread_bps)
+        score = pricing.score_at(spread_bps, fills, terms)
+        return _Quote(spread_bps, wanted_bps, price.break_even_bps, self._rung, wider, terms, fills, score, enough)
+
+    def _parts(self, market: Estimates, quote: _Quote, seen_s: float) -> SpreadParts:
+        score = quote.score
+        return SpreadParts(
+            wanted_bps=round(quote.wanted_bps, 4),
+            touch_bps=round(market.touch_bps, 4),
+            reach_bps=round(market.beyond_bps, 4),
+            break_even_bps=round(quote.break_even_bps, 4),
+            rung=quote.rung,
+            hour_multiplier=quote.wider.hour,
+            weekend_multiplier=quote.wider.weekend,
+            adverse_bps=round(score.as_shrunk_bps, 4),
+            adverse_n=quote.fills.orders,
+            funding_bps=round(-quote.terms.funding_bps, 4),
+            se_bps=round(score.se_bps, 4),
+            fills_per_hour=round(quote.fills.per_hour, 2),
+            usd_per_hour=round(score.usd_per_hour, 5),
+            usd_per_hour_low=round(score.score_usd_per_hour, 5),
+            orders=market.all.orders,
+            live_min=round(seen_s / 60, 1),
+            history_h=round(self.history.hours_of_data, 1) if self.history else 0.0,
+        )
+
+    def _window(self, seen_s: float) -> Window:
+        done, tick_bps = self.markouts.done, 0.0
         if len(done) == done.maxlen:
             seen_s = (done[-1].time_ms - done[0].time_ms) / 1000
-        return pricing.score(
-            capture_bps=spread_bps,
-            as_mean_bps=adverse.mean_bps,
-            as_sd_bps=adverse.sd_bps or self.adverse().sd_bps,
-            n_markouts=adverse.n_effective,
-            fee_bps=self._fee_bps,
-            funding_bps=-self._funding_cost_bps(),
-            fills_per_hour=len(reaching) / seen_s * 3600 if seen_s else 0.0,
-            avg_fill_usd=min_order_usd,
-            prior_as_bps=wanted.as_bps,
-        )
+        if self.book is not None:
+            bid_px = self.book.bids[0].px
+            tick_bps = float(tick_size(bid_px, self._sz_decimals) / bid_px) * 1e4
+        return Window(done, self._spreads, seen_s, self._config.screener_window_s, tick_bps)
 
     def _pays(self, score: pricing.Score) -> bool:
         was_on = self.published.enabled if self.published else True
         return score.edge_bps >= (DROP_BELOW_SE if was_on else READMIT_ABOVE_SE) * score.se_bps
+
+    def _reason(self, quote: _Quote, orders: int) -> str:
+        if not quote.enough:
+            missing = self._config.min_markouts - orders
+            return f"not enough data: {missing} more market orders until its edge is told"
+        text = f"edge {quote.score.edge_bps:+.2f} ± {quote.score.se_bps:.2f} bps"
+        return text if quote.score.edge_bps < 0 else f"{text}, comes back when it is one standard error above zero"
 
     def _funding_cost_bps(self) -> float:
         """Funding of one expected hold, always counted as if on the paying side."""

@@ -1,37 +1,30 @@
-"""From markouts to a half spread that pays for itself, and what it should earn.
+"""From estimates to a half spread that pays for itself, and what it should earn.
 
-    half spread = max(1.0, half the quoted spread, fee + AS + 1/κ)          bps
+    floor = max(1.0, half the quoted spread, fee + AS + 1/κ)          bps
 
 With fills arriving like A·exp(−κδ), the expected income A·exp(−κδ)·(δ − AS − fee) is largest at
 δ = 1/κ + AS + fee. 1/κ is how far beyond the touch market orders reach on average (maximum likelihood of an
-exponential shifted to the touch, with a prior). AS is the 5 s adverse selection of the orders that reach δ: deep
-fills come from sweeps, so it is measured again at the spread the first pass found. A negative AS never tightens.
+exponential shifted to the touch, with a prior). AS is the 5 s adverse selection of the orders that go through δ:
+deep fills come from sweeps, so it is measured again at the spread the first pass found. A negative AS never
+tightens.
+
+The formula knows no deep liquidity and no toxic one, so some wider spreads are held against it with the fills and
+the adverse selection that were really measured there; the best lower bound of income per hour is quoted.
 """
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from services.screener.markouts import HORIZON_MS, Markout
+from services.screener.estimates import PRIOR_WEIGHT, Estimates, Fills
 
 MIN_BASE_SPREAD_BPS = 1.0
-REACH_PRIOR_BPS, REACH_PRIOR_ORDERS = 1.5, 20
-"""1/κ before anything is known, as if measured on so many orders. Recorded BTC, ETH and SOL gave 1.0 to 1.9 bps;
-at the 6.67 bps of an older prior (κ = 1500 per unit of price) the first minutes saw no fill at all."""
-REACH_RANGE_BPS = (0.5, 50.0)
-"""κ outside 200 … 20,000 per unit of price is a wrong unit or a broken sample, not a market."""
-PRIOR_WEIGHT = 50
 MAX_STEP_FRAC = 0.5
-
-
-class Sample(NamedTuple):
-    """Mean and spread of adverse selection. `n` counts orders; `n_effective` 5 s windows, as overlapping ones
-    measure the same move."""
-
-    n: int
-    n_effective: int
-    mean_bps: float
-    sd_bps: float
+RUNGS = (1.0, 1.25, 1.5, 2.0, 3.0)
+"""Spreads that are compared, in floors."""
+MIN_RUNG_ORDERS = 10
+"""A spread through which fewer orders have gone is an anecdote, not an alternative."""
+BETTER = 1.2
+"""How much more another rung must promise: changing costs the place in the queue."""
 
 
 class Score(NamedTuple):
@@ -47,12 +40,27 @@ class Score(NamedTuple):
 
 
 class Price(NamedTuple):
-    """The half spread wanted, and the one below which a fill costs money."""
+    """The half spread of the formula, and the one below which a fill costs money."""
 
-    half_spread_bps: float
+    floor_bps: float
     break_even_bps: float
-    as_bps: float
-    """Adverse selection of all orders, the prior for those that reach us."""
+
+
+class Terms(NamedTuple):
+    """What a fill costs or brings whatever its distance."""
+
+    fee_bps: float
+    funding_bps: float
+    """A cost is negative."""
+    fill_usd: float
+
+
+class Bound(NamedTuple):
+    """Comparable: what pays even in the worse case comes before what may not."""
+
+    pays: bool
+    value: float
+    """USD per hour if it pays, else bps per fill."""
 
 
 def score(
@@ -78,42 +86,53 @@ def score(
     return Score(as_shrunk, edge, se, lower, edge * usd_per_bps_hour, lower * usd_per_bps_hour, lower > 0)
 
 
-def sample(markouts: Sequence[Markout]) -> Sample:
-    values = [markout.adverse_bps for markout in markouts]
-    if not values:
-        return Sample(0, 0, 0.0, 0.0)
-    mean = math.fsum(values) / len(values)
-    variance = math.fsum((value - mean) ** 2 for value in values) / max(len(values) - 1, 1)
-    windows = len({markout.time_ms // HORIZON_MS for markout in markouts})
-    return Sample(len(values), windows, mean, math.sqrt(variance))
-
-
-def reach_bps(markouts: Sequence[Markout]) -> float:
-    """1/κ in bps: mean reach beyond the touch of the moment, drawn towards the prior while orders are few."""
-    low, high = REACH_RANGE_BPS
-    known = math.fsum(markout.beyond_bps for markout in markouts) + REACH_PRIOR_ORDERS * REACH_PRIOR_BPS
-    return min(max(known / (len(markouts) + REACH_PRIOR_ORDERS), low), high)
-
-
-def price(markouts: Sequence[Markout], mean_spread_bps: float, fee_bps: float, as_prior_bps: float) -> Price:
-    """The formula above, its AS measured first over all orders, then over those that reach the first answer."""
-    beyond_bps = reach_bps(markouts)
-    as_all_bps = _adverse(sample(markouts), as_prior_bps)
-    first = max(MIN_BASE_SPREAD_BPS, mean_spread_bps / 2, fee_bps + as_all_bps + beyond_bps)
-    as_reaching_bps = _adverse(sample([m for m in markouts if m.reach_bps >= first]), as_all_bps)
-    return Price(
-        max(first, fee_bps + as_reaching_bps + beyond_bps), fee_bps + max(as_all_bps, as_reaching_bps), as_all_bps
+def score_at(half_spread_bps: float, fills: Fills, terms: Terms) -> Score:
+    """Of a quote at this distance from the mid, which a fill captures."""
+    return score(
+        capture_bps=half_spread_bps,
+        as_mean_bps=fills.seen.mean_bps,
+        as_sd_bps=fills.sd_bps,
+        n_markouts=fills.seen.n_effective,
+        fee_bps=terms.fee_bps,
+        funding_bps=terms.funding_bps,
+        fills_per_hour=fills.per_hour,
+        avg_fill_usd=terms.fill_usd,
+        prior_as_bps=fills.prior_bps,
+        prior_n=fills.prior_windows,
     )
 
 
-def step(previous_bps: float | None, wanted: Price, max_bps: float) -> float:
+def price(market: Estimates, fee_bps: float) -> Price:
+    """The formula above, its AS measured first over all orders, then over those that go through the answer."""
+    all_bps = market.all.cost_bps
+    first = max(MIN_BASE_SPREAD_BPS, market.touch_bps, fee_bps + all_bps + market.beyond_bps)
+    through_bps = market.through(first).cost_bps
+    return Price(max(first, fee_bps + through_bps + market.beyond_bps), fee_bps + max(all_bps, through_bps))
+
+
+def best_rung(market: Estimates, floor_bps: float, max_bps: float, terms: Terms, current: float | None) -> float:
+    """The rung with the best lower bound of income; if none has one over zero, that with the best bound of a fill.
+    The floor always takes part, the others if they have been measured; `current` stays unless clearly beaten."""
+    bounds = {}
+    for rung in RUNGS:
+        spread_bps = min(floor_bps * rung, max_bps)
+        fills = market.through(spread_bps)
+        if rung == RUNGS[0] or fills.orders >= MIN_RUNG_ORDERS:
+            bounds[rung] = _bound(score_at(spread_bps, fills, terms))
+    best = max(bounds, key=lambda rung: bounds[rung])
+    if current is None or current not in bounds:
+        return best
+    now = bounds[current]
+    return current if now.pays and bounds[best].value <= BETTER * now.value else best
+
+
+def step(previous_bps: float | None, wanted_bps: float, break_even_bps: float, max_bps: float) -> float:
     """At most half of the previous spread per publication, but never left below break-even; at most `max_bps`."""
-    spread = wanted.half_spread_bps
+    spread = wanted_bps
     if previous_bps is not None:
         spread = min(max(spread, previous_bps * (1 - MAX_STEP_FRAC)), previous_bps * (1 + MAX_STEP_FRAC))
-    return min(max(spread, wanted.break_even_bps, MIN_BASE_SPREAD_BPS), max_bps)
+    return min(max(spread, break_even_bps, MIN_BASE_SPREAD_BPS), max_bps)
 
 
-def _adverse(measured: Sample, prior_bps: float) -> float:
-    n = measured.n_effective
-    return max(0.0, (PRIOR_WEIGHT * prior_bps + n * measured.mean_bps) / (PRIOR_WEIGHT + n))
+def _bound(result: Score) -> Bound:
+    return Bound(result.keep, result.score_usd_per_hour if result.keep else result.edge_lcb_bps)

@@ -4,6 +4,7 @@ from typing import Any
 
 from services.screener.config import ScreenerConfig
 from services.screener.core import Screener
+from services.screener.door import ProfileDoor
 from shared.config import load_assets, read_file
 from shared.service import Service
 from shared.streams import ASSET_CONFIG, ASSET_CONFIG_LIST, BOOK, CTX, EVENTS, TRADES
@@ -23,6 +24,7 @@ SERVICE = Service(
     name="screener",
     config=ScreenerConfig,
     core=lambda config: Screener(config, overrides(config)),
+    door=ProfileDoor,
     reads=(BOOK.unconflated(), TRADES, CTX),
     writes=(ASSET_CONFIG, ASSET_CONFIG_LIST, EVENTS),
     restores=(ASSET_CONFIG,),

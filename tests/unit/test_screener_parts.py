@@ -5,8 +5,9 @@ from decimal import Decimal as D
 import pytest
 
 from services.screener.bars import MINUTE_MS, Bar, MinuteBars
+from services.screener.estimates import Estimates, Window, sample
 from services.screener.markouts import HISTORY, REMEMBERED_TIDS, Markout, Markouts
-from services.screener.pricing import Price, price, reach_bps, sample, step
+from services.screener.pricing import price, step
 from shared.messages import Trade
 
 T0 = 1_700_000_040_000  # a full minute
@@ -14,6 +15,15 @@ T0 = 1_700_000_040_000  # a full minute
 
 def trade(time_ms, px, side="B", tid=1, sz="1"):
     return Trade(px=D(px), sz=D(sz), side=side, time_ms=time_ms, tid=tid)
+
+
+def market(markouts, mean_spread_bps=1.0, as_prior_bps=1.0, history=None):
+    window = Window(markouts, [mean_spread_bps] * 1200, 1200.0, 1200.0, 0.0)
+    return Estimates(window, history, as_prior_bps)
+
+
+def priced(markouts, mean_spread_bps, fee_bps, as_prior_bps):
+    return price(market(markouts, mean_spread_bps, as_prior_bps), fee_bps)
 
 
 def markout(reach=2.0, beyond=1.0, adverse=0.5, time_ms=T0):
@@ -160,43 +170,43 @@ def test_overlapping_windows_count_once():
 
 
 def test_reach_is_drawn_towards_its_prior_while_orders_are_few():
-    assert reach_bps([]) == 1.5
-    assert reach_bps([markout(beyond=3.5)] * 20) == pytest.approx(2.5)
-    assert reach_bps([markout(beyond=3.5)] * 20_000) == pytest.approx(3.5, abs=0.01)
-    assert reach_bps([markout(beyond=0.0)] * 500) == 0.5
-    assert reach_bps([markout(beyond=900.0)] * 500) == 50.0
+    assert market([]).beyond_bps == 1.5
+    assert market([markout(beyond=3.5)] * 20).beyond_bps == pytest.approx(2.5)
+    assert market([markout(beyond=3.5)] * 20_000).beyond_bps == pytest.approx(3.5, abs=0.01)
+    assert market([markout(beyond=0.0)] * 500).beyond_bps == 0.5
+    assert market([markout(beyond=900.0)] * 500).beyond_bps == 50.0
 
 
 def test_the_spread_covers_fee_adverse_selection_and_reach():
     markouts = [markout(adverse=2.0, beyond=1.0, time_ms=T0 + 5000 * i) for i in range(1000)]
-    wanted = price(markouts, mean_spread_bps=1.0, fee_bps=1.5, as_prior_bps=2.0)
-    assert wanted.half_spread_bps == pytest.approx(1.5 + 2.0 + 1030 / 1020)
+    wanted = priced(markouts, 1.0, 1.5, 2.0)
+    assert wanted.floor_bps == pytest.approx(1.5 + 2.0 + 1030 / 1020)
     assert wanted.break_even_bps == pytest.approx(3.5)
 
 
 def test_the_spread_is_never_inside_the_touch_nor_below_one_bps():
     markouts = [markout(adverse=0.0, beyond=0.0)] * 100
-    assert price(markouts, 30.0, 1.5, 0.0).half_spread_bps == 15.0
-    assert price(markouts, 0.1, -0.3, 0.0).half_spread_bps == 1.0
+    assert priced(markouts, 30.0, 1.5, 0.0).floor_bps == 15.0
+    assert priced(markouts, 0.1, -0.3, 0.0).floor_bps == 1.0
 
 
 def test_a_negative_adverse_selection_never_tightens():
     markouts = [markout(adverse=-50.0, beyond=1.0, time_ms=T0 + 5000 * i) for i in range(1000)]
-    assert price(markouts, 1.0, 1.5, 1.0).half_spread_bps == pytest.approx(1.5 + 1030 / 1020)
+    assert priced(markouts, 1.0, 1.5, 1.0).floor_bps == pytest.approx(1.5 + 1030 / 1020)
 
 
 def test_orders_that_reach_us_decide_over_the_average():
     small = [markout(reach=0.1, beyond=0.0, adverse=0.0, time_ms=T0 + 5000 * i) for i in range(900)]
     sweeps = [markout(reach=9.0, beyond=8.0, adverse=7.0, time_ms=T0 + 5000 * (900 + i)) for i in range(500)]
-    average = price(small, 0.2, 1.5, 0.0)
-    with_sweeps = price(small + sweeps, 0.2, 1.5, 0.0)
-    assert average.half_spread_bps == 2.0
+    average = priced(small, 0.2, 1.5, 0.0)
+    with_sweeps = priced(small + sweeps, 0.2, 1.5, 0.0)
+    assert average.floor_bps == 2.0
     assert with_sweeps.break_even_bps > 1.5 + 0.9 * 7.0
 
 
 def test_bounded_steps_that_never_stay_below_break_even():
-    assert step(None, Price(10.0, 4.0, 1.0), 25.0) == 10.0
-    assert step(2.0, Price(10.0, 2.5, 1.0), 25.0) == 3.0
-    assert step(2.0, Price(10.0, 8.0, 1.0), 25.0) == 8.0
-    assert step(8.0, Price(2.0, 1.5, 1.0), 25.0) == 4.0
-    assert step(None, Price(40.0, 38.0, 1.0), 25.0) == 25.0
+    assert step(None, 10.0, 4.0, 25.0) == 10.0
+    assert step(2.0, 10.0, 2.5, 25.0) == 3.0
+    assert step(2.0, 10.0, 8.0, 25.0) == 8.0
+    assert step(8.0, 2.0, 1.5, 25.0) == 4.0
+    assert step(None, 40.0, 38.0, 25.0) == 25.0
