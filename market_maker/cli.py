@@ -352,6 +352,32 @@ def replay(
     return 0
 
 
+@app.command()
+def screen(
+    asset: Annotated[str, typer.Option("--asset", "--coins", help="Only these coins, comma separated.")] = "",
+    data: Annotated[
+        Path | None, typer.Option(callback=absolute, help="From the history in this data folder, whatever runs.")
+    ] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> int:
+    """Which coins are expected to earn, at which spread, how sure that is, and what it rests on.
+
+    Of the running screener; when nothing runs, of the recorded history that `analyze` has measured. Exit code 2
+    when no coin has a positive edge, 3 when there is neither a running screener nor history.
+
+    \b
+    market_maker screen                      all coins, best first
+    market_maker screen --asset BTC --json   one, for a script
+    market_maker screen --data DIR           what the history in another folder says
+    """
+    from market_maker.screen import show
+
+    if config:
+        os.environ["MM_CONFIG"] = str(config)
+    return show(as_json, [coin.strip() for coin in asset.split(",") if coin.strip()], data)
+
+
 @app.command("list-dexs")
 def list_dexs(as_json: AsJson = False) -> int:
     """HIP-3 perp dexes that the venue offers."""
