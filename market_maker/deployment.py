@@ -33,6 +33,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     metrics_url: str
     log_dir: str
     secrets_dir: str
+    data_dir: str = ""
     live: "Live | None" = None
     """None in shadow mode."""
 

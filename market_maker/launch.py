@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from market_maker import compose, local, sizes
+from market_maker import compose, local, run_notes, sizes
 from market_maker.deployment import (
     Deployment,
     Live,
@@ -126,11 +126,15 @@ def stop(run_dir: Path) -> Iterable[str]:
     record = read_record(run_dir)
     if record is not None and record.live is not None and void(Path(record.live.confirmation_dir)):
         yield "The confirmation of live trading is taken back."
-    if supervisor_pid(run_dir) is not None:
+    ran = supervisor_pid(run_dir) is not None
+    if ran:
         yield from local.stop(run_dir)
     in_docker = record is None or record.deployment == "docker"
     if in_docker and docker_problem() is None and compose.running(run_dir):
+        ran = True
         yield from compose.stop(run_dir)
+    if ran and record is not None and record.data_dir and (fault := run_notes.note_stop(record)):
+        yield fault
 
 
 def _require_venue(url: str) -> None:
@@ -175,6 +179,7 @@ def _record(checked: Checked, deployment: Deployment) -> Record:
         metrics_url=f"http://127.0.0.1:{metrics_port}/metrics",
         log_dir=str(config.log_dir.resolve()),
         secrets_dir=str(config.secrets_dir.resolve()),
+        data_dir=str(run_notes.data_dir(checked, deployment)),
     )
 
 
@@ -208,6 +213,8 @@ def _start(options: Options, checked: Checked, record: Record, say: Say) -> Sess
         write_record(run_dir, record)
         if record.deployment == "docker":
             _say_all(say, compose.start(checked, record.run_id))
+        if fault := run_notes.note_start(checked, record):
+            say(fault)
     except BaseException:
         if live is not None:
             void(Path(live.confirmation_dir))

@@ -29,6 +29,8 @@ from shared.streams import FIELD, HALT, STREAM_OF, Stream, channel_of, field_of
 
 BLOCK_MS = 1000
 NOTHING_TO_READ_S = 0.05
+ENTRIES_AT_ONCE = 500
+"""Of each key, where all entries are wanted: a long stream is never in memory as a whole."""
 RECLAIM_IDLE_MS = 30_000
 """Entries that another consumer left unacknowledged this long are taken over; far above the slowest handler."""
 _ENCODER = msgspec.json.Encoder()
@@ -217,6 +219,7 @@ class _LatestReader:
 
     def __init__(self, client: Redis, streams: Sequence[Stream]) -> None:
         self._client, self._streams = client, streams
+        self._count = None if any(stream.conflate for stream in streams) else ENTRIES_AT_ONCE
         self._keys: dict[str, Stream] = {}
         self._cursors: dict[Any, Any] = {}
         self.skipped: dict[str, int] = {}
@@ -231,7 +234,7 @@ class _LatestReader:
             await asyncio.sleep(NOTHING_TO_READ_S)  # the first coins must not wait for a full block
             return []
         try:
-            reply = await self._client.xread(self._cursors, block=block_ms or None)
+            reply = await self._client.xread(self._cursors, count=self._count, block=block_ms or None)
         except (RedisError, OSError) as error:
             raise BusError(f"cannot read: {error}") from error
         deliveries = []

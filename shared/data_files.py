@@ -30,6 +30,8 @@ class Family:
     ordered: bool = True
     """Rows never go back in time; a trade that a reconnect brought late may."""
     keyed_by_last_field: bool = False
+    one_per_time: bool = False
+    """The time alone is unique in a coin: of two rows the first counts."""
     remembered: int = 64
     """How many of a file's last rows the harvester knows, so that none enters twice."""
     written_at_once: bool = False
@@ -94,12 +96,16 @@ ACCOUNT = Family(
         "orders_rejected": "id", "max_inv_usd": "decimal", "seen_s": "id", "two_sided_s": "id", "at_limit_s": "id",
         "halted_s": "id",
     },
+    one_per_time=True,
+    written_at_once=True,
 )  # fmt: skip
 """One row a minute and coin, of the last `messages.AccountStatus` of that minute: totals of the session `run_id`
 (orders: of the executor's life), and of the minute's seconds how many were seen, had orders resting on both sides,
 had a side blocked by the inventory limit, and were halted."""
 FAMILIES = (TICKS, TRADES, DEPTH, FILLS, ACCOUNT)
 MARKET_FAMILIES = (TICKS, TRADES, DEPTH)
+JOURNAL_FAMILIES = (FILLS, ACCOUNT)
+"""What the bot did itself: always recorded, about 0.3 MB a coin and day."""
 
 VENUE_MARKER = "VENUE"
 UNMARKED = "hyperliquid"

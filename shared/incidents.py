@@ -1,10 +1,11 @@
 """What happened to the bot itself, kept for good: `data/state/incidents.jsonl`, one line each.
 
 Streams forget and logs rotate, but the gates ask for five days: was there a halt, was a stall recovered from,
-under which settings and code did each run trade? Lines are appended, whole, by one write each; several processes
-may.
+under which settings and code did each run trade? Several processes append, one line at a time.
 """
 
+import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +21,12 @@ Kind = Literal[
 ]  # fmt: skip
 FILE = Path("state") / "incidents.jsonl"
 """In the data folder."""
+_TAIL_BYTES = 512 * 1024
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`fields` of a `start`: venue, mode, configuration and code (as `shared.confirmation` hashes them)."""
+    """(`kind`, `time_ms`, `text`) is unique. `fields` of a `start`: venue, mode, configuration and code (as
+    `shared.confirmation` hashes them), coins; of a `stall_recovered`: stall_ms, reconciled_ms, quoting_ms."""
 
     time_ms: int
     kind: Kind
@@ -31,21 +34,42 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str = ""
     fields: dict[str, Any] = {}
 
+    @property
+    def key(self) -> tuple[str, int, str]:
+        return self.kind, self.time_ms, self.text
+
 
 def append(data_dir: Path, incident: Incident) -> None:
-    """Durable when this returns.
+    """Durable when this returns; a torn end that a crash has left goes.
 
     Raises:
-        OSError: as the system says it.
+        OSError: as the system says it; nothing is written then.
     """
     file = data_dir / FILE
     file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    line = msgspec.json.encode(incident) + b"\n"
+    descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
-        os.write(descriptor, msgspec.json.encode(incident) + b"\n")
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        size = _without_torn_end(descriptor)
+        if os.write(descriptor, line) < len(line):
+            os.ftruncate(descriptor, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _without_torn_end(descriptor: int) -> int:
+    size = begin = os.fstat(descriptor).st_size
+    whole = 0
+    while begin and not whole:
+        end, begin = begin, max(0, begin - _TAIL_BYTES)
+        found = os.pread(descriptor, end - begin, begin).rfind(b"\n")
+        whole = begin + found + 1 if found >= 0 else 0
+    if whole < size:
+        os.ftruncate(descriptor, whole)
+    return whole
 
 
 def read(data_dir: Path) -> Iterator[Incident]:
@@ -64,3 +88,26 @@ def read(data_dir: Path) -> Iterator[Incident]:
             yield msgspec.json.decode(line, type=Incident)
         except (msgspec.DecodeError, UnicodeError) as error:
             raise DataError(f"{file}, line {number}: no incident ({error}); move the file away") from error
+
+
+def newest(data_dir: Path) -> list[Incident]:
+    """The last thousands; lines that are no incidents are left out.
+
+    Raises:
+        OSError: as the system says it.
+    """
+    try:
+        with (data_dir / FILE).open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL_BYTES))
+            lines = file.read().split(b"\n")[1 if size > _TAIL_BYTES else 0 : -1]
+    except FileNotFoundError:
+        return []
+    return [incident for line in lines if (incident := _decoded(line)) is not None]
+
+
+def _decoded(line: bytes) -> Incident | None:
+    try:
+        return msgspec.json.decode(line, type=Incident)
+    except (msgspec.DecodeError, UnicodeError):
+        return None

@@ -708,6 +708,8 @@ class Heartbeat(Message, tag="heartbeat.1", frozen=True, kw_only=True):
     lost_total: int
     """Pending entries that were trimmed before anyone handled them."""
     rss_mb: float
+    run_id: str = ""
+    """Of the settings: another `started_ms` in the same run is a restart."""
 
 
 class Event(Message, tag="event.1", frozen=True, kw_only=True):

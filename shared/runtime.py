@@ -410,6 +410,7 @@ class Runtime:
             skipped_total=sum(sum(reader.skipped.values()) for reader in self._readers),
             lost_total=sum(sum(reader.lost.values()) for reader in self._readers),
             rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            run_id=self.config.run_id,
         )
 
     def _count_reader_losses(self) -> None:

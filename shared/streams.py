@@ -43,8 +43,9 @@ class Stream:
         return f"mm:{self.name}:{{{coin}}}" if self.per_coin else f"mm:{self.name}"
 
     def unconflated(self) -> "Stream":
-        """The same stream for a reader that wants every entry still there, as the harvester does."""
-        return replace(self, conflate=False)
+        """The same stream for a reader that wants every entry still there, from the oldest at each of its starts:
+        whoever knows what it has need not be told where it was."""
+        return replace(self, policy="latest", conflate=False)
 
     def relaxed(self) -> "Stream":
         """The same stream for a reader in no hurry: looked at a few times a second instead of at every entry."""

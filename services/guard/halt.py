@@ -57,10 +57,19 @@ class Halt:
         elif command.action == "resume":
             self.resumed_ms = max(self.resumed_ms, command.time_ms)
             if command.time_ms >= self.state.since_ms:
-                if self.state.halted:
+                ended = self.state
+                if ended.halted:
                     self.forgiven_ms = command.time_ms
                 yield self._clear(now_ms)
-                yield Event(level="warning", tag="HALT", text=f"Resumed by {command.who}.")
+                yield Event(
+                    level="warning",
+                    tag="HALT",
+                    text=f"Resumed by {command.who}.",
+                    time_ms=command.time_ms,
+                    fields={"halted_ms": ended.since_ms, "halt": f"{ended.who}: {ended.reason}"}
+                    if ended.halted
+                    else {},
+                )
 
     def stop(self, now_ms: int, reason: str, line: str) -> Iterable[Message]:
         """The guard's own halt, with the line that says why."""

@@ -12,7 +12,10 @@ class HarvesterConfig(EngineConfig):
 
     section: ClassVar[str] = "harvester"
 
-    harvest_ticks: bool = Field(True, description="Record ticks, trades and depth to CSV; false: record nothing.")
+    harvest_ticks: bool = Field(
+        True,
+        description="Record ticks, trades and depth to CSV; fills, account and incidents are recorded always.",
+    )
     harvest_depth_levels: int = Field(
         5, ge=1, le=5, description="Levels a side in the depth files; the columns of the rest stay empty."
     )

@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from services.harvester.archive import Archive, Result
 from services.harvester.config import HarvesterConfig
-from services.harvester.core import Close, Flush, Harvester
-from services.harvester.rows import Row
+from services.harvester.core import Effect, Harvester
 from shared.service import Port
 
 
@@ -21,5 +20,5 @@ class ArchiveDoor:
     async def run(self, port: Port) -> None:
         """Nothing comes in from the disk."""
 
-    async def apply(self, effects: Sequence[Row | Flush | Close]) -> Sequence[Result]:
+    async def apply(self, effects: Sequence[Effect]) -> Sequence[Result]:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._archive.apply, effects)

@@ -1,20 +1,23 @@
 """How a row is written, and in which file it belongs.
 
 A price or size stands as the venue writes it (`109755.0`). `mid` is exact; `spread_bps` is touch to touch
-relative to the mid, rounded to four decimals.
+relative to the mid, rounded to four decimals. Money is rounded to 1e-9 USD, and to the fifteen digits that a
+float64 always keeps.
 """
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from pathlib import Path
 
 from shared.clock import utc_day
-from shared.data_files import DEPTH, DEPTH_LEVELS, TICKS, TRADES, Family
-from shared.messages import Book, Level, Trade
-from shared.units import wire
+from shared.data_files import ACCOUNT, DEPTH, DEPTH_LEVELS, FILLS, TICKS, TRADES, Family
+from shared.messages import Book, CoinStatus, Fill, Level, Mode, Trade
+from shared.units import exact, wire
 
 _BPS = Decimal(10_000)
 _SPREAD_STEP = Decimal("0.0001")
+_USD_STEP = Decimal("1e-9")
+_KEPT = Context(prec=15, rounding=ROUND_HALF_EVEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,36 @@ def trade_row(coin: str, trade: Trade) -> Row:
     return Row(TRADES, coin, trade.time_ms, key, line)
 
 
+def fill_row(fill: Fill, run_id: str) -> Row:
+    fields = (
+        fill.time_ms, fill.coin, run_id, fill.mode, fill.side, fill.level, wire(fill.px), wire(fill.sz),
+        usd(fill.fee_usd), wire(fill.mid_px), usd(fill.realized_usd), wire(fill.position_sz), fill.seq,
+        fill.fill_id,
+    )  # fmt: skip
+    return Row(FILLS, fill.coin, fill.time_ms, fill.fill_id, ",".join(map(str, fields)))
+
+
+def account_row(
+    minute_ms: int, run_id: str, mode: Mode, coin: CoinStatus, max_inv_usd: float, seconds: tuple[int, ...]
+) -> Row:
+    """`seconds`: seen, two-sided, at the limit, halted."""
+    money = (coin.realized_usd, coin.unrealized_usd, coin.fees_usd, coin.funding_usd, coin.volume_usd)
+    fields = (
+        minute_ms, coin.coin, run_id, mode, wire(coin.position_sz), wire(coin.mark_px), *map(usd, money),
+        coin.fills, coin.orders_placed, coin.orders_canceled, coin.orders_rejected, wire(exact(max_inv_usd)),
+        *seconds,
+    )  # fmt: skip
+    return Row(ACCOUNT, coin.coin, minute_ms, "", ",".join(map(str, fields)))
+
+
+def usd(value: Decimal) -> str:
+    return wire(_KEPT.plus(value.quantize(_USD_STEP)))
+
+
 def row_key(family: Family, line: str) -> str:
     """The key of a row that is read back."""
+    if family.one_per_time:
+        return ""
     return line.rsplit(",", 1)[1] if family.keyed_by_last_field else line
 
 

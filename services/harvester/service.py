@@ -1,18 +1,27 @@
-"""Records every book and trade to `data/`; whatever the disk does, nobody waits for it."""
+"""Records market, fills, account and incidents to `data/`; whatever the disk does, nobody waits for it."""
 
 from services.harvester.config import HarvesterConfig
 from services.harvester.core import Harvester
 from services.harvester.door import ArchiveDoor
 from shared.service import Service
-from shared.streams import BOOK, EVENTS, TRADES
+from shared.streams import ACCOUNT, ASSET_CONFIG, BOOK, EVENTS, FILLS, HALT, STATUS, TRADES
 
 SERVICE = Service(
     name="harvester",
     config=HarvesterConfig,
     core=Harvester,
     door=ArchiveDoor,
-    reads=(BOOK.unconflated(), TRADES),
+    reads=(
+        BOOK.unconflated(),
+        TRADES,
+        FILLS.unconflated(),
+        ASSET_CONFIG,
+        STATUS.unconflated(),
+        EVENTS.unconflated(),
+        HALT,
+    ),
     writes=(EVENTS,),
+    restores=(ACCOUNT,),
     tick_ms=1000,
     metrics_port=9102,
     background=True,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.harvester.config import HarvesterConfig
-from services.harvester.core import Close, Failed, Flush, Harvester, Resumed
+from services.harvester.core import Close, Failed, Flush, Harvester, Note, Resumed
 from services.harvester.rows import Row, day_path, trade_row
 from shared.data_files import coin_folder
 from shared.messages import Book, Event, Level, Trade, Trades
@@ -92,11 +92,12 @@ def test_each_trade_is_a_row(core: Harvester) -> None:
     ]
 
 
-def test_switched_off_records_nothing_and_says_so() -> None:
+def test_switched_off_records_no_market_and_says_so() -> None:
     core = Harvester(HarvesterConfig(harvest_ticks=False))
-    assert texts(core.step(T, Started())) == ["off (MM_HARVEST_TICKS=false)"]
+    (text,) = texts(core.step(T, Started()))
+    assert "no market data (MM_HARVEST_TICKS=false)" in text
     assert rows(core, book(T, side("1@100"), side("1@101"))) == []
-    assert not list(core.step(T, Tick())) and not list(core.step(T, Stopping()))
+    assert list(core.step(T, Tick())) == [Flush()] and list(core.step(T, Stopping())) == [Close()]
 
 
 def test_settings_come_from_the_fixed_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,10 +120,13 @@ def test_a_refusing_disk_is_said_once_and_everything_lost_is_counted(core: Harve
     assert isinstance(event, Event) and event.level == "error" and "records" in event.text
     assert "next try every 60 s" in event.text
     assert rows(core, *books(T), now_ms=T + 59_999) == []  # 6 rows
+    waiting, *rest = core.step(T + 60_000, Tick())
+    assert isinstance(waiting, Note) and waiting.incident.kind == "recording_stopped" and rest == [Flush()]
     assert len(rows(core, *books(T + 60_000), now_ms=T + 60_000)) == 6
     assert not list(core.step(T + 60_000, Failed("No space left on device", 6)))
     assert rows(core, *books(T + 70_000), now_ms=T + 119_999) == []  # 6 rows
-    (event,) = core.step(T + 121_000, Resumed())
+    event, note = core.step(T + 121_000, Resumed())
+    assert isinstance(note, Note) and note.incident.kind == "recording_resumed"
     assert isinstance(event, Event) and event.text == (
         "harvesting works again; 22 rows since 04:09:06 UTC could not be written"
     )
