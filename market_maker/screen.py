@@ -25,12 +25,13 @@ NOT_FOUND = 2
 NEITHER = 3
 FRESH_MS = 180_000
 """The screener publishes every 30 s; older settings are of a stack that has ended."""
-WIDE = 130
+WIDE = 132
 MEANING = (
-    "A fill captures the half spread; edge = half spread − AS − fee − funding, ± one standard error. AS: what the"
-    " market moves against us in 5 s, from n market orders that traded beyond our price, so that everybody in the"
-    " queue there was filled. Funding is always counted as paid, for one expected hold. $/h at the first level's"
-    " size; low: one standard error below."
+    "bps of a fill: it captures the half spread; edge = half − AS − fee − funding, ± one standard error.\n"
+    "AS: what the market moves against us in 5 s, measured on the n deepest public orders. fills: public orders\n"
+    "beyond our price, which fill everybody in the queue there. Funding is always counted as paid.\n"
+    "$/h: at the size of the first level; low: with an edge one standard error lower.\n"
+    "rung, hour, w.end: what the spread of the formula was multiplied by."
 )
 
 
@@ -139,24 +140,25 @@ _COLUMNS = (
     ("#", "rank", "d"),
     ("coin", "coin", "s"),
     ("state", "state", "s"),
-    ("half bps", "half_spread_bps", ".2f"),
+    ("half", "half_spread_bps", ".2f"),
     ("AS", "adverse_bps", ".2f"),
-    ("n", "adverse_n", ",d"),
+    ("of n", "adverse_n", ",d"),
     ("fee", "maker_fee_bps", ".2f"),
     ("funding", "funding_bps", ".2f"),
     ("edge", "edge_bps", "+.2f"),
     ("± se", "se_bps", ".2f"),
     ("fills/h", "fills_per_hour", ".1f"),
+    ("from n", "fills_n", ",d"),
     ("$/h", "usd_per_hour", ".4f"),
     ("low", "usd_per_hour_low", ".4f"),
     ("rung", "rung", "g"),
     ("hour", "hour_multiplier", ".2f"),
-    ("weekend", "weekend_multiplier", ".2f"),
-    ("live min", "live_min", ".0f"),
-    ("history h", "history_h", ".0f"),
+    ("w.end", "weekend_multiplier", ".2f"),
+    ("live m", "live_min", ".0f"),
+    ("past h", "history_h", ".1f"),
 )
 _WORDS = ("coin", "state")
-_LEFT_OUT = ("fee", "funding", "rung", "hour", "weekend")
+_LEFT_OUT = ("fee", "funding", "rung", "hour", "w.end")
 """On a terminal narrower than `WIDE`."""
 _UNKNOWN_EDGE = ("edge_bps", "se_bps", "usd_per_hour", "usd_per_hour_low")
 """Not told before there is enough data."""

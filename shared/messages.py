@@ -214,13 +214,16 @@ class SpreadParts(msgspec.Struct, frozen=True, kw_only=True):
     hour_multiplier: float
     weekend_multiplier: float
     adverse_bps: float
-    """At 5 s, of orders that trade beyond our quote."""
+    """At 5 s, of orders that trade beyond our quote, or where those are few of the deepest there were."""
     adverse_n: int
-    """How many such orders it rests on, live and from history."""
+    """How many orders it rests on, live and from history."""
     funding_bps: float
     se_bps: float
     """Standard error of the edge."""
     fills_per_hour: float
+    """Orders that trade beyond our quote and so reach us behind everybody else."""
+    fills_n: int
+    """How many of them were seen, live and in history."""
     usd_per_hour: float
     usd_per_hour_low: float
     """One standard error of the edge below."""

@@ -200,6 +200,7 @@ class Coin:
             weekend_multiplier=quote.wider.weekend,
             adverse_bps=round(score.as_shrunk_bps, 4),
             adverse_n=quote.fills.orders,
+            fills_n=quote.fills.through,
             funding_bps=round(-quote.terms.funding_bps, 4),
             se_bps=round(score.se_bps, 4),
             fills_per_hour=round(quote.fills.per_hour, 2),

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from services.screener.history import SHARE, rung_at
+from services.screener.history import SHARE, adverse_at, rung_at
 from services.screener.markouts import HORIZON_MS, Markout
 from shared.market_profile import CoinProfile, Measured
 
@@ -37,8 +37,8 @@ class Sample(NamedTuple):
 class Fills(NamedTuple):
     """Market orders that fill a quote at some distance: their adverse selection, and how often they come.
 
-    `prior` is what was to be expected of them before the window, worth `prior_windows`; `orders` is how many
-    orders all of it rests on.
+    `prior` is what was to be expected of them before the window, worth `prior_windows`. `through` counts the
+    fills, `orders` the orders whose adverse selection was measured for them, live and from history.
     """
 
     seen: Sample
@@ -46,6 +46,7 @@ class Fills(NamedTuple):
     prior_windows: float
     sd_bps: float
     per_hour: float
+    through: int
     orders: int
 
     @property
@@ -77,6 +78,7 @@ class Estimates:
         self._window, self._history = window, history
         self._by_reach = sorted(window.markouts, key=lambda markout: markout.reach_bps)
         self._reaches = [markout.reach_bps for markout in self._by_reach]
+        self._deepest = _deepest(self._by_reach)
         self._most_s = SHARE * window.length_s
         self._past_s = min(history.hours_of_data * 3600, self._most_s) if history else 0.0
         self.touch_bps = self._spread_bps() / 2
@@ -86,35 +88,40 @@ class Estimates:
     def through(self, half_spread_bps: float) -> Fills:
         """Orders that trade beyond a quote at this distance, and so take everybody who stood at its price, those
         before us in the queue too. A quote rests at the first price outside its distance; beyond it is one step
-        more."""
+        more. Where they are few, their adverse selection is that of the deepest orders there were: a handful says
+        nothing, and all orders say too little, as most of them stop at the touch."""
         first = bisect_left(self._reaches, half_spread_bps + self._window.tick_bps)
-        seen = sample(self._by_reach[first:])
+        live, seen = len(self._reaches) - first, sample(self._by_reach[min(first, self._deepest) :])
+        through = live
         rung = rung_at(self._history, half_spread_bps)
         prior_bps, prior_windows = self.all.cost_bps, float(PRIOR_WEIGHT)
         past_per_hour, past_orders, past_s = 0.0, 0, 0.0
         if rung is not None and self._history is not None:
-            more_bps = rung.adverse_bps.value - self._history.adverse_bps.value
-            weight = self._windows(rung.adverse_bps)
-            prior_bps, prior_windows = _prior(self.all.adverse_bps + more_bps, weight, prior_bps)
-            past_per_hour, past_orders, past_s = rung.fills_per_hour, rung.adverse_bps.n, self._past_s
+            adverse = adverse_at(self._history, rung, PRIOR_WEIGHT)
+            more_bps = adverse.value - self._history.adverse_bps.value
+            prior_bps, prior_windows = _prior(self.all.adverse_bps + more_bps, self._windows(adverse), prior_bps)
+            past_per_hour, past_orders, past_s = rung.fills_per_hour, adverse.n, self._past_s
+            through += round(rung.fills_per_hour * self._history.hours_of_data)
         hours = (self._window.seen_s + past_s) / 3600
         return Fills(
             seen,
             prior_bps,
             prior_windows,
             _pooled_sd((seen.n_effective, seen.sd_bps), (PRIOR_WEIGHT, self.all.sd_bps)),
-            (seen.n + past_per_hour * past_s / 3600) / hours if hours else 0.0,
+            (live + past_per_hour * past_s / 3600) / hours if hours else 0.0,
+            through,
             seen.n + past_orders,
         )
 
     def _all(self, others_bps: float) -> Fills:
         seen, history = sample(self._by_reach), self._history
         if history is None:
-            return Fills(seen, others_bps, PRIOR_WEIGHT, seen.sd_bps, 0.0, seen.n)
+            return Fills(seen, others_bps, PRIOR_WEIGHT, seen.sd_bps, 0.0, seen.n, seen.n)
         past = history.adverse_bps
         weight = self._windows(past)
         sd_bps = _pooled_sd((seen.n_effective, seen.sd_bps), (weight, past.se * math.sqrt(past.n_effective)))
-        return Fills(seen, *_prior(past.value, weight, others_bps), sd_bps, 0.0, seen.n + history.market_orders)
+        orders = seen.n + history.market_orders
+        return Fills(seen, *_prior(past.value, weight, others_bps), sd_bps, 0.0, orders, orders)
 
     def _windows(self, past: Measured) -> float:
         return min(past.n_effective, self._most_s * 1000 / HORIZON_MS)
@@ -148,6 +155,16 @@ def sample(markouts: Sequence[Markout]) -> Sample:
     variance = math.fsum((value - mean) ** 2 for value in values) / max(len(values) - 1, 1)
     windows = len({markout.time_ms // HORIZON_MS for markout in markouts})
     return Sample(len(values), windows, mean, math.sqrt(variance))
+
+
+def _deepest(by_reach: Sequence[Markout]) -> int:
+    """Where the orders begin that reach deepest, worth as much as a prior."""
+    windows: set[int] = set()
+    for index in range(len(by_reach) - 1, -1, -1):
+        windows.add(by_reach[index].time_ms // HORIZON_MS)
+        if len(windows) == PRIOR_WEIGHT:
+            return index
+    return 0
 
 
 def _prior(past_bps: float, past_windows: float, otherwise_bps: float) -> tuple[float, float]:

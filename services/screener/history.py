@@ -114,3 +114,12 @@ def rung_at(history: CoinProfile | None, half_spread_bps: float) -> Rung | None:
         ),
         fills_per_hour=inner.fills_per_hour ** (1 - part) * outer.fills_per_hour**part,
     )
+
+
+def adverse_at(history: CoinProfile, rung: Rung, enough: float) -> Measured:
+    """A rung's adverse selection; where it rests on too little, that of the widest one inside which does not."""
+    inside = [one for one in history.rungs if one.half_spread_bps < rung.half_spread_bps]
+    return next(
+        (one.adverse_bps for one in (rung, *reversed(inside)) if one.adverse_bps.n_effective >= enough),
+        rung.adverse_bps,
+    )

@@ -117,7 +117,7 @@ def best_rung(market: Estimates, floor_bps: float, max_bps: float, terms: Terms,
     for rung in RUNGS:
         spread_bps = min(floor_bps * rung, max_bps)
         fills = market.through(spread_bps)
-        if rung == RUNGS[0] or fills.orders >= MIN_RUNG_ORDERS:
+        if rung == RUNGS[0] or fills.through >= MIN_RUNG_ORDERS:
             bounds[rung] = _bound(score_at(spread_bps, fills, terms))
     best = max(bounds, key=lambda rung: bounds[rung])
     if current is None or current not in bounds:
