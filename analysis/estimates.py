@@ -28,3 +28,8 @@ class Judgement(NamedTuple):
     verdict: Verdict
     reason: str
     needs: str = ""
+
+    @property
+    def said(self) -> str:
+        """Reason and needs as one text."""
+        return f"{self.reason.rstrip('.')}. Needs: {self.needs}" if self.needs else self.reason

@@ -36,7 +36,7 @@ def html(answer: Answer) -> str:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters.update(reason=words.reason, slug=_slug, length=words.length)
+    environment.filters.update(slug=_slug, length=words.length)
     return environment.get_template(TEMPLATE).render(
         answer=answer,
         about=answer.about,
@@ -85,7 +85,7 @@ def _cell(value: Cell, column: Column, own_n: bool) -> dict[str, Any]:
     if isinstance(value, Estimate):
         more = f"{value.level:.0%} interval, n = {value.n:,}, worth {value.n_effective:,.0f} independent ones"
     elif isinstance(value, Judgement):
-        more = words.reason(value)
+        more = value.said
     text = words.cell(value, column)
     if isinstance(value, Estimate) and own_n and value.n:
         text = f"{text} n={value.n:,}"

@@ -43,7 +43,7 @@ def _top(answer: Answer) -> RenderableType:
     grid = Grid.grid(padding=(0, GAP, 0, 0))
     for section in answer.gates:
         if section.judgement:
-            grid.add_row(section.name, _verdict(section.judgement.verdict), words.reason(section.judgement))
+            grid.add_row(section.name, _verdict(section.judgement.verdict), section.judgement.said)
     return Group(*lines, Text(""), grid)
 
 
@@ -69,7 +69,7 @@ def _verdict(verdict: Verdict) -> Text:
 
 
 def _judged(judgement: Judgement) -> Text:
-    return Text.assemble(_verdict(judgement.verdict), "  ", words.reason(judgement))
+    return Text.assemble(_verdict(judgement.verdict), "  ", judgement.said)
 
 
 def _by_coin(section: Section) -> Grid:
@@ -82,7 +82,7 @@ def _by_coin(section: Section) -> Grid:
     for coin, judgement in section.by_coin.items():
         alike.setdefault(judgement, []).append(coin)
     for judgement, coins in alike.items():
-        grid.add_row(", ".join(coins), _verdict(judgement.verdict), words.reason(judgement))
+        grid.add_row(", ".join(coins), _verdict(judgement.verdict), judgement.said)
     return grid
 
 

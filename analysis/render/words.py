@@ -47,10 +47,6 @@ def head(column: Column) -> str:
     return f"{column.name} ({column.unit})" if column.unit else column.name
 
 
-def reason(judgement: Judgement) -> str:
-    return f"{judgement.reason} Needs: {judgement.needs}" if judgement.needs else judgement.reason
-
-
 def span(first_ms: int, last_ms: int) -> str:
     """`2025-09-04 19:46 to 20:07 UTC (21 min)`."""
     first, last = utc(first_ms), utc(last_ms)
