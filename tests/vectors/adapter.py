@@ -9,6 +9,10 @@ from decimal import Decimal
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
+
+from analysis import intensity, sharpe
+from analysis.curves import rules
 from services.executor.ledger import Ledger
 from services.executor.live import budget
 from services.executor.queue_models import ProbQueue, v6_is_filled, v6_probability
@@ -30,6 +34,20 @@ from shared.sizing import SpreadProfile, derive
 from shared.units import MIN_NOTIONAL_USD, Side, behind_touch, exact, round_px, tick_size
 
 Answer = dict[str, Any]
+
+
+# ---- Sharpe ratio --------------------------------------------------------------------------------------------
+
+
+def _sharpe(returns: list[float], period_s: float, sr_bench_annual: float) -> Answer:
+    found = sharpe.stats(returns, period_s, sr_bench_annual)
+    if found is None:
+        return dict.fromkeys(sharpe.Sharpe._fields)
+    return {**found._asdict(), "ci95_annual": list(found.ci95_annual)}
+
+
+def _lo_scale(rho: list[float], q: float) -> Answer:
+    return {"eta": sharpe.lo_scale(rho, q)}
 
 
 # ---- venue grid ----------------------------------------------------------------------------------------------
@@ -273,7 +291,50 @@ def _regime(ratios: list[float]) -> Answer:
     }
 
 
+# ---- analysis ------------------------------------------------------------------------------------------------
+
+
+def _kappa_shifted(distances: list[float], d_min: float, exposure_s: float) -> Answer:
+    found = intensity.shifted(np.array(distances), d_min, exposure_s)
+    names = {"exact": "ci95_exact", "delta": "ci95_delta", "a_per_s": "A", "se_ln_a": "se_lnA"}
+    return {
+        names.get(name, name): list(value) if isinstance(value, tuple) else value
+        for name, value in found._asdict().items()
+    }
+
+
+def _kappa_interval(distances: list[float], a: float, b: float) -> Answer:
+    n, kappa = intensity.interval(np.array(distances), a, b)
+    return {"n": n, "kappa": kappa}
+
+
+def _bin_fit(edges: list[float], counts: list[int], exposure_s: float) -> Answer:
+    found = intensity.bin_fit(edges, counts, exposure_s)._asdict()
+    return {name.replace("a_", "A_", 1) if name.startswith("a_") else name: value for name, value in found.items()}
+
+
+def _fill_prob(A: float, kappa: float, depth: float, horizon_s: float) -> Answer:  # noqa: N803
+    found = intensity.fill_prob(A, kappa, depth, horizon_s)
+    return {"lambda": found.rate_per_s, "p_fill": found.fill_frac, "mean_wait_s": found.mean_wait_s}
+
+
+def _gate1(avg_spread_bps: float, as_bps: float, fee_bps: float) -> Answer:
+    found = rules(avg_spread_bps, as_bps, fee_bps)
+    return {
+        "seed_pass": found.seed_pass,
+        "strict_pass": found.strict_pass,
+        "half_spread_edge_bps": found.half_spread_edge_bps,
+    }
+
+
 FUNCTIONS: dict[str, Callable[..., Answer]] = {
+    "kappa.mle_shifted": _kappa_shifted,
+    "kappa.mle_interval": _kappa_interval,
+    "intensity.bin_fit": _bin_fit,
+    "intensity.fill_prob": _fill_prob,
+    "screener.gate1": _gate1,
+    "sharpe.stats": _sharpe,
+    "sharpe.lo_scale": _lo_scale,
     "tick.hl_round": _hl_round,
     "tick.place": _place,
     "ladder.v6_grid": _grid,

@@ -1,0 +1,155 @@
+"""Gate 1: does a fill earn more than the market takes back? Adverse selection against spread, coin by coin.
+
+GO for a coin when the edge at its best half spread is above zero beyond doubt: chosen and valued on different data
+(`analysis.choice`), counted at 5 s, after the fee, only with fills that a quote behind its queue would have had,
+and corrected for the number of coins (Holm): with 95 % none of the coins called GO has an edge below zero. NO-GO
+when it is below zero as surely. Funding is left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from analysis import gate1_tables
+from analysis.bootstrap import Floats, Resampled, resample
+from analysis.choice import MIN_FILLS, MIN_HALF_SPREAD_BPS, Choice, candidates, choose
+from analysis.curves import Market, Point, curve, market, seed_of
+from analysis.edges import CoinEdges
+from analysis.estimates import Estimate, Judgement
+from analysis.judging import in_words, overall
+from analysis.multiple import holm_levels
+from analysis.tables import Section
+
+MIN_HOURS, MIN_ORDERS, MIN_WINDOWS = 3.0, 200, 30
+"""Less than these is too little, whatever the numbers say."""
+
+
+class Coin(NamedTuple):
+    """Gate 1 of one coin."""
+
+    edges: CoinEdges
+    market: Market
+    curve: tuple[Point, ...]
+    choice: Choice | None
+    edge: Estimate
+    """At the chosen half spread, on data that did not choose it."""
+    bound: float | None
+    """Its one-sided lower bound, corrected for the number of coins; None without enough data."""
+    judgement: Judgement
+
+
+class Gate1(NamedTuple):
+    coins: dict[str, Coin]
+    section: Section
+
+
+def gate1(measured: Mapping[str, CoinEdges]) -> Gate1:
+    """All coins together, as their number decides how sure each has to be."""
+    tests = {name: _test(edges) for name, edges in measured.items()}
+    enough = [name for name, edges in measured.items() if not _missing(edges, tests[name])]
+    levels = dict(zip(enough, _levels([tests[name].resampled for name in enough]), strict=True))
+    coins = {
+        name: Coin(
+            edges,
+            market(edges),
+            curve(edges),
+            tests[name].choice,
+            tests[name].estimate,
+            tests[name].bounds(levels[name])[0] if name in levels else None,
+            _judge(edges, tests[name], levels.get(name)),
+        )
+        for name, edges in measured.items()
+    }
+    verdicts = {name: coin.judgement for name, coin in coins.items()}
+    section = Section(
+        "gate1",
+        "Gate 1: adverse selection against spread",
+        overall(verdicts, "No coin earns more than the market takes back"),
+        verdicts,
+        gate1_tables.tables(coins),
+        gate1_tables.charts(coins),
+    )
+    return Gate1(coins, section)
+
+
+class _Levels(NamedTuple):
+    """Of the one-sided bounds, corrected for the number of coins."""
+
+    below: float
+    above: float
+
+
+class _Test(NamedTuple):
+    """The edge where it was chosen elsewhere; `resampled` holds it, and with the other sign."""
+
+    choice: Choice | None
+    resampled: Resampled
+    estimate: Estimate
+
+    def bounds(self, levels: _Levels) -> tuple[float, float]:
+        return float(self.resampled.low(levels.below)[0]), -float(self.resampled.low(levels.above)[1])
+
+
+def _test(edges: CoinEdges) -> _Test:
+    choice = choose(edges)
+    sums = np.zeros((0, 2)) if choice is None else np.stack([choice.known, choice.earned], axis=1)
+
+    def statistic(x: Floats) -> Floats:
+        edge = x[..., [1]] / x[..., [0]] - edges.fee_bps
+        return np.concatenate([edge, -edge], axis=-1)
+
+    found = resample(sums, statistic, seed=seed_of(edges.coin, "gate 1"))
+    n = int(sums[:, 0].sum())
+    return _Test(choice, found, found.estimates([n, n])[0])
+
+
+def _levels(tests: Sequence[Resampled]) -> list[_Levels]:
+    p = [test.p_above() for test in tests]
+    below, above = (holm_levels([float(one[sign]) for one in p]) for sign in (0, 1))
+    return [_Levels(*pair) for pair in zip(below, above, strict=True)]
+
+
+def _missing(edges: CoinEdges, test: _Test) -> list[str]:
+    """What is short of the least that a verdict needs."""
+    short = []
+    if edges.hours < MIN_HOURS:
+        short.append(f"{edges.hours:.1f} of {MIN_HOURS:.0f} h of data")
+    if edges.orders < MIN_ORDERS:
+        short.append(f"{edges.orders} of {MIN_ORDERS} market orders")
+    if test.choice is None:
+        short.append(
+            f"no half spread from {MIN_HALF_SPREAD_BPS:g} bps on was passed {2 * MIN_FILLS} times and once an hour"
+        )
+    elif test.estimate.n_effective < MIN_WINDOWS:
+        short.append(f"{test.estimate.n_effective:.0f} of {MIN_WINDOWS} effective windows")
+    return short
+
+
+def _judge(edges: CoinEdges, test: _Test, levels: _Levels | None) -> Judgement:
+    if levels is None or test.choice is None:
+        missing = "; ".join(_missing(edges, test))
+        return Judgement("NOT ENOUGH DATA", f"Too little: {missing}.", in_words(_least_hours(edges, test)))
+    edge, (low, high) = float(test.resampled.values[0]), test.bounds(levels)
+    at = f"A fill at {test.choice.best_bps:g} bps"
+    if low > 0:
+        return Judgement("GO", f"{at} keeps {edge:.2f} bps after adverse selection and fee, at least {low:.2f}.")
+    if high < 0:
+        return Judgement("NO-GO", f"{at}, where it costs least, loses {-edge:.2f} bps, at least {-high:.2f}.")
+    reason = f"{at} keeps {edge:.2f} bps, which cannot be told from zero ({low:.2f} to {high:.2f})."
+    z = float(stats.t.ppf(max(levels), max(test.resampled.blocks - 1, 1)))
+    wanted = edges.hours * (z * float(test.resampled.se[0]) / max(abs(edge), 1e-9)) ** 2
+    return Judgement("NOT ENOUGH DATA", reason, in_words(wanted - edges.hours))
+
+
+def _least_hours(edges: CoinEdges, test: _Test) -> float:
+    """Until the least is there, if the market goes on as it did."""
+    most_passed = float(edges.through.known.sum(axis=0)[candidates()].max())
+    factors = [
+        MIN_HOURS / max(edges.hours, 1e-9),
+        MIN_ORDERS / max(edges.orders, 1e-9),
+        2 * MIN_FILLS / max(most_passed, 1e-9),
+        MIN_WINDOWS / max(test.estimate.n_effective, 1e-9) if test.choice else 1.0,
+    ]
+    return edges.hours * (max(factors) - 1)
