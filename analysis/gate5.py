@@ -103,7 +103,7 @@ def gate5(
         Column("item"), Column("asked"), Column("measured"), Column("n"), Column("verdict"), Column("why"),
     )  # fmt: skip
     about = (
-        "All recorded shadow minutes count here, whatever the settings were. market_maker gates counts those under "
+        "All recorded shadow minutes count here, whatever the settings were. market_maker gates counts those of "
         "the present settings and asks what only a person can answer; live trading reads its evidence, not this."
     )
     charts = (_chart(shadow),) if len(shadow.pnl_usd) else ()
