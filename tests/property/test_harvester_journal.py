@@ -145,6 +145,23 @@ def test_each_once_over_crashes_at_any_step(steps: list[tuple[int, Any]], kills:
 
 
 @settings(max_examples=60, deadline=None)
+@given(world, st.lists(part, min_size=1, max_size=3))
+def test_a_minute_that_an_orderly_end_has_cut_stays_one_row(
+    steps: list[tuple[int, Any]], ends: list[float]
+) -> None:
+    inputs = messages(steps)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for end in (*ends, 1.0):
+            Life(folder).hear(*inputs[: int(end * len(inputs))], Stopping())
+        account = rows(folder, ACCOUNT)
+        minutes = [(row["timestamp_ms"], row["coin"]) for row in account]
+        assert len(set(minutes)) == len(minutes)
+        said = {msg.time_ms // 60_000 * 60_000 for msg in inputs if isinstance(msg, AccountStatus)}
+        assert {int(time_ms) for time_ms, _ in minutes} == said
+
+
+@settings(max_examples=60, deadline=None)
 @given(world, part, part, st.booleans())
 def test_a_disk_that_refuses_for_a_while_costs_nothing_of_the_journal(
     steps: list[tuple[int, Any]], begin: float, end: float, crash: bool
