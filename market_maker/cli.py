@@ -217,6 +217,47 @@ def doctor(config: Config = None) -> int:
     return examine()
 
 
+@app.command()
+def gates(
+    data: Annotated[
+        Path | None,
+        typer.Option(callback=absolute, help="Data folder; default MM_DATA_DIR, data/ in the project."),
+    ] = None,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Ask what only a person can answer, at this terminal.")
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(callback=absolute, help="Also write the checklist with its charts to this .html file."),
+    ] = None,
+    venue: Venue = None,
+    coins: Coins = None,
+    top_n: TopN = None,
+    dex: Dex = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> int:
+    """The checklist before money: the five gates, from what was recorded and what shadow trading earned.
+
+    Each item says what is asked, what was found with its interval, GO, NO-GO or NOT ENOUGH DATA, and how much more
+    is needed. Only shadow minutes under the present settings count, so give the flags that the live start will
+    have. The result stays in data/state as sealed evidence that a live start reads; it holds for 7 days, for these
+    settings and this code. Exit code 2 unless every gate is GO. Every item: docs/gates.md
+
+    \b
+    market_maker gates                     look, say what is missing, leave the evidence
+    market_maker gates --ask               and answer what only a person can
+    market_maker gates --report gates.html a page to keep, with all tables and charts
+    market_maker gates --coins BTC,ETH     for a start with these coins
+    """
+    from market_maker.gates.command import Wanted
+    from market_maker.gates.command import run as look
+    from market_maker.options import Options
+
+    options = Options(venue=venue, coins=coins, top_n=top_n, dex=dex, config=config)
+    return look(Wanted(options, data, ask, as_json, report))
+
+
 @venue_app.callback(invoke_without_command=True)
 def venue(
     context: typer.Context,

@@ -60,6 +60,10 @@ def data_dir() -> Path:
     return _folder("data_dir", "data")
 
 
+def confirmation_dir() -> Path:
+    return _folder("confirmation_dir", ".secrets/live")
+
+
 def _folder(setting: str, default: str) -> Path:
     """A folder of the settings, without loading the settings models: `status` must answer at once."""
     read_env_file()

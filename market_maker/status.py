@@ -9,11 +9,21 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from market_maker import live_status, risk_status
-from market_maker.deployment import Record, bus_url, data_dir, read_record, read_supervisor, supervisor_pid
+from market_maker.deployment import (
+    Record,
+    bus_url,
+    confirmation_dir,
+    data_dir,
+    read_record,
+    read_supervisor,
+    supervisor_pid,
+)
+from market_maker.live import gates
 from market_maker.snapshot import Snapshot, look
 from market_maker.summary import coin_line
 from shared.bus import RedisBus
 from shared.clock import wall_ms
+from shared.confirmation import code_version
 from shared.errors import BusError
 from shared.rule_proofs import read_proofs
 
@@ -49,7 +59,8 @@ def show(run_dir: Path, as_json: bool, only: Collection[str] = ()) -> int:
             file=sys.stdout if as_json else sys.stderr,
         )
         return NOT_RUNNING
-    facts = describe(snapshot, record, _restarts(run_dir), read_proofs(data_dir()))
+    evidence = gates.summary(data_dir(), confirmation_dir(), code_version(), wall_ms())
+    facts = describe(snapshot, record, _restarts(run_dir), read_proofs(data_dir()), evidence)
     unknown = sorted(set(only) - set(snapshot.coins))
     if unknown:
         print(f"not among the coins of this run: {', '.join(unknown)}", file=sys.stderr)
@@ -81,9 +92,10 @@ def describe(
     record: Record | None,
     restarts: dict[str, int],
     proofs_ms: Mapping[str, int] = MappingProxyType({}),
+    evidence: str = "",
 ) -> dict[str, Any]:
     """Everything `status` shows, JSON-ready; running = at least one service was heard of lately. `proofs_ms` says
-    when rules of the guard fired last in a drill."""
+    when rules of the guard fired last in a drill; `evidence` is the line about the gates."""
     account, now_ms = snapshot.account, snapshot.time_ms
     ages_s = {
         name: round(max(0.0, now_ms - beat.time_ms) / 1000, 1)
@@ -105,6 +117,7 @@ def describe(
         "flattening": list(account.flattening) if account else [],
         "live": live_status.facts(account.live, now_ms) if account and account.live else None,
         "risk": risk_status.facts(snapshot.risk, proofs_ms, now_ms),
+        "gates": evidence,
         "feed_connected": feed.connected if feed else None,
         "feed_latency_p95_ms": round(feed.latency_p95_ms, 2) if feed else None,
         "services": {
@@ -150,6 +163,7 @@ def headline(facts: dict[str, Any]) -> list[str]:
         f"{facts['coins_with_fresh_book']} of {facts['coins_total']} coins with a fresh book,"
         f" {facts['coins_quoting_both_sides']} quoting both sides",
         *(risk_status.loss_lines(facts["risk"]) if facts["risk"] else ()),
+        *([facts["gates"]] if facts["gates"] else ()),
         f"heartbeats: {services or 'none'}" + (f"; SILENT: {', '.join(silent)}" if silent else ""),
     ]
 

@@ -188,3 +188,19 @@ def unusable(evidence: Evidence | None, subject: Subject, now_ms: float, gate: s
         made, until = utc(evidence.made_ms), utc(evidence.until_ms)
         return f"the evidence of {made:%Y-%m-%d} was valid until {until:%Y-%m-%d %H:%M} UTC"
     return None
+
+
+def summary(data_dir: Path, seal_dir: Path, code: str, now_ms: float) -> str:
+    """One line for `status`; whether the settings are still those of the evidence is left to who starts."""
+    try:
+        evidence = read_evidence(data_dir, seal_dir)
+    except ConfigError as error:
+        return f"gates: {error}"
+    if evidence is None:
+        return "gates: no evidence; market_maker gates makes it"
+    green = sum(result.verdict == "GO" for result in evidence.gates.values())
+    made, until = utc(evidence.made_ms), utc(evidence.until_ms)
+    same = Subject(evidence.venue, evidence.configuration, code, evidence.account)
+    fault = unusable(evidence, same, now_ms)
+    holds = f"valid until {until:%Y-%m-%d %H:%M} UTC" if fault is None else f"NOT VALID: {fault}"
+    return f"gates: {green} of {len(GATES)} GO on venue {evidence.venue}, evidence of {made:%Y-%m-%d %H:%M}, {holds}"

@@ -15,6 +15,7 @@ from market_maker.live.gates import (
     GateResult,
     Statement,
     read_evidence,
+    summary,
     write_evidence,
 )
 from shared.confirmation import Confirmation, seal_as, sealed_as
@@ -116,3 +117,27 @@ def test_a_seal_fits_its_purpose_and_no_confirmation(tmp_path: Path) -> None:
     assert not sealed_as("something else", body, seal, tmp_path)
     assert not sealed_as("evidence of gates", body + b" ", seal, tmp_path)
     assert not sealed_as("evidence of gates", body, "ü", tmp_path)
+
+
+# ---- the line of `status` ------------------------------------------------------------------------------------
+
+
+def line(data: Path, code: str = "d", now_ms: int = NOW_MS) -> str:
+    return summary(data, data.parent / "live", code, now_ms)
+
+
+def test_status_says_how_many_gates_are_green_and_how_long_that_holds(data: Path, tmp_path: Path) -> None:
+    assert line(data) == (
+        "gates: 5 of 5 GO on venue sim, evidence of 2026-09-21 14:13, valid until 2026-09-21 14:13 UTC"
+    )
+    results = {**GREEN.gates, "gate2": GateResult("NO-GO", "x"), "gate4": GateResult("NOT ENOUGH DATA", "x")}
+    write_evidence(data, tmp_path / "live", msgspec.structs.replace(GREEN, gates=results), DOCUMENT)
+    assert line(data).startswith("gates: 3 of 5 GO")
+
+
+def test_status_says_why_evidence_does_not_hold(data: Path, tmp_path: Path) -> None:
+    assert "NOT VALID: the evidence of 2026-09-21 was valid until" in line(data, now_ms=NOW_MS + 1)
+    assert line(data, code="e").endswith("NOT VALID: the evidence is for other code")
+    (data / FILE).write_bytes(b"{}")
+    assert "is no evidence of gates" in line(data)
+    assert line(tmp_path / "nothing") == "gates: no evidence; market_maker gates makes it"

@@ -1,0 +1,174 @@
+"""`market_maker gates`: look at everything, say what is missing, leave the evidence."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from analysis.answer import Answer
+from analysis.integrity import examine
+from analysis.render.terminal import stdout
+from analysis.run import analyse
+from analysis.store import open_store
+from market_maker.data_folder import owner
+from market_maker.gates import assembly, keys, show, statements
+from market_maker.gates.assembly import Findings
+from market_maker.gates.checklist import Recorded, checklist, saturday
+from market_maker.gates.runs import runs_of
+from market_maker.gates.shadow import DAY_MS, read_shadow
+from market_maker.live.gates import Evidence, Statement, Subject, read_evidence, write_evidence
+from market_maker.live.preflight import gate_subject
+from market_maker.options import Checked, Options, check
+from shared import incidents
+from shared.clock import utc_day, wall_ms
+from shared.errors import ConfigError, DataError, MarketMakerError
+
+LOOKBACK_DAYS = 14
+"""Markets change: what is older decides nothing. Two weekends fit."""
+STEPS = ("market: gates 1 to 4", "is the data whole", "fills and account", "keys")
+GO, NOT_GO = 0, 2
+
+Step = Callable[[str], None]
+
+
+class Wanted(NamedTuple):
+    """`data_dir`: None for that of the settings. `options`: the flags of the start that is meant."""
+
+    options: Options
+    data_dir: Path | None = None
+    ask: bool = False
+    as_json: bool = False
+    report: Path | None = None
+
+
+class _Market(NamedTuple):
+    """What the files say; `why_not` where there are none."""
+
+    recorded: Recorded
+    answer: Answer | None = None
+    span_ms: tuple[int, int] | None = None
+    coins: tuple[str, ...] = ()
+    why_not: str = ""
+
+
+def run(wanted: Wanted) -> int:
+    """The checklist on standard output, its evidence in the data folder; 0 when every gate is GO.
+
+    Raises:
+        ConfigError: settings, or a person is needed and none is there.
+        MarketMakerError: the evidence cannot be written.
+    """
+    checked = check(wanted.options)
+    data_dir = wanted.data_dir or checked.launcher.data_dir
+    if not data_dir.is_dir():
+        raise ConfigError(f"{data_dir}: no such folder; ./start_mm_bot.sh records there, --data names another")
+    subject, now_ms = replace(gate_subject(checked), venue=owner(data_dir)), int(wall_ms())
+    asked = statements.questions(checked.configs, subject.account)
+    said = _said(wanted, checked, data_dir, asked, subject, now_ms)
+    with _progress() as step:
+        market = _look(data_dir, checked, subject, now_ms, step)
+        step(STEPS[3])
+        key_item = keys.item(checked, subject.venue)
+    items = (
+        *assembly.market_items(market.answer.sections if market.answer else (), market.why_not),
+        saturday(market.recorded),
+        *checklist(market.recorded),
+        key_item,
+        *statements.items(asked, said),
+    )
+    findings = Findings(
+        subject=subject,
+        made_ms=now_ms,
+        gates=assembly.grouped(items),
+        sections=market.answer.sections if market.answer else (),
+        statements=said,
+        shadow=market.recorded.shadow,
+        span_ms=market.span_ms,
+        coins=market.coins,
+    )
+    document = assembly.document(findings)
+    kept = _keep(data_dir, checked, findings.evidence, document)
+    if wanted.report is not None:
+        if market.answer is None:
+            raise ConfigError(f"--report: there is nothing to report; {market.why_not}")
+        show.write_page(findings, market.answer.about, wanted.report)
+    if wanted.as_json:
+        print(document.decode(), end="")
+    else:
+        show.show(findings, kept, stdout())
+    return GO if findings.verdict == "GO" else NOT_GO
+
+
+def _said(
+    wanted: Wanted,
+    checked: Checked,
+    data_dir: Path,
+    asked: tuple[statements.Asked, ...],
+    subject: Subject,
+    now_ms: int,
+) -> tuple[Statement, ...]:
+    """Asked first: where nobody is at a terminal, nothing has to be computed to find out."""
+    if wanted.ask:
+        return tuple(statements.ask(asked, subject.account, now_ms, on_stderr=wanted.as_json))
+    try:
+        before = read_evidence(data_dir, checked.launcher.confirmation_dir)
+    except ConfigError as error:
+        print(f"what was said before does not count: {error}", file=sys.stderr)
+        return ()
+    return statements.carried(before, asked, subject, now_ms)
+
+
+def _look(data_dir: Path, checked: Checked, subject: Subject, now_ms: int, step: Step) -> _Market:
+    since_ms = now_ms - LOOKBACK_DAYS * DAY_MS
+    happened = [each for each in incidents.read(data_dir) if each.time_ms <= now_ms]
+    recorded = Recorded(
+        subject=subject,
+        now_ms=now_ms,
+        balance_usd=float(checked.launcher.starting_balance_usd),
+        incidents=[each for each in happened if each.time_ms >= since_ms],
+        runs=runs_of(happened),
+    )
+    try:
+        store = open_store(data_dir, since=utc_day(since_ms))
+    except DataError as error:
+        return _Market(recorded, why_not=str(error))
+    with store:
+        step(STEPS[0])
+        answer = analyse(store)
+        step(STEPS[1])
+        whole = examine(data_dir, since=utc_day(since_ms), now_ms=now_ms)
+        step(STEPS[2])
+        shadow = read_shadow(store, recorded.runs, subject, since_ms)
+        recorded = replace(
+            recorded,
+            shadow=shadow,
+            critical_gaps=whole.critical_gaps,
+            damage=whole.judgement.reason if whole.critical_findings else "",
+        )
+        return _Market(recorded, answer, store.span, store.coins)
+
+
+def _keep(data_dir: Path, checked: Checked, evidence: Evidence, document: bytes) -> Path:
+    try:
+        return write_evidence(data_dir, checked.launcher.confirmation_dir, evidence, document)
+    except OSError as error:
+        raise MarketMakerError(f"the evidence cannot be kept in {data_dir / 'state'}: {error}") from error
+
+
+@contextmanager
+def _progress() -> Iterator[Step]:
+    """A bar on a terminal, on standard error; `step` begins the next of `STEPS`."""
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("", total=len(STEPS))
+
+        def step(name: str) -> None:
+            bar.update(task, description=name, completed=STEPS.index(name))
+
+        yield step

@@ -1,0 +1,66 @@
+"""One line of the checklist, and how numbers with an interval become a verdict."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from analysis.estimates import Estimate, Judgement, Verdict
+
+WORST_FIRST: tuple[Verdict, ...] = ("NO-GO", "NOT ENOUGH DATA", "GO")
+
+
+class Item(NamedTuple):
+    """`threshold` and `unit` as people read them; `measured` is None where nothing is a number; `more` is the
+    command that shows more."""
+
+    gate: str
+    name: str
+    asked: str
+    threshold: str
+    judgement: Judgement
+    more: str
+    measured: Estimate | None = None
+    unit: str = ""
+    digits: int = 2
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.judgement.verdict
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Of nothing at all: not enough data."""
+    found = set(verdicts) or {"NOT ENOUGH DATA"}
+    return next(verdict for verdict in WORST_FIRST if verdict in found)
+
+
+def above(measured: Estimate, threshold: float, hours: float, words: str) -> Judgement:
+    """GO when the whole interval lies above the threshold, NO-GO when none of it does. `hours` is what the
+    estimate rests on; `words` is the measured number as people read it."""
+    return _by_interval(measured, threshold, hours, words, 1)
+
+
+def below(measured: Estimate, threshold: float, hours: float, words: str) -> Judgement:
+    """The same for what must stay below."""
+    return _by_interval(measured, threshold, hours, words, -1)
+
+
+def _by_interval(measured: Estimate, threshold: float, hours: float, words: str, sign: int) -> Judgement:
+    value, low, high = measured.value, measured.low, measured.high
+    if value is None or low is None or high is None:
+        return Judgement("NOT ENOUGH DATA", f"{words}: too little for an interval", "more hours in shadow")
+    near, far = (low, high) if sign > 0 else (-high, -low)
+    if near > sign * threshold:
+        return Judgement("GO", words)
+    if far <= sign * threshold:
+        return Judgement("NO-GO", f"{words}: not by chance, the whole interval is on the wrong side")
+    gap, half = abs(value - threshold), (high - low) / 2
+    if sign * (value - threshold) <= 0:
+        return Judgement("NOT ENOUGH DATA", f"{words}: on the wrong side, perhaps by chance", "a better number")
+    more_h = max(1.0, hours * ((half / gap) ** 2 - 1))
+    reason = f"{words}: the interval still holds the threshold"
+    return Judgement("NOT ENOUGH DATA", reason, f"about {duration(more_h)} more, if it stays so")
+
+
+def duration(hours: float) -> str:
+    """`5 h`, `3.2 days`."""
+    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:,.1f} days"
