@@ -18,10 +18,24 @@ from services.harvester.archive import Archive
 from services.harvester.config import HarvesterConfig
 from services.harvester.core import Close, Closed, Harvester
 from services.harvester.service import SERVICE
+from shared import incidents
 from shared.bus import Bus, RedisBus
 from shared.data_files import TRADES
 from shared.memory_bus import MemoryBus
-from shared.messages import Book, CoinMeta, Event, Level, Message, Trade, Universe
+from shared.messages import (
+    AccountState,
+    AccountStatus,
+    Book,
+    CoinMeta,
+    CoinStatus,
+    Event,
+    Fill,
+    HaltState,
+    Level,
+    Message,
+    Trade,
+    Universe,
+)
 from shared.messages import Trades as TradesMessage
 from shared.runtime import Runtime
 from shared.streams import EVENTS
@@ -60,6 +74,20 @@ async def running(bus: Bus, folder: Path) -> AsyncIterator[None]:
         await task
 
 
+@contextlib.asynccontextmanager
+async def killed_in_the_end(bus: Bus, folder: Path) -> AsyncIterator[None]:
+    """A process that gets no time to close anything."""
+    config = HarvesterConfig(data_dir=folder / "data", run_dir=folder / "run", metrics_port=0, run_id="now")
+    runtime = Runtime(SERVICE, config, bus)
+    task = asyncio.create_task(runtime.run())
+    try:
+        yield
+    finally:
+        runtime.core.step = lambda *_: ()  # type: ignore[method-assign]
+        runtime.stop()
+        await task
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(8):
         while not condition():
@@ -94,6 +122,53 @@ async def test_every_book_and_trade_is_recorded_once_over_a_restart(
     assert [line.split(",")[2] for line in lines(data, "ticks")] == [f"{100 + i}.0" for i in range(5)] + ["120.0"]
     assert [line.rsplit(",", 1)[1] for line in lines(data, "trades")] == ["1", "2", "3"]
     assert len(lines(data, "depth")) == 6
+
+
+def fill(number: int) -> Fill:
+    return Fill(
+        coin="BTC", fill_id=f"0x{number}", seq=number, cloid="0x", mode="shadow", side="bid", level=1,
+        px=Decimal("100.5"), sz=Decimal(1), fee_usd=Decimal("0.015"), mid_px=Decimal("100.75"),
+        realized_usd=Decimal(0), position_sz=Decimal(number), time_ms=T + number,
+    )  # fmt: skip
+
+
+def status(time_ms: int) -> AccountStatus:
+    coin = CoinStatus(
+        coin="BTC", position_sz=Decimal(0), mark_px=Decimal(100), realized_usd=Decimal(0),
+        unrealized_usd=Decimal(0), fees_usd=Decimal(0), funding_usd=Decimal(0), volume_usd=Decimal(0), fills=0,
+        orders_placed=0, orders_canceled=0, orders_rejected=0, resting_bids=1, resting_asks=1,
+    )  # fmt: skip
+    return AccountStatus(
+        time_ms=time_ms, mode="shadow", session_start_ms=T, day_start_ms=0, starting_balance_usd=Decimal(1000),
+        pnl_usd=Decimal(0), day_pnl_usd=Decimal(0), peak_pnl_usd=Decimal(0), fees_usd=Decimal(0),
+        funding_usd=Decimal(0), volume_usd=Decimal(0), fills=0, coins=(coin,),
+    )  # fmt: skip
+
+
+async def test_the_journal_is_written_once_over_a_restart_in_the_middle_of_a_minute(
+    tmp_path: Path, connect: Callable[[], Bus]
+) -> None:
+    """The bus is read from its beginning again: nothing is doubled, and the minute comes out whole."""
+    data = tmp_path / "data"
+    minute_ms = T - T % 60_000
+    stall = Event(service="guard", tag="", text="🚨 STALL PANIC: cancel_all.", time_ms=T)
+    session = AccountState(
+        session_start_ms=T, day_start_ms=0, day_start_pnl_usd=Decimal(0), peak_pnl_usd=Decimal(0), run_id="before"
+    )
+    halt = HaltState(halted=True, reason="a test", who="kai", since_ms=T + 5)
+    await publish(connect, UNIVERSE, session, fill(1), fill(2), status(minute_ms + 10_000), stall, halt)
+    async with killed_in_the_end(connect(), tmp_path):
+        await until(lambda: len(lines(data, "fills")) == 2)
+        await until(lambda: {incident.kind for incident in incidents.read(data)} == {"stall", "halt"})
+    assert not lines(data, "account")
+    await publish(connect, fill(3), status(minute_ms + 20_000), status(minute_ms + 60_000))
+    async with running(connect(), tmp_path):
+        await until(lambda: len(lines(data, "fills")) == 3 and len(lines(data, "account")) == 1)
+    rows = [line.split(",") for line in lines(data, "fills")]
+    assert [(row[2], row[-1]) for row in rows] == [("before", "0x1"), ("before", "0x2"), ("before", "0x3")]
+    assert [line.split(",")[-4:] for line in lines(data, "account")][0] == ["2", "2", "0", "0"]
+    kept = [(incident.kind, incident.time_ms, incident.run_id) for incident in incidents.read(data)]
+    assert sorted(kept) == [("halt", T + 5, "before"), ("stall", T, "before")]
 
 
 async def test_a_folder_that_cannot_be_written_is_one_error_and_the_service_lives(tmp_path: Path) -> None:
