@@ -291,7 +291,7 @@ def _rows(family: Family, paths: list[Path]) -> str:
     columns = [f"{name}::{_TYPES.get(kind, 'VARCHAR')} AS {name}" for name, kind in family.columns.items()]
     if not paths:
         empty = [f"NULL::{_TYPES.get(kind, 'VARCHAR')} AS {name}" for name, kind in family.columns.items()]
-        return f"SELECT * FROM (SELECT {', '.join(empty)}) WHERE false"
+        return f"SELECT * FROM (SELECT {', '.join(empty)} WHERE false)"
     files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
     return f"SELECT * FROM (SELECT {', '.join(columns)} FROM read_parquet([{files}], hive_partitioning = false))"
 
