@@ -199,8 +199,9 @@ def summary(data_dir: Path, seal_dir: Path, code: str, now_ms: float) -> str:
     if evidence is None:
         return "gates: no evidence; market_maker gates makes it"
     green = sum(result.verdict == "GO" for result in evidence.gates.values())
-    made, until = utc(evidence.made_ms), utc(evidence.until_ms)
+    until = utc(evidence.until_ms)
     same = Subject(evidence.venue, evidence.configuration, code, evidence.account)
     fault = unusable(evidence, same, now_ms)
     holds = f"valid until {until:%Y-%m-%d %H:%M} UTC" if fault is None else f"NOT VALID: {fault}"
-    return f"gates: {green} of {len(GATES)} GO on venue {evidence.venue}, evidence of {made:%Y-%m-%d %H:%M}, {holds}"
+    about = f"venue {evidence.venue}, evidence of {utc(evidence.made_ms):%Y-%m-%d %H:%M}"
+    return f"gates: {green} of {len(GATES)} GO on {about}, {holds}"
