@@ -139,7 +139,8 @@ class Estimates:
         known, orders = math.fsum(markout.beyond_bps for markout in self._by_reach), len(self._by_reach)
         past_orders, past_bps, history = 0.0, 0.0, self._history
         if history is not None and history.hours_of_data > 0:
-            past_orders = history.market_orders * self._past_s / (history.hours_of_data * 3600)
+            in_share = history.market_orders * self._past_s / (history.hours_of_data * 3600)
+            past_orders = max(in_share, min(history.market_orders, REACH_PRIOR_ORDERS))
             past_bps = history.beyond_bps.value
         built_in = max(0.0, REACH_PRIOR_ORDERS - past_orders)
         known += past_orders * past_bps + built_in * REACH_PRIOR_BPS

@@ -117,9 +117,9 @@ def rung_at(history: CoinProfile | None, half_spread_bps: float) -> Rung | None:
 
 
 def adverse_at(history: CoinProfile, rung: Rung, enough: float) -> Measured:
-    """A rung's adverse selection; where it rests on too little, that of the widest one inside which does not."""
-    inside = [one for one in history.rungs if one.half_spread_bps < rung.half_spread_bps]
-    return next(
-        (one.adverse_bps for one in (rung, *reversed(inside)) if one.adverse_bps.n_effective >= enough),
-        rung.adverse_bps,
-    )
+    """A rung's adverse selection; where it rests on too little, that of the widest one inside which does not, or
+    of the best measured one."""
+    inside = [one.adverse_bps for one in history.rungs if one.half_spread_bps < rung.half_spread_bps]
+    measured = [rung.adverse_bps, *reversed(inside)]
+    best = max(measured, key=lambda one: one.n_effective)
+    return next((one for one in measured if one.n_effective >= enough), best)
