@@ -34,15 +34,10 @@ class Choice(NamedTuple):
 
 def choose(edges: CoinEdges) -> Choice | None:
     """None while no half spread was passed often enough in both halves."""
-    stretch = np.arange(len(edges.seconds)) * STRETCHES // max(len(edges.seconds), 1)
-    odd = stretch % 2 == 1
+    odd = _odd(edges)
     earned = edges.through.capture - edges.through.adverse
-    halves = [half for half in (odd, ~odd) if half.any()]
-    enough = candidates()
-    for half in halves:
-        needed = max(MIN_FILLS, MIN_FILLS_PER_HOUR * edges.seconds[half].sum() / 3600)
-        enough &= edges.through.known[half].sum(axis=0) >= needed
-    if not enough.any() or len(halves) < 2:
+    enough = wide_enough(edges)
+    if not enough.any():
         return None
 
     def best(half: Array) -> int:
@@ -62,6 +57,21 @@ def choose(edges: CoinEdges) -> Choice | None:
         edges.through.known[rows, column],
         earned[rows, column],
     )
+
+
+def wide_enough(edges: CoinEdges) -> Array:
+    """Which half spreads of the grid may be quoted, and were passed often enough in both halves."""
+    enough, odd = candidates(), _odd(edges)
+    for half in (odd, ~odd):
+        needed = max(MIN_FILLS, MIN_FILLS_PER_HOUR * edges.seconds[half].sum() / 3600)
+        enough &= edges.through.known[half].sum(axis=0) >= needed
+    return enough
+
+
+def _odd(edges: CoinEdges) -> Array:
+    """Windows of the odd stretches of time."""
+    windows = len(edges.seconds)
+    return np.asarray(np.arange(windows) * STRETCHES // max(windows, 1) % 2 == 1)
 
 
 def candidates() -> Array:

@@ -128,6 +128,12 @@ def _measured(total: Floats, n: Floats) -> Measured | None:
     )
 
 
+def from_log(found: Estimate) -> Estimate:
+    """Of a rate that was resampled as its logarithm, so that no bound is below zero."""
+    value, low, high = (None if x is None else float(np.exp(x)) for x in (found.value, found.low, found.high))
+    return found._replace(value=value, low=low, high=high)
+
+
 def seed_of(coin: str, what: str) -> int:
     """Fixed, so that the same data give the same intervals."""
     return crc32(f"{what} {coin}".encode())

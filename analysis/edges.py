@@ -82,6 +82,8 @@ class CoinEdges(NamedTuple):
     """Orders that sold into bids, and that bought from asks."""
     side_beyond: Array
     """Their reach beyond the touch (bps), by side."""
+    reaches: tuple[Array, Array]
+    """The same order by order."""
     front: Fills
     through: Fills
     queues: "Queues | None"
@@ -127,10 +129,15 @@ def measure(store: Store, coin: str, fee_tier: int = 0, depth: bool = False) -> 
         class_adverse=per_order(classes * adverse[:, [column]]),
         side_orders=per_order(sides),
         side_beyond=per_order(sides * orders.beyond_bps[:, None]),
+        reaches=(_compact(orders.beyond_bps[~orders.buy]), _compact(orders.beyond_bps[orders.buy])),
         front=_fills(orders, per_order, "front"),
         through=_fills(orders, per_order, "through"),
         queues=_queues(orders, number, queue_ahead_usd(store, coin, orders)) if depth else None,
     )
+
+
+def _compact(values: Array) -> Array:
+    return np.maximum(values, 0.0).astype(np.float32)
 
 
 class _Windows(NamedTuple):

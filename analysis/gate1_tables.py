@@ -63,7 +63,7 @@ def _verdicts(coins: Mapping[str, Coin]) -> Table:
 
 def _horizons(coins: Mapping[str, Coin]) -> Table:
     columns = (Column("coin"), *(Column(f"{horizon} s", "bps") for horizon in HORIZONS_S))
-    rows = tuple((name, *coin.market.adverse) for name, coin in coins.items())
+    rows: tuple[tuple[Cell, ...], ...] = tuple((name, *coin.market.adverse) for name, coin in coins.items())
     about = (
         "Move of the mid against a maker after a market order, from the mid before it; all market orders alike. "
         "Long horizons measure the market's own wandering: their intervals are wide."

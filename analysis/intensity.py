@@ -6,17 +6,28 @@ never quite exponential: where they disagree, A and κ are a summary and the cou
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import chi2, norm
 
+from analysis.bootstrap import Floats, resample
+from analysis.curves import from_log, seed_of
+from analysis.edges import CoinEdges
+from analysis.estimates import Estimate
 from analysis.orders import Array
+from analysis.tables import Cell, Chart, Column, Section, Series, Table
 
 Z95 = float(norm.ppf(0.975))
 _TOO_FLAT = 1e-12
+BINS, BIN_BPS = 20, 0.5
+"""Of reach beyond the touch, for the Poisson fit and the charts."""
+FILL_BPS, FILL_S = 1.0, 60.0
+MIN_ORDERS = 20
+MOST_CHARTS = 4
+SIDES = ("bid", "ask")
 
 
 class Shifted(NamedTuple):
@@ -118,3 +129,103 @@ def fill_prob(a_per_s: float, kappa: float, depth: float, horizon_s: float) -> F
     """Of an order first in its queue at `depth` (in the unit of 1/κ)."""
     rate = a_per_s * math.exp(-kappa * depth)
     return FillProb(rate, -math.expm1(-rate * horizon_s), 1 / rate)
+
+
+# ---- a side of a coin ----------------------------------------------------------------------------------------
+
+
+class Side(NamedTuple):
+    """The market orders that meet our bids, or our asks."""
+
+    a_per_s: Estimate
+    kappa_per_bps: Estimate
+    independent: Estimate
+    """κ with the exact interval for independent orders: too narrow where they come in crowds."""
+    poisson: Estimate | None
+    """κ by the bins, those at the touch left out."""
+    fill_frac: float | None
+    """Chance that an order `FILL_BPS` behind the touch, first in its queue, is filled within `FILL_S`."""
+
+
+def sides(edges: CoinEdges) -> tuple[Side, Side]:
+    return _side(edges, 0), _side(edges, 1)
+
+
+def _side(edges: CoinEdges, side: int) -> Side:
+    """κ is that of an exponential seen through price steps: ln(1 + step/mean)/step, or 1/mean for small steps."""
+    reaches, step = edges.reaches[side].astype(float), max(edges.tick_bps, 1e-9)
+    n, seconds = len(reaches), float(edges.seconds.sum())
+    columns = (edges.side_orders[:, side], edges.side_beyond[:, side], edges.seconds, edges.spread)
+
+    def statistic(x: Floats) -> Floats:
+        kappa = np.log1p(step * x[..., [0]] / x[..., [1]]) / step
+        ln_a = np.log(x[..., [0]] / x[..., [2]]) + kappa * x[..., [3]] / x[..., [2]] / 2
+        return np.concatenate([ln_a, np.log(kappa)], axis=-1)
+
+    found = resample(np.stack(columns, axis=1), statistic, seed=seed_of(edges.coin, f"intensity {SIDES[side]}"))
+    a_per_s, kappa = (from_log(one) for one in found.estimates([n, n]))
+    if n < MIN_ORDERS or kappa.value is None or a_per_s.value is None:
+        nothing = Estimate(None, None, None, n, 0.0)
+        return Side(nothing, nothing, nothing, None, None)
+    alone = shifted(reaches + step / 2, 0.0, seconds)
+    half_spread = float(edges.spread.sum()) / seconds / 2
+    fill = fill_prob(a_per_s.value, kappa.value, half_spread + FILL_BPS, FILL_S)
+    return Side(
+        a_per_s, kappa, Estimate(alone.kappa, *alone.exact, n, float(n)), _binned(reaches, seconds), fill.fill_frac
+    )
+
+
+def _binned(reaches: Array, seconds: float) -> Estimate | None:
+    counts, edges = np.histogram(reaches, bins=BINS, range=(0.0, BINS * BIN_BPS))
+    counts, edges = counts[1:], edges[1:]
+    if np.count_nonzero(counts) < 3:
+        return None
+    fit, n = bin_fit(edges.tolist(), counts.tolist(), seconds), int(counts.sum())
+    spread = Z95 * fit.se_kappa_poisson
+    return Estimate(fit.kappa_poisson, fit.kappa_poisson - spread, fit.kappa_poisson + spread, n, float(n))
+
+
+# ---- all coins -----------------------------------------------------------------------------------------------
+
+
+def section(measured: Mapping[str, CoinEdges]) -> Section:
+    rows: list[tuple[Cell, ...]] = []
+    for coin, edges in measured.items():
+        for name, side in zip(SIDES, sides(edges), strict=True):
+            filled = None if side.fill_frac is None else 100 * side.fill_frac
+            rows.append((coin, name, side.a_per_s, side.kappa_per_bps, side.independent, side.poisson, filled))
+    columns = (
+        Column("coin"), Column("our side"), Column("A", "/s", 3), Column("κ", "/bps", 3),
+        Column("κ if independent", "/bps", 3), Column("κ beyond the touch", "/bps", 3),
+        Column(f"filled in {FILL_S:.0f} s", "%", 0),
+    )  # fmt: skip
+    about = (
+        "λ(δ) = A·exp(-κδ): market orders per second and side that reach δ bps from the mid; 1/κ is the mean "
+        "reach beyond the touch. κ if independent: the exact interval, were orders independent. κ beyond the "
+        f"touch: Poisson fit of {BIN_BPS:g} bps bins without the first; where it is lower, sweeps go deeper than "
+        f"A and κ say. Filled: first in the queue, {FILL_BPS:g} bps behind the touch."
+    )
+    table = Table("Fill intensity", columns, tuple(rows), about)
+    busiest = sorted(measured.values(), key=lambda edges: -edges.orders)[:MOST_CHARTS]
+    charts = tuple(_chart(edges) for edges in busiest if edges.orders >= MIN_ORDERS)
+    return Section("intensity", "Fill intensity: A and κ", None, {}, (table,), charts)
+
+
+def _chart(edges: CoinEdges) -> Chart:
+    """Both sides together: counted, and as the fits say."""
+    reaches, hours = np.concatenate(edges.reaches), edges.hours
+    counts, bounds = np.histogram(reaches, bins=BINS, range=(0.0, BINS * BIN_BPS))
+    x = tuple((bounds[:-1] + BIN_BPS / 2).tolist())
+    counted = Series("counted", x, tuple((counts / hours).tolist()))
+    kappas = [side.kappa_per_bps.value for side in sides(edges)]
+    fits = np.zeros(BINS)
+    for kappa, one in zip(kappas, edges.reaches, strict=True):
+        if kappa is not None:
+            fits += len(one) / hours * (np.exp(-kappa * bounds[:-1]) - np.exp(-kappa * bounds[1:]))
+    return Chart(
+        f"{edges.coin}: how far market orders reach",
+        "beyond the touch (bps)",
+        "orders per hour",
+        (counted, Series("exponential", x, tuple(fits.tolist()))),
+        kind="step",
+    )
