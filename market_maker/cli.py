@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from market_maker.analyze_cli import app as analyze_app
 from market_maker.arguments import AsJson, absolute
 from market_maker.operate_cli import app as operate_app
 from market_maker.venue_cli import app as venue_app
@@ -372,6 +373,18 @@ def convert(context: typer.Context) -> int:
     return convert_main(context.args)
 
 
+@app.command(
+    "check-data",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def check_data(context: typer.Context) -> int:
+    """Look for gaps and damage in the recorded data; --fix repairs. See check-data --help."""
+    from market_maker.check_data import main as check_main
+
+    return check_main(context.args)
+
+
 @app.command()
 def replay(
     recording: Annotated[Path, typer.Option(callback=absolute, help="Folder of a recording.")],
@@ -417,6 +430,9 @@ def screen(
     if config:
         os.environ["MM_CONFIG"] = str(config)
     return show(as_json, [coin.strip() for coin in asset.split(",") if coin.strip()], data)
+
+
+app.add_typer(analyze_app)
 
 
 @app.command("list-dexs")

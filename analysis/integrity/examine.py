@@ -66,14 +66,14 @@ class Report:
         """Rows, or files where a finding has no rows, by kind."""
         found: Counter[str] = Counter()
         for finding in self.findings:
-            found[finding.kind] += finding.count
+            found[finding.kind] += finding.n
         return {kind: found[kind] for kind in KINDS if found[kind]}
 
     @property
     def judgement(self) -> Judgement:
         if not self.rows.get(TICKS.name):
             return Judgement("NOT ENOUGH DATA", "there are no ticks", "record in shadow mode: ./start_mm_bot.sh")
-        gaps = f"{self.critical_gaps} critical gaps in {shown(self.span_ms)}, {shown(self.recorded_ms)} recorded"
+        gaps = f"{self.critical_gaps} critical gap{'s' * (self.critical_gaps != 1)} in {shown(self.span_ms)}, {shown(self.recorded_ms)} recorded"
         if self.critical_findings:
             kinds = {finding.kind for finding in self.findings if finding.severity == "critical"}
             what = ", ".join(title for kind, (_, title, _, _) in KINDS.items() if kind in kinds)

@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 Severity = Literal["critical", "warning", "notice"]
-BY_FIX = "--fix removes it; the original is kept"
+BY_FIX = "--fix removes them; the original is kept"
 
 
 class Kind(NamedTuple):
@@ -17,11 +17,11 @@ class Kind(NamedTuple):
 
 KINDS: dict[str, Kind] = {
     # lines that are no rows
-    "torn_row": Kind("warning", "torn last lines", BY_FIX),
+    "torn_row": Kind("critical", "torn lines", BY_FIX),
     "repeated_header": Kind("warning", "headers among the rows", BY_FIX),
     "zero_bytes": Kind("critical", "zero bytes", "a power cut or a bad disk: look at the disk; " + BY_FIX),
     "not_utf8": Kind("critical", "bytes that are no text", "look at the disk; " + BY_FIX),
-    "wrong_fields": Kind("critical", "rows with too few or too many fields", BY_FIX),
+    "wrong_fields": Kind("critical", "rows with too many fields (decimal commas?)", BY_FIX),
     "no_number": Kind("critical", "fields that are no number or word of ours", BY_FIX),
     "joined_rows": Kind("critical", "two rows in one line", "--fix keeps the row that is whole"),
     "carriage_return": Kind("critical", "Windows line ends", "--fix writes ours"),
@@ -72,7 +72,7 @@ class Finding(NamedTuple):
     place: str
     """File or folder, relative to the data folder."""
     coin: str = ""
-    count: int = 1
+    n: int = 1
     line: int = 0
     text: str = ""
 

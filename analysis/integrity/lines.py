@@ -32,6 +32,7 @@ class Stray(NamedTuple):
 
     home: DayCsv
     line: bytes
+    kind: str
 
 
 def kind_of(csv: DayCsv, bad: BadLine, now_ms: int) -> str:
@@ -49,6 +50,8 @@ def kind_of(csv: DayCsv, bad: BadLine, now_ms: int) -> str:
         return "zero_bytes"
     if bad.raw.lstrip(MARK).rstrip(b"\r") == csv.family.header.encode():
         return "repeated_header"
+    if "fields instead" in bad.reason and bad.raw.count(b",") < len(csv.family.columns) - 1:
+        return "torn_row"
     kind = next((kind for part, kind in _REASONS if part in bad.reason), "no_number")
     return _time_kind(csv, bad.raw, now_ms) if kind == "wrong_day" else kind
 
@@ -73,11 +76,11 @@ def is_good(csv: DayCsv, line: bytes, touch: Touch = NO_TOUCH) -> bool:
     return FAULTS[faults(csv.family, _table(csv.family, values), touch)[0]] == ""
 
 
-def stray(csv: DayCsv, data_dir: Path, raw: bytes) -> Stray | None:
+def stray(csv: DayCsv, data_dir: Path, raw: bytes, kind: str) -> Stray | None:
     """The line as a good row of another file; None when it is none."""
     line = raw.rstrip(b"\r")
     home = _home(csv, data_dir, line)
-    return Stray(home, line) if home is not None and home != csv and is_good(home, line) else None
+    return Stray(home, line, kind) if home is not None and home != csv and is_good(home, line) else None
 
 
 def _home(csv: DayCsv, data_dir: Path, line: bytes) -> DayCsv | None:

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from analysis.integrity.reading import Rows, read_parquet
 from services.converter.days import sha256
 from services.converter.parquet import check, read_manifest
 from services.converter.source import DayCsv
 from shared.data_files import Family
 from shared.errors import DataError
+
+NO_MANIFEST = ("parquet_damaged", "has no manifest: the converter did not make it")
 
 
 def fault_of(path: Path, family: Family, csv: DayCsv | None) -> tuple[str, str] | None:
@@ -19,7 +22,7 @@ def fault_of(path: Path, family: Family, csv: DayCsv | None) -> tuple[str, str] 
     except (DataError, OSError, pa.ArrowException) as error:
         return "parquet_unreadable", _last(error)
     if manifest is None:
-        return "parquet_damaged", "has no manifest: the converter did not make it"
+        return NO_MANIFEST
     try:
         check(path, family, manifest)
     except (DataError, OSError, pa.ArrowException) as error:
@@ -32,6 +35,17 @@ def fault_of(path: Path, family: Family, csv: DayCsv | None) -> tuple[str, str] 
     if sha256(csv.path, manifest.csv_bytes) != manifest.csv_sha256:
         return "parquet_differs", "the CSV changed since it was converted"
     return None
+
+
+def sound_rows(path: Path, family: Family, now_ms: int) -> Rows | None:
+    """The rows, if they are what the manifest says, or readable and without a manifest."""
+    fault = fault_of(path, family, None)
+    if fault and fault != NO_MANIFEST:
+        return None
+    try:
+        return read_parquet(path, family, now_ms)
+    except (OSError, KeyError, pa.ArrowException):
+        return None
 
 
 def _last(error: Exception) -> str:
