@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from analysis.answer import Answer
 from analysis.integrity import examine
 from analysis.render.terminal import stdout
-from analysis.run import analyse
+from analysis.run import Asked, analyse
 from analysis.store import open_store
 from market_maker.data_folder import owner
 from market_maker.gates import assembly, keys, show, statements
@@ -30,10 +30,13 @@ from shared.errors import ConfigError, DataError, MarketMakerError
 
 LOOKBACK_DAYS = 14
 """Markets change: what is older decides nothing. Two weekends fit."""
-STEPS = ("market: gates 1 to 4", "is the data whole", "fills and account", "keys")
 GO, NOT_GO = 0, 2
 
-Step = Callable[[str], None]
+Step = Callable[[float, str], None]
+"""Told the fraction done, and what is done now."""
+MARKET = Asked(gates=frozenset({1, 2, 3, 4}), everything=False)
+MARKET_SHARE = 0.8
+"""Of the whole work."""
 
 
 class Wanted(NamedTuple):
@@ -72,7 +75,7 @@ def run(wanted: Wanted) -> int:
     said = _said(wanted, checked, data_dir, asked, subject, now_ms)
     with _progress() as step:
         market = _look(data_dir, checked, subject, now_ms, step)
-        step(STEPS[3])
+        step(0.95, "keys")
         key_item = keys.item(checked, subject.venue)
     items = (
         *assembly.market_items(market.answer.sections if market.answer else (), market.why_not),
@@ -138,11 +141,10 @@ def _look(data_dir: Path, checked: Checked, subject: Subject, now_ms: int, step:
     except DataError as error:
         return _Market(recorded, why_not=str(error))
     with store:
-        step(STEPS[0])
-        answer = analyse(store)
-        step(STEPS[1])
+        answer = analyse(store, MARKET, lambda done, now="": step(MARKET_SHARE * done, now))
+        step(MARKET_SHARE, "is the data whole?")
         whole = examine(data_dir, since=utc_day(since_ms), now_ms=now_ms)
-        step(STEPS[2])
+        step(0.9, "fills and account")
         shadow = read_shadow(store, recorded.runs, subject, since_ms)
         recorded = replace(
             recorded,
@@ -162,13 +164,9 @@ def _keep(data_dir: Path, checked: Checked, evidence: Evidence, document: bytes)
 
 @contextmanager
 def _progress() -> Iterator[Step]:
-    """A bar on a terminal, on standard error; `step` begins the next of `STEPS`."""
+    """A bar on standard error, where that is a terminal."""
     console = Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    columns = BarColumn(), TaskProgressColumn(), TextColumn("{task.description}")
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("", total=len(STEPS))
-
-        def step(name: str) -> None:
-            bar.update(task, description=name, completed=STEPS.index(name))
-
-        yield step
+        task = bar.add_task("", total=1.0)
+        yield lambda done, now: bar.update(task, completed=done, description=now)

@@ -24,7 +24,8 @@ def _judged(checked: Checked, data_venue: str) -> Judgement:
         return Judgement("NOT ENOUGH DATA", reason, f"MM_VENUE={data_venue}")
     try:
         read_address()
-        read_key(EXECUTOR_KEY)
+        for source in (EXECUTOR_KEY, WATCHDOG_KEY):
+            read_key(source)
     except ConfigError as error:
         return Judgement("NOT ENOUGH DATA", f"not tested: {error}", remedy)
     findings = preflight.key_findings(checked)

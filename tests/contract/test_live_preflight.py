@@ -5,16 +5,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from eth_account import Account as Wallet
 from hyperliquid.utils.types import Cloid
 
 from market_maker import compose, doctor, local, redis_server
+from market_maker.gates import keys
 from market_maker.launch import launch
 from market_maker.live import gates, preflight
 from market_maker.options import Options, check
 from services.venue.api.server import VenueServer
 from services.venue.faults import kinds
+from shared.clock import wall_ms
 from shared.errors import ConfigError
 from shared.hyperliquid.cloids import own_prefix
 from tests.fixtures.venue_sdk import Trader, new_wallet
@@ -235,6 +238,99 @@ def test_the_doctor_shows_what_a_live_start_would(trader: Trader, capsys: pytest
     shown = capsys.readouterr().out
     assert "ok       watchdog   agent 'watchdog'" in shown and "What it can lose:" in shown
     assert shown.endswith("Not ready for live trading: gate1, gate2, gate3, gate4, gate5.\n")
+
+
+# ---- evidence of the gates -----------------------------------------------------------------------------------
+
+
+def make_evidence(folder: Path, **changes: object) -> gates.Evidence:
+    """All green, for what the environment says; written as `market_maker gates` does."""
+    subject = preflight.gate_subject(check(OPTIONS))
+    now_ms = int(wall_ms())
+    evidence = gates.Evidence(
+        made_ms=now_ms,
+        until_ms=now_ms + gates.VALID_MS,
+        configuration=subject.configuration,
+        code=subject.code,
+        venue=subject.venue,
+        account=subject.account,
+        gates={gate: gates.GateResult("GO", "n=1000") for gate in GATES},
+    )
+    evidence = msgspec.structs.replace(evidence, **changes)
+    gates.write_evidence(folder, folder / "live", evidence, b"{}")
+    return evidence
+
+
+def test_green_evidence_is_all_that_the_gates_ask(trader: Trader, folder: Path) -> None:
+    make_evidence(folder)
+    result = examined(())
+    assert result.passed and result.without == ()
+    assert texts(result)["gate1"] == "spread against adverse selection: GO, n=1000"
+    assert examined(("gate2",)).without == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({"venue": "hyperliquid"}, set(GATES)),
+        ({"configuration": "x"}, set(GATES)),
+        ({"until_ms": 0}, set(GATES)),
+        ({"account": "0x" + "77" * 20}, {"gate5"}),
+        ({"gates": {"gate1": gates.GateResult("GO", "")}}, {"gate2", "gate3", "gate4", "gate5"}),
+    ],
+)
+def test_evidence_for_something_else_lets_nobody_through(
+    trader: Trader, folder: Path, changes: dict[str, object], missing: set[str]
+) -> None:
+    make_evidence(folder, **changes)
+    assert set(examined(()).failed) == missing
+
+
+def test_edited_evidence_is_a_failure_of_its_own_that_nobody_can_accept(trader: Trader, folder: Path) -> None:
+    make_evidence(folder)
+    file = folder / gates.FILE
+    file.write_bytes(file.read_bytes().replace(b"n=1000", b"n=9999"))
+    result = examined()
+    assert (
+        result.failed == ("gates",) and "was edited, or not written by this installation" in texts(result)["gates"]
+    )
+
+
+def test_settings_that_change_after_the_evidence_take_it_away(trader: Trader, folder: Path) -> None:
+    make_evidence(folder)
+    os.environ["MM_GLOBAL_HALT_DRAWDOWN_PCT"] = "0.1"
+    assert "for another configuration" in texts(examined(()))["gate1"]
+
+
+def test_keys_of_a_real_account_are_tested_with_the_venue(trader: Trader) -> None:
+    os.environ |= {"MM_SHADOW_MODE": "true"}
+    checked = check(OPTIONS)
+    item = keys.item(checked, "sim")
+    assert item.verdict == "GO" and trader.address in item.judgement.reason
+    assert "MM_VENUE=hyperliquid" in keys.item(checked, "hyperliquid").judgement.needs
+
+
+def test_keys_that_may_not_trade_are_a_no_and_missing_ones_are_not_tested(trader: Trader) -> None:
+    os.environ |= {"MM_SHADOW_MODE": "true"}
+    checked = check(OPTIONS)
+    good = os.environ["HL_PRIVATE_KEY"]
+    os.environ["HL_PRIVATE_KEY"] = new_wallet().key.hex()
+    assert "is no agent, or no more" in keys.item(checked, "sim").judgement.reason
+    assert keys.item(checked, "sim").verdict == "NO-GO"
+    os.environ["HL_PRIVATE_KEY"] = good
+    os.environ["HL_WATCHDOG_KEY"] = good
+    assert keys.item(checked, "sim").verdict == "NO-GO"
+    for name in ("HL_WATCHDOG_KEY", "HL_PRIVATE_KEY", "HL_ADDRESS"):
+        del os.environ[name]
+        item = keys.item(checked, "sim")
+        assert item.verdict == "NOT ENOUGH DATA" and item.judgement.reason.startswith("not tested: ")
+        assert "docs/live.md" in item.judgement.needs
+
+
+def test_keys_cannot_be_tested_without_the_venue(trader: Trader) -> None:
+    os.environ |= {"MM_SHADOW_MODE": "true", "MM_VENUE_URL": "http://127.0.0.1:9"}
+    item = keys.item(check(OPTIONS), "sim")
+    assert item.verdict == "NOT ENOUGH DATA" and "unreachable" in item.judgement.reason
 
 
 # ---- the start itself ----------------------------------------------------------------------------------------

@@ -179,6 +179,18 @@ def test_3_ctrl_c_at_the_question(place: Place, monkeypatch: pytest.MonkeyPatch)
     nothing_began(place)
 
 
+def test_with_green_evidence_the_words_are_plain_and_others_do_not_count(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.give_evidence(monkeypatch)
+    with started(place, monkeypatch) as person:
+        person.reads("type CONFIRM LIVE: ")
+        person.types(f"{WORDS}\n")
+        code, shown = person.leaves()
+    assert code == 4 and "those are not the words: nothing was started" in shown
+    assert "five days in shadow: GO, n=1000" in shown and not (place.folder / "run").exists()
+
+
 def nothing_began(place: Place) -> None:
     assert not place.confirmations.exists() and not (place.folder / "run").exists()
 
