@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.bootstrap import intervals
-from analysis.estimates import Estimate, Judgement, Verdict
+from analysis.estimates import Estimate, Judgement
 from analysis.integrity.examine import MOST_CRITICAL_GAPS
 from analysis.sharpe import LAGS, MIN_RETURNS, PERIOD_S, Sharpe, cautious
 from analysis.store import Store
@@ -113,30 +113,30 @@ def gate5(
 
 
 def _verdict(items: Sequence[Item]) -> Judgement:
-    by_verdict: dict[Verdict, list[Item]] = {}
-    for item in items:
-        by_verdict.setdefault(item.judgement.verdict, []).append(item)
-    failed, unknown = by_verdict.get("NO-GO", []), by_verdict.get("NOT ENOUGH DATA", [])
-    open_items = [f"{item.name} NOT ENOUGH DATA" for item in unknown]
+    failed, unknown = (
+        [item for item in items if item.judgement.verdict == verdict] for verdict in ("NO-GO", "NOT ENOUGH DATA")
+    )
+    names = ", ".join(item.name for item in unknown)
     if failed:
-        return Judgement("NO-GO", f"{'; '.join([*(f'{item.name} NO-GO' for item in failed), *open_items])}.")
+        undecided = f"; undecided: {names}" if unknown else ""
+        return Judgement("NO-GO", f"NO-GO: {', '.join(item.name for item in failed)}{undecided}")
     if unknown:
-        needs = dict.fromkeys(item.judgement.needs for item in unknown if item.judgement.needs)
-        return Judgement("NOT ENOUGH DATA", f"{'; '.join(open_items)}.", " ".join(needs))
+        needs = dict.fromkeys(item.judgement.needs for item in unknown)
+        return Judgement("NOT ENOUGH DATA", f"undecided: {names}", "; ".join(filter(None, needs)))
     return Judgement(
-        "GO", "Gates 1 to 4 are GO, the data is whole, and shadow trading earned; see market_maker gates."
+        "GO", "gates 1 to 4 are GO, the data is whole, and shadow trading earned; see market_maker gates"
     )
 
 
 def _gate(name: str, judgement: Judgement | None) -> Item:
-    judgement = judgement or Judgement("NOT ENOUGH DATA", "It was not run.", "Run all gates.")
+    judgement = judgement or Judgement("NOT ENOUGH DATA", "it was not run", "all gates, without --gate")
     return Item(name, NAMES[name], None, None, judgement)
 
 
 def _integrity(judgement: Judgement | None, critical_gaps: int) -> Item:
     asked = f"at most {MOST_CRITICAL_GAPS} silences of 10 min, nothing damaged"
     if judgement is None:
-        return Item("data integrity", asked, None, None, Judgement("NOT ENOUGH DATA", "It was not examined."))
+        return Item("data integrity", asked, None, None, Judgement("NOT ENOUGH DATA", "it was not examined"))
     return Item("data integrity", asked, critical_gaps, None, judgement)
 
 
@@ -149,7 +149,7 @@ def _trading(shadow: Shadow, balance_usd: float) -> list[Item]:
     missing_h = SHADOW_H - shadow.hours
     if not minutes:
         judgement = Judgement(
-            "NOT ENOUGH DATA", "Nothing was traded in shadow here.", f"{SHADOW_H:.0f} h in shadow."
+            "NOT ENOUGH DATA", "nothing was traded in shadow here", f"{SHADOW_H:.0f} h in shadow"
         )
         none: Cell = None
         return [
@@ -157,9 +157,9 @@ def _trading(shadow: Shadow, balance_usd: float) -> list[Item]:
             Item("shadow Sharpe", _SHARPE_ASKED, none, 0, judgement),
             Item("cancels per fill", f"< {MOST_CANCELS_PER_FILL:.0f}", none, 0, judgement),
         ]
-    words = f"${pnl.value or 0:,.2f} net in {shadow.hours:,.1f} h."
+    words = f"${pnl.value or 0:,.2f} net in {shadow.hours:,.1f} h"
     if missing_h > 0:
-        earned = Judgement("NOT ENOUGH DATA", words, f"{missing_h:.1f} h more in shadow.")
+        earned = Judgement("NOT ENOUGH DATA", words, f"{missing_h:.1f} h more in shadow")
     else:
         earned = Judgement("GO" if (pnl.value or 0) > 0 else "NO-GO", words)
     returns = shadow.returns(balance_usd)
@@ -187,25 +187,25 @@ def _sharpe(found: Sharpe | None, hours: float) -> Judgement:
     """Over five days the standard error is 8.5, so the ratio alone would test nothing."""
     more_h = max(SHADOW_H - hours, 0.0)
     if found is None:
-        reason = f"Fewer than {MIN_RETURNS} minutes, or none in which equity moved."
-        return Judgement("NOT ENOUGH DATA", reason, f"{more_h:.1f} h more in shadow.")
-    words = f"PSR(0) {found.psr:.1%}, from returns of {PERIOD_S} s, autocorrelation of {LAGS} heeded."
+        reason = f"fewer than {MIN_RETURNS} minutes, or none in which equity moved"
+        return Judgement("NOT ENOUGH DATA", reason, f"{more_h:.1f} h more in shadow")
+    words = f"PSR(0) {found.psr:.1%}, from returns of {PERIOD_S} s, autocorrelation of {LAGS} lags heeded"
     if found.min_track_record_periods is not None:
         more_h = max(more_h, found.min_track_record_periods / MINUTES_AN_HOUR - hours)
     if hours < SHADOW_H:
-        return Judgement("NOT ENOUGH DATA", words, f"{more_h:,.1f} h more in shadow.")
+        return Judgement("NOT ENOUGH DATA", words, f"{more_h:,.1f} h more in shadow")
     if found.sr_annual <= 0:
         return Judgement("NO-GO", words)
     if found.psr < LEAST_PSR:
-        return Judgement("NOT ENOUGH DATA", words, f"About {more_h:,.0f} h more in shadow, if it stays so.")
+        return Judgement("NOT ENOUGH DATA", words, f"about {more_h:,.0f} h more in shadow, if it stays so")
     return Judgement("GO" if found.sr_annual > LEAST_SHARPE else "NO-GO", words)
 
 
 def _cancels(shadow: Shadow, fills: int) -> Item:
     canceled = int(shadow.canceled.sum())
-    words = f"{canceled:,} cancels for {fills:,} fills."
+    words = f"{canceled:,} cancels for {fills:,} fills"
     if fills < LEAST_FILLS:
-        judgement = Judgement("NOT ENOUGH DATA", words, f"{LEAST_FILLS - fills} more fills.")
+        judgement = Judgement("NOT ENOUGH DATA", words, f"{LEAST_FILLS - fills} more fills")
     else:
         judgement = Judgement("GO" if canceled < MOST_CANCELS_PER_FILL * fills else "NO-GO", words)
     ratio = canceled / fills if fills else None

@@ -1,6 +1,5 @@
 """An answer as JSON: names stay as they are, every estimate with its sample sizes and interval."""
 
-from collections import Counter
 from typing import Any
 
 import msgspec
@@ -39,8 +38,8 @@ def _section(section: Section) -> dict[str, Any]:
 
 
 def _table(table: Table) -> dict[str, Any]:
-    counts = Counter(column.name for column in table.columns)
-    names = [f"{name} {unit}".rstrip() if counts[name] > 1 else name for name, unit, _ in table.columns]
+    names = [column.name for column in table.columns]
+    names = [name if name not in names[:i] else f"{name} ({names[i - 1]})" for i, name in enumerate(names)]
     return {
         "title": table.title,
         "about": table.about,

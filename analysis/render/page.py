@@ -87,10 +87,9 @@ def _cell(value: Cell, column: Column, own_n: bool) -> dict[str, Any]:
     elif isinstance(value, Judgement):
         more = value.said
     text = words.cell(value, column)
-    if isinstance(value, Estimate) and own_n and value.n:
-        text = f"{text} n={value.n:,}"
     return {
         "text": text,
+        "n": f"{value.n:,}" if isinstance(value, Estimate) and own_n and value.n else "",
         "more": more,
         "sort": text if number is None else f"{number}",
         "verdict": value.verdict if isinstance(value, Judgement) else "",

@@ -66,16 +66,17 @@ class Shown(NamedTuple):
 
 
 def with_samples(table: Table) -> Shown:
-    """A column `n` where a row's estimates rest on the same sample and no column says it yet. Where they do not,
-    each says its own (`needs_own_n`)."""
+    """With a column `n` after the last estimate where a row's estimates rest on the same sample and no column says
+    it yet. Where they do not, each says its own (`needs_own_n`)."""
     sizes = [_sizes(row) for row in table.rows]
     if not any(sizes) or any(len(found) > 1 for found in sizes):
         return Shown(table.columns, table.rows)
     shared = [next(iter(found), None) for found in sizes]
     if any([row[i] for row in table.rows] == shared for i in range(len(table.columns))):
         return Shown(table.columns, table.rows)
-    rows = tuple((*row, size) for row, size in zip(table.rows, shared, strict=True))
-    return Shown((*table.columns, Column("n", digits=0)), rows)
+    place = 1 + max(i for row in table.rows for i, value in enumerate(row) if isinstance(value, Estimate))
+    rows = tuple((*row[:place], n, *row[place:]) for row, n in zip(table.rows, shared, strict=True))
+    return Shown((*table.columns[:place], Column("n"), *table.columns[place:]), rows)
 
 
 def needs_own_n(table: Table) -> bool:
