@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -179,10 +179,26 @@ def _print(about: str, coins: Sequence[dict[str, Any]]) -> None:
         table.add_row(*(_cell(coin, name, form) for _, name, form in columns), style=style)
     console.print(f"{len(coins)} coins, {about}", markup=False, style="bold")
     console.print(table)
-    for coin in coins:
-        if coin["reason"]:
-            console.print(f"{coin['coin']}: {coin['reason']}", markup=False)
+    for line in _remarks(coins):
+        console.print(line, markup=False)
     console.print(MEANING, markup=False, style="dim")
+
+
+def _remarks(coins: Sequence[dict[str, Any]]) -> Iterable[str]:
+    """Why coins are left out, each in a line, and what is missing of those without an edge in one for all."""
+    missing = [f"{coin['coin']} {_missing(coin)}" for coin in coins if coin.get("missing_orders")]
+    for coin in coins:
+        if coin["reason"] and not coin.get("missing_orders"):
+            yield f"{coin['coin']}: {coin['reason']}"
+    if missing:
+        yield f"NOT ENOUGH DATA, market orders still missing (at the present rate): {', '.join(missing)}"
+
+
+def _missing(coin: dict[str, Any]) -> str:
+    live_min, orders = coin["live_min"], coin["orders"]
+    if coin["history_h"] or not live_min or not orders:
+        return f"{coin['missing_orders']:,}"
+    return f"{coin['missing_orders']:,} (about {coin['missing_orders'] * live_min / orders:,.0f} min)"
 
 
 def _cell(coin: dict[str, Any], name: str, form: str) -> str:

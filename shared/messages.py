@@ -229,6 +229,8 @@ class SpreadParts(msgspec.Struct, frozen=True, kw_only=True):
     """One standard error of the edge below."""
     orders: int
     """Market orders measured, live and from history."""
+    missing_orders: int
+    """How many more it takes until the edge is told."""
     live_min: float
     history_h: float
 

@@ -143,6 +143,7 @@ class Coin:
         seen_s = min((now_ms - (self._first_ms or now_ms)) / 1000, settings.screener_window_s)
         market = Estimates(self._window(seen_s), self.history, others_as_bps)
         quote = self._quote(now_ms, market, overrides.get("min_order_usd", defaults.min_order_usd))
+        parts = self._parts(market, quote, seen_s)
         enabled = self._pays(quote.score) if quote.enough else now_ms >= self._out_until_ms
         atr_fraction = self.bars.atr_fraction()
         config = msgspec.structs.replace(
@@ -156,8 +157,8 @@ class Coin:
             edge_bps=round(quote.score.edge_bps, 4) if quote.enough else None,
             version=version,
             published_ms=now_ms,
-            reason="" if enabled and quote.enough else self._reason(quote, market.all.orders),
-            parts=self._parts(market, quote, seen_s),
+            reason="" if enabled and quote.enough else self._reason(quote, parts),
+            parts=parts,
         )
         fixed = {k: v for k, v in overrides.items() if not (k == "atr_fraction" and config.atr_measured)}
         if not overrides.get("enabled", True):
@@ -207,6 +208,7 @@ class Coin:
             usd_per_hour=round(score.usd_per_hour, 5),
             usd_per_hour_low=round(score.score_usd_per_hour, 5),
             orders=market.all.orders,
+            missing_orders=max(0, self._config.min_markouts - market.all.orders),
             live_min=round(seen_s / 60, 1),
             history_h=round(self.history.hours_of_data, 1) if self.history else 0.0,
         )
@@ -224,10 +226,9 @@ class Coin:
         was_on = self.published.enabled if self.published else True
         return score.edge_bps >= (DROP_BELOW_SE if was_on else READMIT_ABOVE_SE) * score.se_bps
 
-    def _reason(self, quote: _Quote, orders: int) -> str:
+    def _reason(self, quote: _Quote, parts: SpreadParts) -> str:
         if not quote.enough:
-            missing = self._config.min_markouts - orders
-            return f"not enough data: {missing} more market orders until its edge is told"
+            return f"not enough data: {parts.missing_orders} more market orders until its edge is told"
         text = f"edge {quote.score.edge_bps:+.2f} ± {quote.score.se_bps:.2f} bps"
         return text if quote.score.edge_bps < 0 else f"{text}, comes back when it is one standard error above zero"
 
