@@ -132,8 +132,9 @@ def fit(table: Array) -> Effects:
     effect[hours] = found - np.median(found)
     if df >= MIN_DF:
         residual = table[known] - design @ solution
-        within = contrast @ inverse[: len(hours), : len(hours)] @ contrast.T
-        se[hours] = np.sqrt(np.diag(within) * float(residual @ residual) / df)
+        within = np.diag(contrast @ inverse[: len(hours), : len(hours)] @ contrast.T)
+        median = (np.pi / 2 - 1) * within.mean() / len(hours)  # varies more than the mean does
+        se[hours] = np.sqrt((within + median) * float(residual @ residual) / df)
     return Effects(effect, se, df, days)
 
 

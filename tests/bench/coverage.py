@@ -1,0 +1,237 @@
+"""Does what the analysis states hold? Modelled days with a known truth, many seeds.
+
+    python -m tests.bench.coverage                    200 seeds, about ten minutes
+    python -m tests.bench.coverage --seeds 50 hours   only these experiments, fewer seeds
+
+Each experiment makes a folder of days for a seed and answers with trials: was the truth inside the stated
+interval, was a planted hour found, was a false one called? Their shares are printed with 95 % intervals (exact
+binomial; over seeds where a seed asks the same several times) beside what is promised. Experiments stand in
+`EXPERIMENTS`; a test runs them with fewer seeds.
+"""
+
+import argparse
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from datetime import date
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from analysis.bootstrap import Floats, intervals
+from analysis.estimates import Estimate
+from analysis.gate2 import gate2
+from analysis.gate4 import gate4
+from analysis.hours import CHAOTIC
+from analysis.minutes import measure
+from analysis.profiles import spread_section, volatility_section
+from analysis.store import open_store
+from tests.fixtures.planted import PlantedCoin, write_days
+
+MONDAY = date(2026, 1, 5)
+LEVEL = 0.95
+SAMPLE_MS = 2000
+"""As rarely as a tick may come and still be fresh: a third of the rows, the same truth."""
+Promise = Literal["at least", "at most"]
+
+
+class Trial(NamedTuple):
+    """One question in one seed; `held` is what is counted, `share` what is promised of it."""
+
+    question: str
+    held: bool
+    promise: Promise = "at least"
+    share: float = LEVEL
+
+
+class Experiment(NamedTuple):
+    name: str
+    run: Callable[[int], Iterable[Trial]]
+
+
+class Outcome(NamedTuple):
+    """How often it held: by seed, times held and times asked."""
+
+    question: str
+    by_seed: tuple[tuple[int, int], ...]
+    promise: Promise
+    share: float
+
+    @property
+    def held(self) -> int:
+        return sum(held for held, _ in self.by_seed)
+
+    @property
+    def of(self) -> int:
+        return sum(asked for _, asked in self.by_seed)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        held, of, seeds = self.held, self.of, len(self.by_seed)
+        if of > seeds > 1:
+            residual = [one - asked * held / of for one, asked in self.by_seed]
+            reach = float(stats.t.ppf(0.975, seeds - 1) * np.std(residual, ddof=1) * np.sqrt(seeds) / of)
+            return max(0.0, held / of - reach), min(1.0, held / of + reach)
+        low = float(stats.beta.ppf(0.025, held, of - held + 1)) if held else 0.0
+        return low, float(stats.beta.ppf(0.975, held + 1, of - held)) if held < of else 1.0
+
+    def kept(self, tolerance: float = 0.0) -> bool:
+        """Is the promise, less a tolerance, compatible with what was seen?"""
+        low, high = self.interval
+        return high >= self.share - tolerance if self.promise == "at least" else low <= self.share + tolerance
+
+    def line(self) -> str:
+        low, high = self.interval
+        seen = f"{self.held / self.of:6.1%} [{low:6.1%}, {high:6.1%}]"
+        remark = "" if self.kept() else "   NOT KEPT"
+        return f"  {self.question:<58} {seen} of {self.of:>5}   {self.promise} {self.share:.0%}{remark}"
+
+
+def covers(question: str, found: Estimate, truth: float, n_effective: float = 0.0) -> Iterable[Trial]:
+    """Nothing where no interval was stated, or too few effective windows for a verdict."""
+    if found.low is not None and found.high is not None and found.n_effective >= n_effective:
+        yield Trial(question, found.low <= truth <= found.high)
+
+
+# ---- experiments ---------------------------------------------------------------------------------------------
+
+
+def series(seed: int) -> Iterable[Trial]:
+    """The bootstrap alone: ratios of sums in one-minute windows whose level persists for five minutes, over one,
+    three and twelve hours."""
+
+    def mean(sums: Floats) -> Floats:
+        return sums[..., :1] / sums[..., 1:]
+
+    for hours in (1, 3, 12):
+        rng = np.random.default_rng([seed, hours])
+        n = 60 * hours
+        calm = rng.standard_normal(n)
+        for i in range(1, n):
+            calm[i] = np.exp(-0.2) * calm[i - 1] + np.sqrt(1 - np.exp(-0.4)) * calm[i]
+        counts = rng.poisson(10, n).astype(float)
+        for name, values in (
+            ("steady", counts + 2 * np.sqrt(counts) * rng.standard_normal(n)),
+            ("persistent", counts * (1 + 0.5 * calm) + 2 * np.sqrt(counts) * rng.standard_normal(n)),
+        ):
+            (found,) = intervals(
+                np.stack([values, counts], axis=1), mean, [int(counts.sum())], seed=seed, reps=999
+            )
+            yield from covers(f"mean, {name} series, {hours} h", found, 1.0)
+
+
+def hours(seed: int) -> Iterable[Trial]:
+    """Four days of two coins: one with two wild hours, one with none."""
+    wild = tuple({14: 2.5, 15: 2.0}.get(hour, 1.0) for hour in range(24))
+    noise = {"clustering": 0.4, "clustering_s": 300.0, "spread_noise": 0.2, "orders_per_s": 0.02}
+    planted = [PlantedCoin("WILD", hours=wild, **noise), PlantedCoin("EVEN", **noise)]  # type: ignore[arg-type]
+    with tempfile.TemporaryDirectory() as folder:
+        write_days(Path(folder), planted, MONDAY, 4, seed, sample_ms=SAMPLE_MS)
+        with open_store(Path(folder), threads=1) as store:
+            found = gate2({coin: measure(store, coin) for coin in store.coins})
+    for coin in planted:
+        profile = found.profiles[coin.coin]
+        for hour in range(24):
+            truth = coin.hours[hour]
+            for name, effects in (("volatility", profile.sigma), ("spread", profile.spread)):
+                yield from covers(f"{name} of an hour over the usual", effects.ratio(hour), truth)
+            if truth > CHAOTIC:
+                yield Trial(f"hour {truth} times as wild called chaotic", hour in profile.chaotic, share=0.8)
+    called = [hour for coin in planted for hour in found.profiles[coin.coin].chaotic if coin.hours[hour] == 1]
+    yield Trial("any false chaotic hour", bool(called), "at most", 1 - LEVEL)
+    widened = np.mean(
+        [m > 1 for c in planted for m, h in zip(found.hours[c.coin], c.hours, strict=True) if h == 1]
+    )
+    yield Trial("more than a tenth of the usual hours widened", bool(widened > 0.1), "at most", 1 - LEVEL)
+
+
+def weekends(seed: int) -> Iterable[Trial]:
+    """Thursday to Tuesday, one coin whose weekend is half as wild again and one that knows no weekend."""
+    noise = {"clustering": 0.4, "clustering_s": 300.0, "spread_noise": 0.2, "orders_per_s": 0.02}
+    planted = [PlantedCoin("LOUD", weekend=1.5, **noise), PlantedCoin("EVEN", **noise)]  # type: ignore[arg-type]
+    with tempfile.TemporaryDirectory() as folder:
+        write_days(Path(folder), planted, date(2026, 1, 8), 6, seed, sample_ms=SAMPLE_MS)
+        with open_store(Path(folder), threads=1) as store:
+            found = gate4({coin: measure(store, coin) for coin in store.coins})
+    for coin in planted:
+        one = found.contrasts[coin.coin]
+        yield from covers("weekend over weekdays, volatility", one.sigma, coin.weekend)
+        yield from covers("weekend over weekdays, spread", one.spread, coin.weekend)
+    yield Trial("an even weekend widened", found.weekend["EVEN"] > 1, "at most", 1 - LEVEL)
+    yield Trial("a loud weekend widened", found.weekend["LOUD"] > 1, share=0.8)
+
+
+def levels(seed: int) -> Iterable[Trial]:
+    """Half a day: spread and volatility in calm and wild times by turns."""
+    coin = PlantedCoin(clustering=0.4, clustering_s=120, spread_noise=0.3, holes=((12, 24),))
+    with tempfile.TemporaryDirectory() as folder:
+        write_days(Path(folder), [coin], MONDAY, 1, seed, sample_ms=SAMPLE_MS)
+        with open_store(Path(folder), threads=1) as store:
+            minutes = {coin.coin: measure(store, coin.coin)}
+            (spread_row,) = spread_section(store, minutes).tables[0].rows
+            (volatility_row,) = volatility_section(minutes).tables[0].rows
+    spread, sigma, jumps = spread_row[2], volatility_row[1], volatility_row[4]
+    assert isinstance(spread, Estimate) and isinstance(sigma, Estimate) and isinstance(jumps, Estimate)
+    yield from covers("mean spread, 12 h", spread, coin.spread_bps)
+    yield from covers("volatility, 12 h", sigma, 1e4 * coin.sigma_total)
+    yield from covers("RV/BV, 12 h", jumps, 1.0)
+
+
+EXPERIMENTS = (
+    Experiment("series", series),
+    Experiment("levels", levels),
+    Experiment("hours", hours),
+    Experiment("weekends", weekends),
+)
+
+
+def _trials(task: tuple[str, int]) -> list[Trial]:
+    name, seed = task
+    (experiment,) = (one for one in EXPERIMENTS if one.name == name)
+    return list(experiment.run(seed))
+
+
+def outcomes(experiment: str, seeds: int, processes: int = 1) -> list[Outcome]:
+    """All questions of an experiment, counted over seeds 0 … seeds − 1."""
+    tasks = [(experiment, seed) for seed in range(seeds)]
+    if processes > 1:
+        with ProcessPoolExecutor(processes) as pool:
+            answers = list(pool.map(_trials, tasks, chunksize=4))
+    else:
+        answers = [_trials(task) for task in tasks]
+    counted: dict[tuple[str, Promise, float], list[tuple[int, int]]] = defaultdict(list)
+    for trials in answers:
+        held: dict[tuple[str, Promise, float], list[bool]] = defaultdict(list)
+        for trial in trials:
+            held[trial.question, trial.promise, trial.share].append(trial.held)
+        for key, found in held.items():
+            counted[key].append((sum(found), len(found)))
+    return [
+        Outcome(question, tuple(by_seed), promise, share)
+        for (question, promise, share), by_seed in counted.items()
+    ]
+
+
+def main() -> None:
+    names = [experiment.name for experiment in EXPERIMENTS]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument(
+        "experiments", nargs="*", metavar="EXPERIMENT", help=f"of {', '.join(names)} (default: all)"
+    )
+    parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--processes", type=int, default=1)
+    asked = parser.parse_args()
+    unknown = set(asked.experiments) - set(names)
+    if unknown:
+        parser.error(f"no experiment {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    for name in asked.experiments or names:
+        print(f"{name} ({asked.seeds} seeds)")
+        for outcome in outcomes(name, asked.seeds, asked.processes):
+            print(outcome.line())
+
+
+if __name__ == "__main__":
+    main()
