@@ -14,10 +14,10 @@ from shared.clock import utc
 
 MARKET_GATES = ("gate1", "gate2", "gate3", "gate4")
 ASKED = {
-    "gate1": ("edge by coin", "a coin's spread pays for adverse selection and fee", "one coin at least"),
-    "gate2": ("hourly profile", "calm and chaotic hours are known", "every hour, on two days"),
-    "gate3": ("spread by coin", "a half spread with a positive edge, 1 bps at least", "one coin at least"),
-    "gate4": ("weekend profile", "weekend and weekdays are known apart", "a weekend and two weekdays"),
+    "gate1": ("positive edge", "a coin's spread pays for adverse selection and fee", "for one coin"),
+    "gate2": ("profile", "calm and chaotic hours are known", "of every hour"),
+    "gate3": ("half spread that earns", "a half spread with a positive edge, 1 bps at least", "for one coin"),
+    "gate4": ("profile", "weekend and weekdays are known apart", "of a weekend"),
 }
 
 

@@ -208,7 +208,7 @@ def _money(recorded: Recorded) -> Iterator[Item]:
     found = cautious(changes) if len(changes) >= MIN_RETURNS else None
     measured = found and Estimate(found.sr_annual, *found.ci95_annual, len(changes), float(len(changes)))
     yield _trading(
-        "Sharpe above 0", "probability that the true Sharpe ratio is above 0, PSR(0)", f">= {LEAST_PSR:.0%}",
+        "Sharpe above 0", "probability that the true Sharpe ratio is above 0", f"(PSR(0) >= {LEAST_PSR:.0%})",
         _psr(found, shadow.hours), measured, "a year",
     )  # fmt: skip
     yield _trading(

@@ -139,7 +139,7 @@ def _look(data_dir: Path, checked: Checked, subject: Subject, now_ms: int, step:
     try:
         store = open_store(data_dir, since=utc_day(since_ms))
     except DataError as error:
-        return _Market(recorded, why_not=str(error))
+        return _Market(recorded, why_not=f"nothing of the last {LOOKBACK_DAYS} days to look at ({error})")
     with store:
         answer = analyse(store, MARKET, lambda done, now="": step(MARKET_SHARE * done, now))
         step(MARKET_SHARE, "is the data whole?")

@@ -46,7 +46,9 @@ def below(measured: Estimate, threshold: float, hours: float, words: str) -> Jud
 
 def _by_interval(measured: Estimate, threshold: float, hours: float, words: str, sign: int) -> Judgement:
     value, low, high = measured.value, measured.low, measured.high
-    if value is None or low is None or high is None:
+    if value is None:
+        return Judgement("NOT ENOUGH DATA", words, "hours in shadow")
+    if low is None or high is None:
         return Judgement("NOT ENOUGH DATA", f"{words}: too little for an interval", "more hours in shadow")
     near, far = (low, high) if sign > 0 else (-high, -low)
     if near > sign * threshold:

@@ -10,7 +10,7 @@ from rich.text import Text
 from analysis.answer import About, Answer
 from analysis.estimates import Judgement
 from analysis.render import page, words
-from analysis.render.terminal import STYLES
+from analysis.render.terminal import BRIEF, STYLES
 from analysis.tables import Cell, Column, Section, Table
 from market_maker.gates.assembly import Findings, Gate
 from market_maker.gates.items import Item
@@ -21,8 +21,9 @@ from shared.clock import utc
 def show(findings: Findings, kept: Path, console: Console) -> None:
     for line in top(findings):
         console.print(line, soft_wrap=True)
+    width = max(len(_asked(item)) for gate in findings.gates for item in gate.items)
     for gate in findings.gates:
-        console.print(_gate(gate))
+        console.print(_gate(gate, width))
     until = f"{utc(findings.until_ms):%Y-%m-%d %H:%M} UTC"
     console.print(f"\nEvidence: {kept}, valid until {until} for these settings and this code.", soft_wrap=True)
 
@@ -38,18 +39,23 @@ def top(findings: Findings) -> Iterator[Text]:
     yield Text(f"settings {subject.configuration}, code {subject.code}, account {subject.account or 'none'}")
 
 
-def _gate(gate: Gate) -> RenderableType:
+def _gate(gate: Gate, width: int) -> RenderableType:
+    """`width` of the column of items: the same in all gates."""
     title = Text.assemble(
         "\n", (f"{gate.name}: {GATES[gate.name]}", "bold"), "  ", (gate.verdict, STYLES[gate.verdict])
     )
-    grid = Grid(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    grid.add_column("verdict", no_wrap=True)
-    grid.add_column("item", no_wrap=True)
-    grid.add_column("threshold", no_wrap=True)
-    grid.add_column("found, and what is missing")
+    grid = Grid(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
+    grid.add_column(width=max(map(len, BRIEF.values())), no_wrap=True)
+    grid.add_column(width=width, no_wrap=True)
+    grid.add_column()
     for item in gate.items:
-        grid.add_row(Text(item.verdict, style=STYLES[item.verdict]), item.name, item.threshold, _why(item))
-    return Group(title, grid)
+        grid.add_row(Text(BRIEF[item.verdict], style=STYLES[item.verdict]), _asked(item), _why(item))
+    more = dict.fromkeys(item.more for item in gate.items if item.verdict != "GO")
+    return Group(title, grid, *([Text(f"see: {'; '.join(more)}", style="dim")] if more else ()))
+
+
+def _asked(item: Item) -> str:
+    return f"{item.name} {item.threshold}"
 
 
 def _why(item: Item) -> Text:
@@ -57,9 +63,7 @@ def _why(item: Item) -> Text:
     n = f" (n = {item.measured.n:,})" if item.measured is not None and item.measured.low is not None else ""
     text = Text(f"{judgement.reason}{n}")
     if judgement.needs:
-        text.append(f"\nneeds {judgement.needs}", style="dim")
-    if item.verdict != "GO":
-        text.append(f"\nmore: {item.more}", style="dim")
+        text.append(f"; needs {judgement.needs}", style="dim")
     return text
 
 

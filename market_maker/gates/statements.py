@@ -99,13 +99,15 @@ def _same(evidence: Evidence, subject: Subject) -> bool:
 def items(asked: Sequence[Asked], said: Sequence[Statement]) -> Iterator[Item]:
     answers = {statement.name: statement for statement in said}
     for each in asked:
-        yield Item("gate5", each.name, each.about, "said by a person", _judged(answers.get(each.name)), ASK)
+        yield Item(
+            "gate5", each.name, each.about, "(a person says so)", _judged(each.about, answers.get(each.name)), ASK
+        )
 
 
-def _judged(statement: Statement | None) -> Judgement:
+def _judged(about: str, statement: Statement | None) -> Judgement:
     if statement is None:
-        return Judgement("NOT ENOUGH DATA", "not asked", ASK)
+        return Judgement("NOT ENOUGH DATA", f"not asked: {about}", ASK)
     when = f"{utc(statement.time_ms):%Y-%m-%d %H:%M} UTC"
     if not statement.given:
-        return Judgement("NO-GO", f"answered no at {when}")
-    return Judgement("GO", f"said at {when} for {statement.account or 'no account'}")
+        return Judgement("NO-GO", f"{about}: answered no at {when}")
+    return Judgement("GO", f"{about}: said at {when} for {statement.account or 'no account'}")
