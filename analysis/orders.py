@@ -109,10 +109,10 @@ def read_orders(store: Store, coin: str, ticks: Ticks) -> tuple[Orders, Dropped]
                CASE WHEN side = 'B' THEN max(px) ELSE min(px) END AS px
         FROM {store.of("trades", coin)} GROUP BY timestamp_ms, side ORDER BY timestamp_ms, side
     """)
-    return _labelled(ticks, found["timestamp_ms"], found["buy"].astype(bool), found["px"], found["ntl"])
+    return labelled(ticks, found["timestamp_ms"], found["buy"].astype(bool), found["px"], found["ntl"])
 
 
-def _labelled(ticks: Ticks, time_ms: Array, buy: Array, px: Array, ntl: Array) -> tuple[Orders, Dropped]:
+def labelled(ticks: Ticks, time_ms: Array, buy: Array, px: Array, ntl: Array) -> tuple[Orders, Dropped]:
     index, fresh = standing(ticks.time_ms, time_ms, earlier=True)
     bid, ask = ticks.bid[index], ticks.ask[index]
     inside = np.where(buy, px < ask, px > bid)
