@@ -106,7 +106,8 @@ def bin_fit(edges: Sequence[float], counts: Sequence[int], exposure_s: float) ->
     poisson, se = _poisson(x, n, wls)
 
     def a_per_s(line: Array) -> float:
-        return math.exp(line[1]) / (exposure_s * -math.expm1(line[0] * width))
+        decayed = -math.expm1(line[0] * width)
+        return math.exp(line[1]) / (exposure_s * decayed) if decayed else math.inf
 
     return BinFit(-ols[0], a_per_s(ols), -wls[0], a_per_s(wls), -poisson[0], a_per_s(poisson), se)
 

@@ -34,7 +34,8 @@ def quantiles(
 
     found = resample(sums, statistic, seed=seed, reps=reps).estimates([len(values)] * len(shares))
     exact = _exact(values, weights, shares)
-    return [_in_units(estimate, value) for estimate, value in zip(found, exact, strict=True)]
+    seen = float(values.min()), float(values.max())
+    return [_in_units(estimate, value, *seen) for estimate, value in zip(found, exact, strict=True)]
 
 
 def _cross(below: Array, edges: Floats, share: float) -> Array:
@@ -52,8 +53,9 @@ def _exact(values: Array, weights: Array, shares: tuple[float, ...]) -> list[flo
     return [float(values[order[min(int(np.searchsorted(below, s * below[-1])), len(order) - 1)]]) for s in shares]
 
 
-def _in_units(found: Estimate, value: float) -> Estimate:
+def _in_units(found: Estimate, value: float, least: float, most: float) -> Estimate:
+    """Few draws of a tail can make an interval that ends beyond anything that was seen; it is cut there."""
     if found.low is None or found.high is None:
         return found._replace(value=value)
-    low, high = min(float(np.exp(found.low)), value), max(float(np.exp(found.high)), value)
-    return found._replace(value=value, low=low, high=high)
+    low, high = np.exp(np.clip([found.low, found.high], *np.log([max(least, 1e-9), max(most, 1e-9)])))
+    return found._replace(value=value, low=min(float(low), value), high=max(float(high), value))

@@ -6,15 +6,16 @@ from typing import NamedTuple, Protocol
 from analysis import edges, integrity, minutes
 from analysis.answer import GATES, About, Answer
 from analysis.edges import CoinEdges
+from analysis.estimates import Judgement
 from analysis.gate1 import Gate1, gate1
 from analysis.gate2 import Gate2, gate2
 from analysis.gate3 import Gate3, gate3
 from analysis.gate4 import Gate4, gate4
-from analysis.gate5 import gate5, read_shadow
+from analysis.gate5 import SHADOW_H, gate5, read_shadow
 from analysis.intensity import section as intensity
 from analysis.minutes import CoinMinutes
 from analysis.profiles import profiles
-from analysis.store import Store
+from analysis.store import HOUR_MS, Store
 from analysis.tables import Section
 from shared.clock import utc_day, wall_ms
 from shared.config import EngineConfig, load
@@ -108,7 +109,15 @@ def _measure(
 def _gate5(store: Store, gates: Collection[Section], balance_usd: float) -> Section:
     first_ms, _ = store.span
     whole = integrity.examine(store.data_dir, store.coins, utc_day(first_ms))
-    return gate5([*gates], whole.judgement, whole.critical_gaps, read_shadow(store), balance_usd)
+    return gate5([*gates], _whole(whole), whole.critical_gaps, read_shadow(store), balance_usd)
+
+
+def _whole(report: integrity.Report) -> Judgement:
+    """Of less than the days that gate 5 asks for, holes only say that data is missing."""
+    judgement, missing_h = report.judgement, SHADOW_H - report.recorded_ms / HOUR_MS
+    if judgement.verdict == "NO-GO" and not report.critical_findings and missing_h > 0:
+        return judgement._replace(verdict="NOT ENOUGH DATA", needs=f"{missing_h:.0f} h recorded with few holes")
+    return judgement
 
 
 def _about(store: Store, asked: Asked, fee_tier: int) -> About:

@@ -87,7 +87,7 @@ def _by_coin(section: Section) -> Grid:
 
 
 def _table(table: Table, width: int) -> Iterator[RenderableType]:
-    """A table wider than the screen goes on below with its first column again."""
+    """A table wider than the screen goes on below, with the columns again that say what a row is."""
     yield Text(table.title, style="bold")
     if table.about:
         yield Text(table.about, style="dim")
@@ -100,22 +100,28 @@ def _table(table: Table, width: int) -> Iterator[RenderableType]:
         max(max(map(len, heads[i].splitlines())), *(len(row[i].plain) for row in texts), 0)
         for i in range(len(columns))
     ]
-    for chunk in _chunks(widths, width):
+    for chunk in _chunks(widths, width, _keys(texts)):
         grid = Grid(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim")
         for i in chunk:
-            grid.add_column(heads[i], justify="left" if _is_word(rows, i) else "right", no_wrap=len(chunk) > 2)
+            grid.add_column(heads[i], justify="left" if _is_word(rows, i) else "right", overflow="fold")
         for row in texts:
             grid.add_row(*(row[i] for i in chunk))
         yield grid
 
 
-def _chunks(widths: Sequence[int], width: int) -> Iterator[list[int]]:
-    """Indexes of columns that fit side by side, the first one in each."""
-    chunk, used = [0], widths[0]
-    for i in range(1, len(widths)):
-        if used + GAP + widths[i] > width and len(chunk) > 1:
+def _keys(rows: Sequence[Sequence[Text]]) -> int:
+    """How many leading columns tell the rows apart, two at most."""
+    return 1 if len({row[0].plain for row in rows}) == len(rows) else 2
+
+
+def _chunks(widths: Sequence[int], width: int, keys: int) -> Iterator[list[int]]:
+    """Indexes of columns that fit side by side, the first ones in each."""
+    first = list(range(min(keys, len(widths))))
+    chunk, used = first[:], sum(widths[: len(first)]) + GAP * (len(first) - 1)
+    for i in range(len(first), len(widths)):
+        if used + GAP + widths[i] > width and len(chunk) > len(first):
             yield chunk
-            chunk, used = [0], widths[0]
+            chunk, used = first[:], sum(widths[: len(first)]) + GAP * (len(first) - 1)
         chunk.append(i)
         used += GAP + widths[i]
     yield chunk
