@@ -1,7 +1,6 @@
 """`market_maker doctor`: everything about this machine that can keep the bot from running, one line each."""
 
 import os
-import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -15,12 +14,14 @@ from market_maker import preflight, redis_server
 from market_maker.config import LauncherConfig
 from market_maker.deployment import supervisor_pid
 from market_maker.redis_server import PROJECT
+from services.converter import budget
+from services.converter.config import ConverterConfig
+from shared.clock import wall_ms
 from shared.config import load
 from shared.errors import ConfigError, VenueError
 
 STAMP = ".installed"
 LOCKS = ("requirements-dev.lock", "requirements.lock")
-LEAST_DISK_GB = 2.0
 LARGEST_CLOCK_ERROR_S = 1.5
 
 Verdict = Literal["ok", "warning", "FAIL"]
@@ -124,11 +125,12 @@ def _docker(config: LauncherConfig) -> Finding:
 
 def _disk(config: LauncherConfig) -> Finding:
     folder = config.data_dir if config.data_dir.exists() else Path(".")
-    free_gb = shutil.disk_usage(folder).free / 1e9
     if not os.access(folder, os.W_OK):
         return Finding("FAIL", "disk", f"{folder.resolve()} is not writable for you")
-    verdict: Verdict = "ok" if free_gb >= LEAST_DISK_GB else "warning"
-    return Finding(verdict, "disk", f"{free_gb:.1f} GB free; recording takes about 1 GB a week as Parquet")
+    converter = load(ConverterConfig)
+    seen = budget.look(folder, converter, wall_ms())
+    low = seen.is_low(converter.disk_warn_days)
+    return Finding("warning" if low else "ok", "disk", seen.text(converter.disk_warn_days))
 
 
 def _venue(config: LauncherConfig) -> Finding:

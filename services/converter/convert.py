@@ -1,8 +1,9 @@
 """`python -m services.converter.convert`: the recorded CSV days into Parquet.
 
 Converts every day before today (UTC) that is not converted yet; with `--all` today's files too. Then removes
-the CSV of days older than the retention whose Parquet is proven to hold everything. Exit code 0: done, 1: an
-error, 2: there was nothing to do. A process of its own, because pyarrow is larger than all services together.
+the CSV of days older than the retention whose Parquet is proven to hold everything, and the market's Parquet that
+is older than its own retention, if it has one. Exit code 0: done, 1: an error, 2: there was nothing to do. A
+process of its own, because pyarrow is larger than all services together.
 """
 
 import argparse
@@ -10,9 +11,9 @@ import fcntl
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -24,11 +25,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from services.converter.config import ConverterConfig
 from services.converter.days import Converted, Day
-from services.converter.parquet import TEMPORARY
+from services.converter.parquet import TEMPORARY, read_manifest
 from services.converter.source import DayCsv
 from shared.clock import monotonic_s, utc_day, wall_ms
 from shared.config import load
-from shared.data_files import FAMILIES
+from shared.data_files import FAMILIES, MARKET_FAMILIES, coin_folder
 from shared.errors import ConfigError, DataError, MarketMakerError
 
 OK, ERROR, NOTHING = 0, 1, 2
@@ -46,6 +47,7 @@ class Summary:
     parquet_bytes: int = 0
     up_to_date: int = 0
     removed: int = 0
+    expired: int = 0
     seconds: float = 0.0
     errors: list[str] = field(default_factory=list)
 
@@ -61,7 +63,7 @@ class Summary:
     def exit_code(self) -> int:
         if self.errors:
             return ERROR
-        return OK if self.files or self.removed else NOTHING
+        return OK if self.files or self.removed or self.expired else NOTHING
 
     def add(self, done: Converted) -> None:
         self.files += 1
@@ -82,6 +84,8 @@ class Summary:
             parts.append(f"{self.bad_lines} bad lines kept in quarantine/")
         if self.removed:
             parts.append(f"{self.removed} old CSV files removed")
+        if self.expired:
+            parts.append(f"{self.expired} old Parquet files removed")
         if self.errors:
             parts.append(f"{len(self.errors)} files failed")
         return "; ".join(parts)
@@ -91,14 +95,14 @@ class Summary:
         return msgspec.json.encode({**values, "seconds": round(self.seconds, 3)}).decode()
 
 
-def run(data_dir: Path, retention_days: int, everything: bool, coin: str, keep_csv: bool, show: "Show") -> Summary:
+def run(config: ConverterConfig, everything: bool, coin: str, keep_csv: bool, show: "Show") -> Summary:
     """Convert and clean up.
 
     Raises:
         DataError: another conversion is running.
         OSError: the data folder cannot be used.
     """
-    begun_s, summary = monotonic_s(), Summary()
+    begun_s, summary, data_dir = monotonic_s(), Summary(), config.data_dir
     today = utc_day(wall_ms())
     with only_one(data_dir):
         _sweep(data_dir)
@@ -113,13 +117,16 @@ def run(data_dir: Path, retention_days: int, everything: bool, coin: str, keep_c
                     summary.up_to_date += 1
                 else:
                     summary.add(done)
-                if not keep_csv and today - day.csv.day >= timedelta(days=retention_days):
+                if not keep_csv and today - day.csv.day >= timedelta(days=config.csv_retention_days):
                     day.remove_csv()
                     summary.removed += 1
                 show.file(day.csv.path, size, done)
             except (DataError, OSError, pa.ArrowInvalid) as error:
                 summary.errors.append(str(error))
                 show.problem(str(error))
+        if config.parquet_retention_days:
+            oldest = today - timedelta(days=config.parquet_retention_days - 1)
+            summary.expired = _expire(data_dir, oldest, coin)
     summary.seconds = monotonic_s() - begun_s
     return summary
 
@@ -136,6 +143,20 @@ def _days(data_dir: Path, coin: str, summary: Summary) -> Iterator[Day]:
                 summary.errors.append(f"{path}: the name is not a day such as 2026-02-22.csv; move it away")
                 continue
             yield Day(data_dir, csv)
+
+
+def _expire(data_dir: Path, oldest: date, coin: str) -> int:
+    """Remove the market's Parquet files of days before `oldest`; our own fills and account stay. A file is left
+    alone when it is not ours, or while its CSV is there and would bring it back."""
+    expired = 0
+    for family in MARKET_FAMILIES:
+        for path in (data_dir / family.parquet).glob(f"{coin_folder(coin) if coin else '*'}/????-??-??.parquet"):
+            csv = data_dir / family.name / path.parent.name / f"{path.stem}.csv"
+            with suppress(ValueError, DataError):
+                if date.fromisoformat(path.stem) < oldest and not csv.exists() and read_manifest(path):
+                    path.unlink()
+                    expired += 1
+    return expired
 
 
 def _sweep(data_dir: Path) -> None:
@@ -207,6 +228,10 @@ def parser() -> argparse.ArgumentParser:
     about.add_argument(
         "--retention-days", type=int, metavar="N", help="UTC days of CSV kept (default: MM_CSV_RETENTION_DAYS)"
     )
+    about.add_argument(
+        "--parquet-retention-days", type=int, metavar="N",
+        help="UTC days of market data kept as Parquet, 0: for ever (default: MM_PARQUET_RETENTION_DAYS)",
+    )  # fmt: skip
     about.add_argument("--json", action="store_true", help="print only the summary, as JSON")
     about.add_argument("--background", action="store_true", help="one thread at the lowest priority, least memory")
     return about
@@ -221,11 +246,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         pa.set_memory_pool(pa.system_memory_pool())  # gives memory back sooner
     try:
         flags: dict[str, Any] = {"data_dir": given.data, "csv_retention_days": given.retention_days}
+        flags["parquet_retention_days"] = given.parquet_retention_days
         config = load(ConverterConfig, **flags)
         if not config.data_dir.is_dir():
             raise DataError(f"{config.data_dir}: no such folder; nothing was recorded there yet")
         with Show(quiet=given.json) as show:
-            summary = run(config.data_dir, config.csv_retention_days, given.all, given.coin, given.keep_csv, show)
+            summary = run(config, given.all, given.coin, given.keep_csv, show)
     except (MarketMakerError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return CONFIGURATION if isinstance(error, ConfigError) else ERROR

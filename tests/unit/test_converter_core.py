@@ -7,13 +7,26 @@ from pathlib import Path
 
 import pytest
 
+from services.converter.budget import Stock, forecast
 from services.converter.config import ConverterConfig
-from services.converter.core import Broken, Convert, Converter, Finished
+from services.converter.core import (
+    Analyze,
+    Analyzed,
+    Broken,
+    Convert,
+    Converter,
+    Finished,
+    Look,
+    NotAnalyzed,
+)
 from services.converter.door import ChildDoor
 from shared.config import load
 from shared.errors import ConfigError
 from shared.messages import Event
 from shared.service import Started, Tick
+
+CONVERT = Convert()
+GB = 10**9
 
 
 def at(text: str) -> int:
@@ -21,7 +34,7 @@ def at(text: str) -> int:
 
 
 def running_at(core: Converter, text: str) -> bool:
-    return list(core.step(at(text), Tick())) == [Convert()]
+    return Convert() in core.step(at(text), Tick())
 
 
 def test_once_after_the_start_and_then_daily() -> None:
@@ -31,7 +44,8 @@ def test_once_after_the_start_and_then_daily() -> None:
     assert not running_at(core, "2026-02-22T10:00:59")
     assert running_at(core, "2026-02-22T10:01:00")
     assert not running_at(core, "2026-02-22T10:05:00")  # still at it
-    (event,) = core.step(at("2026-02-22T10:06:00"), Finished(files=3, rows=10, ratio=7.123, seconds=4.0))
+    event, then = core.step(at("2026-02-22T10:06:00"), Finished(files=3, rows=10, ratio=7.123, seconds=4.0))
+    assert then == Analyze()
     assert isinstance(event, Event) and event.tag == "CONVERTER" and event.level == "info"
     assert event.fields["success_ms"] == at("2026-02-22T10:06:00")
     assert (event.fields["rows"], event.fields["ratio"]) == (10, 7.1)
@@ -65,8 +79,44 @@ def test_a_failure_is_an_error_and_is_repeated_within_the_hour() -> None:
 
 
 def test_damaged_lines_make_it_a_warning() -> None:
-    (event,) = Converter(ConverterConfig()).step(0, Finished(files=1, bad_lines=2))
+    event, _ = Converter(ConverterConfig()).step(0, Finished(files=1, bad_lines=2))
     assert isinstance(event, Event) and event.level == "warning" and "2 damaged lines" in event.text
+
+
+@pytest.mark.parametrize(("files", "nightly"), [(1, True), (0, True), (1, False)])
+def test_only_new_data_is_analysed_and_only_if_wanted(files: int, nightly: bool) -> None:
+    core = Converter(ConverterConfig(nightly_analysis=nightly))
+    assert (Analyze() in core.step(0, Finished(files=files, removed=1))) == (files > 0 and nightly)
+
+
+def test_a_failed_analysis_is_told_and_stops_nothing() -> None:
+    core = Converter(ConverterConfig())
+    core.step(at("2026-02-22T10:00:00"), Started())
+    (good,) = core.step(0, Analyzed(coins=30, seconds=12.5))
+    (bad,) = core.step(0, NotAnalyzed("no module"))
+    assert isinstance(good, Event) and (good.tag, good.level, good.fields["coins"]) == ("ANALYSIS", "info", 30)
+    assert isinstance(bad, Event) and (bad.tag, bad.level) == ("ANALYSIS", "warning") and "no module" in bad.text
+    assert running_at(core, "2026-02-22T10:01:00")
+
+
+def test_the_disk_is_looked_at_every_hour_and_spoken_of_once_a_day() -> None:
+    core = Converter(ConverterConfig(disk_warn_days=7))
+    core.step(at("2026-02-22T10:00:00"), Started())
+
+    def looked(text: str, free_gb: float) -> list[tuple[str, str]]:
+        assert Look() in core.step(at(text), Tick())
+        seen = forecast(Stock(int(free_gb * GB), 2 * GB, 0.25 * GB, 3, 9), core._config)
+        return [(event.tag, event.level) for event in core.step(at(text), seen) if isinstance(event, Event)]
+
+    assert looked("2026-02-22T10:01:00", 10) == []
+    assert Look() not in core.step(at("2026-02-22T11:00:00"), Tick())
+    assert looked("2026-02-22T11:01:00", 1.7) == [("DISK", "warning")]
+    assert looked("2026-02-22T12:01:00", 1.7) == []
+    assert looked("2026-02-23T11:01:00", 1.4) == [("DISK", "warning")]
+    assert looked("2026-02-23T12:01:00", 0.2) == [("DISK", "error")]
+    assert looked("2026-02-23T13:01:00", 0.2) == [("DISK", "error")]
+    assert looked("2026-02-23T14:01:00", 10) == [("DISK", "info")]
+    assert looked("2026-02-23T15:01:00", 10) == []
 
 
 def test_settings_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,15 +139,16 @@ class Port:
         raise AssertionError("not asked for")
 
 
-async def result_of(door: ChildDoor) -> object:
+async def result_of(door: ChildDoor, wanted: Convert | Analyze = CONVERT) -> object:
     port = Port()
+    assert await door.apply([wanted]) == ()
     runner = asyncio.create_task(door.run(port))
-    assert await door.apply([Convert()]) == ()
-    async with asyncio.timeout(30):
-        result = await port.results.get()
-    runner.cancel()
-    await asyncio.gather(runner, return_exceptions=True)
-    return result
+    try:
+        async with asyncio.timeout(30):
+            return await port.results.get()
+    finally:
+        runner.cancel()
+        await asyncio.gather(runner, return_exceptions=True)
 
 
 async def test_the_child_converts_and_reports(tmp_path: Path) -> None:
@@ -138,3 +189,30 @@ async def test_stopping_ends_the_child(tmp_path: Path, monkeypatch: pytest.Monke
     await asyncio.gather(runner, return_exceptions=True)
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
+
+
+async def test_the_disk_is_looked_at_on_the_spot(tmp_path: Path) -> None:
+    config = ConverterConfig(data_dir=tmp_path)
+    (seen,) = await ChildDoor(config, Converter(config)).apply([Look()])
+    assert seen == forecast(Stock(seen.stock.free), config) and seen.stock.free > 0
+    gone = ConverterConfig(data_dir=tmp_path / "nowhere")
+    assert await ChildDoor(gone, Converter(gone)).apply([Look()]) == ()
+
+
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        ("print('thinking'); print('{\"coins\": 4, \"seconds\": 1.5}')", Analyzed(coins=4, seconds=1.5)),
+        ('print(\'{"coins": 0, "seconds": 0.1}\'); raise SystemExit(2)', Analyzed(coins=0, seconds=0.1)),
+        ("raise SystemExit('error: no ticks')", NotAnalyzed("no ticks [exit code 1]")),
+        ("print('{}')", NotAnalyzed("unreadable summary: Object missing required field `coins`")),
+        ("", NotAnalyzed("unreadable summary: Input data was truncated")),
+    ],
+)
+async def test_the_analysis_is_a_child_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, told: object
+) -> None:
+    (tmp_path / "nightly_stand_in.py").write_text(program)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    config = ConverterConfig(data_dir=tmp_path)
+    assert await result_of(ChildDoor(config, Converter(config), analysis="nightly_stand_in"), Analyze()) == told

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow as pa
@@ -22,9 +23,11 @@ from services.converter import convert, source
 from services.converter.convert import ERROR, NOTHING, OK, main
 from services.converter.parquet import read_manifest
 from shared.clock import ms_of_day, utc_day, wall_ms
-from shared.data_files import MARKET_FAMILIES
+from shared.data_files import FAMILIES, MARKET_FAMILIES
+from shared.data_files import TICKS as TICKS_FAMILY
 
 TICKS, TRADES, DEPTH = (family.header for family in MARKET_FAMILIES)
+FILL = "{},BTC,run-1,shadow,bid,1,68020.5,0.01,-0.0204,68021.0,0,0.01,7,run-1-7"
 TODAY = utc_day(wall_ms())
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,7 +45,7 @@ def trade(ago: int, offset_ms: int, tid: int) -> str:
 
 
 def put(data: Path, family: str, ago: int, *lines: str, coin: str = "BTC", end: str = "\n") -> Path:
-    header = {"ticks": TICKS, "trades": TRADES, "depth": DEPTH}[family]
+    header = next(known.header for known in FAMILIES if known.name == family)
     path = data / family / coin / f"{day(ago)}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([header, *lines]) + end)
@@ -334,3 +337,62 @@ def test_the_script_finds_its_environment_by_itself(tmp_path: Path) -> None:
     command = [python or sys.executable, str(ROOT / "scripts/csv_to_parquet.py"), "--data", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == OK and "1 files, 1 rows" in done.stdout
+
+
+def test_parquet_is_kept_for_ever_unless_its_retention_says_otherwise(tmp_path: Path) -> None:
+    for ago in range(12):
+        put(tmp_path, "ticks", ago, tick(ago, 0))
+    put(tmp_path, "fills", 11, FILL.format(ms_of_day(day(11))))
+    assert run(tmp_path) == OK
+    parquets = [parquet_of(tmp_path, ago) for ago in range(1, 12)]
+    assert all(path.exists() for path in parquets)
+    put(tmp_path, "ticks", 11, tick(11, 0))  # its CSV is back: without its Parquet it would be new again
+    foreign = parquet_of(tmp_path, 13)
+    pq.write_table(pa.table({"a": [1]}), foreign)
+    parquet_of(tmp_path, 14).write_bytes(b"no parquet")
+    assert run(tmp_path, "--parquet-retention-days", "3") == convert.CONFIGURATION
+    assert run(tmp_path, "--parquet-retention-days", "8", "--keep-csv") == OK
+    assert [path.exists() for path in parquets] == [ago < 8 or ago == 11 for ago in range(1, 12)]
+    assert foreign.exists() and parquet_of(tmp_path, 14).exists()
+    assert parquet_of(tmp_path, 11, "parquet_fills").exists()
+    assert run(tmp_path, "--parquet-retention-days", "8", "--keep-csv") == NOTHING
+
+
+def test_kills_at_random_points_and_one_last_run_that_is_left_alone(tmp_path: Path) -> None:
+    random = Random(6)
+    for ago in range(2, 5):
+        put(tmp_path, "ticks", ago, *(tick(ago, i) for i in range(3_000)))
+        put(tmp_path, "trades", ago, *(trade(ago, (i * 7919) % 10_000, i) for i in range(3_000)))
+    command = [sys.executable, "-m", "services.converter.convert", "--data", str(tmp_path), "--json"]
+    for _ in range(2):
+        child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wanted = len(list(tmp_path.rglob("*.parquet"))) + random.randint(1, 2)
+        deadline = time.monotonic() + 30  # noqa: TID251 (waiting for a real process)
+        while len(list(tmp_path.rglob("*.parquet"))) < wanted:
+            assert child.poll() is None and time.monotonic() < deadline  # noqa: TID251
+            time.sleep(random.uniform(0, 0.003))
+        child.kill()
+        child.wait()
+    assert run(tmp_path) in (OK, NOTHING)
+    for ago in range(2, 5):
+        assert len(rows_of(parquet_of(tmp_path, ago))) == 3_000
+        assert [row["tid"] for row in rows_of(parquet_of(tmp_path, ago, "parquet_trades"))] == sorted(
+            range(3_000), key=lambda i: ((i * 7919) % 10_000, i)
+        )
+    assert not [name for name in files(tmp_path) if name.endswith((".csv", ".tmp"))]
+    assert run(tmp_path) == NOTHING
+
+
+def test_a_file_written_by_an_older_version_is_still_proof_for_its_csv(tmp_path: Path) -> None:
+    """Those have a dictionary as the type of texts and statistics for every column."""
+    path = put(tmp_path, "ticks", 3, *(tick(3, i) for i in range(100)))
+    assert run(tmp_path, "--keep-csv") == OK
+    parquet = parquet_of(tmp_path, 3)
+    manifest = msgspec_dict(read_manifest(parquet))
+    with pq.ParquetFile(parquet) as file:
+        table = file.read().cast(source.schema_of(TICKS_FAMILY))
+    pq.write_table(
+        table.replace_schema_metadata({"mm_manifest": json.dumps(manifest)}), parquet, compression="zstd"
+    )
+    assert pa.types.is_dictionary(pq.read_schema(parquet).field("coin").type)
+    assert run(tmp_path) == OK and not path.exists()
