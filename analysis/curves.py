@@ -9,10 +9,6 @@ from analysis.bootstrap import Floats, resample
 from analysis.edges import GRID_BPS, CoinEdges
 from analysis.estimates import Estimate
 from analysis.orders import HEADLINE_S, HORIZONS_S
-from shared.market_profile import Measured, Rung
-
-MIN_RUNG_FILLS = 20
-"""Fewer say nothing about a half spread."""
 
 
 class Rules(NamedTuple):
@@ -88,44 +84,6 @@ def curve(edges: CoinEdges) -> tuple[Point, ...]:
 def _mean(total: Floats, n: Floats, seed: int, less: float = 0.0) -> Estimate:
     sums = np.stack([n, total], axis=1)
     return resample(sums, lambda x: x[..., [1]] / x[..., [0]] - less, seed=seed).estimates([int(n.sum())])[0]
-
-
-class Profile(NamedTuple):
-    """A coin's numbers for `shared.market_profile`."""
-
-    spread_bps: Measured
-    adverse_bps: Measured
-    beyond_bps: Measured
-    rungs: tuple[Rung, ...]
-
-
-def profile(edges: CoinEdges) -> Profile | None:
-    """None while one of the first three has no standard error yet."""
-    headline = HORIZONS_S.index(HEADLINE_S)
-    beyond, orders = edges.side_beyond.sum(axis=1), edges.side_orders.sum(axis=1)
-    market_numbers = (
-        _measured(edges.spread, edges.seconds),
-        _measured(edges.adverse[:, headline], edges.known[:, headline]),
-        _measured(beyond, orders),
-    )
-    rungs = []
-    for i, half_spread_bps in enumerate(GRID_BPS):
-        adverse = _measured(edges.through.adverse[:, i], edges.through.known[:, i])
-        if adverse is not None and adverse.n >= MIN_RUNG_FILLS:
-            fills = float(edges.through.fills[:, i].sum() / edges.hours)
-            rungs.append(Rung(half_spread_bps=half_spread_bps, adverse_bps=adverse, fills_per_hour=fills))
-    spread, adverse, reach = market_numbers
-    if spread is None or adverse is None or reach is None:
-        return None
-    return Profile(spread, adverse, reach, tuple(rungs))
-
-
-def _measured(total: Floats, n: Floats) -> Measured | None:
-    found = resample(np.stack([n, total], axis=1), lambda x: x[..., [1]] / x[..., [0]], seed=0, reps=1)
-    value, se = float(found.values[0]), float(found.se[0])
-    return (
-        Measured(value, se, int(n.sum()), float(found.n_effective[0])) if np.isfinite([value, se]).all() else None
-    )
 
 
 def from_log(found: Estimate) -> Estimate:
