@@ -29,7 +29,7 @@ from shared.streams import FIELD, HALT, STREAM_OF, Stream, channel_of, field_of
 
 BLOCK_MS = 1000
 NOTHING_TO_READ_S = 0.05
-ENTRIES_AT_ONCE = 500
+ENTRIES_AT_ONCE = 100
 """Of each key, where all entries are wanted: a long stream is never in memory as a whole."""
 RECLAIM_IDLE_MS = 30_000
 """Entries that another consumer left unacknowledged this long are taken over; far above the slowest handler."""

@@ -105,7 +105,7 @@ had a side blocked by the inventory limit, and were halted."""
 FAMILIES = (TICKS, TRADES, DEPTH, FILLS, ACCOUNT)
 MARKET_FAMILIES = (TICKS, TRADES, DEPTH)
 JOURNAL_FAMILIES = (FILLS, ACCOUNT)
-"""What the bot did itself: always recorded, about 0.3 MB a coin and day."""
+"""What the bot did itself, always recorded: a minute of a coin is about 120 bytes (0.17 MB a day), a fill 140."""
 
 VENUE_MARKER = "VENUE"
 UNMARKED = "hyperliquid"

@@ -14,7 +14,8 @@ class HarvesterConfig(EngineConfig):
 
     harvest_ticks: bool = Field(
         True,
-        description="Record ticks, trades and depth to CSV; fills, account and incidents are recorded always.",
+        description="Record ticks, trades and depth to CSV; fills, account and incidents are always"
+        " recorded (0.2 MB a coin and day).",
     )
     harvest_depth_levels: int = Field(
         5, ge=1, le=5, description="Levels a side in the depth files; the columns of the rest stay empty."

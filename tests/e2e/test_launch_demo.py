@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from market_maker.deployment import supervisor_pid
+from shared import incidents
+from shared.confirmation import code_version
 from tests.conftest import server_binaries, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,8 +70,17 @@ def test_a_short_session_quotes_sums_up_and_leaves_nothing(place: dict[str, str]
     assert 0 < summary["memory_total_mb"] <= 600
     assert summary["orders_placed"] >= 6 * 3
     assert all(is_free(int(place[name])) for name in ("MM_REDIS_PORT", "MM_METRICS_PORT", "MM_VENUE_PORT"))
-    for file in Path(place["MM_DATA_DIR"]).rglob("*.csv"):
+    data = Path(place["MM_DATA_DIR"])
+    for file in data.rglob("*.csv"):
         assert file.read_bytes().endswith(b"\n"), f"{file} is torn"
+    assert sum(file.read_text().count("\n") - 1 for file in data.glob("fills/*/*.csv")) == summary["fills"]
+    assert {coin.name for coin in data.glob("account/*")} == {"BTC", "ETH", "SOL"}
+    started, stopped = incidents.read(data)
+    assert (started.kind, stopped.kind) == ("start", "stop")
+    assert started.run_id == stopped.run_id == summary["run_id"]
+    assert started.fields.keys() == {"venue", "mode", "configuration", "code", "coins"}
+    assert (started.fields["venue"], started.fields["mode"]) == ("sim", "shadow")
+    assert started.fields["code"] == code_version() and started.fields["coins"] == ["BTC", "ETH", "SOL"]
 
 
 def test_in_the_background_with_halt_status_and_stop(place: dict[str, str]) -> None:
@@ -77,11 +88,13 @@ def test_in_the_background_with_halt_status_and_stop(place: dict[str, str]) -> N
     assert started.returncode == 0, started.stderr + started.stdout
     assert "coins quoting both sides" in started.stdout and "--stop" in started.stdout
 
+    data = Path(place["MM_DATA_DIR"])
     again = cli(place, "launch", "--demo", "--local")
     assert again.returncode == 1 and "already running" in again.stderr and "--stop" in again.stderr
 
     halted = cli(place, "halt", "a test")
     assert (halted.returncode, halted.stdout) == (0, "halted: a test; no order rests\n")
+    wait_until(lambda: any(i.kind == "halt" and i.text.endswith(": a test") for i in incidents.read(data)))
     state = json.loads(cli(place, "status", "--json").stdout)
     assert state["halted"] and state["halt_reason"] == "a test" and state["running"]
     assert state["coins_quoting_both_sides"] == 0
