@@ -14,6 +14,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -22,17 +23,25 @@ import numpy as np
 from scipy import stats
 
 from analysis.bootstrap import Floats, intervals
+from analysis.curves import curve, market
+from analysis.edges import CoinEdges
+from analysis.edges import measure as measure_edges
 from analysis.estimates import Estimate
+from analysis.gate1 import gate1
 from analysis.gate2 import gate2
+from analysis.gate3 import gate3, income
 from analysis.gate4 import gate4
 from analysis.hours import CHAOTIC
+from analysis.intensity import sides
 from analysis.minutes import measure
+from analysis.orders import HORIZONS_S
 from analysis.profiles import spread_section, volatility_section
 from analysis.store import open_store
 from tests.fixtures.planted import PlantedCoin, write_days
 
 MONDAY = date(2026, 1, 5)
 LEVEL = 0.95
+FEE_BPS = 1.5
 SAMPLE_MS = 2000
 """As rarely as a tick may come and still be fresh: a third of the rows, the same truth."""
 Promise = Literal["at least", "at most"]
@@ -166,7 +175,7 @@ def weekends(seed: int) -> Iterable[Trial]:
 
 def levels(seed: int) -> Iterable[Trial]:
     """Half a day: spread and volatility in calm and wild times by turns."""
-    coin = PlantedCoin(clustering=0.4, clustering_s=120, spread_noise=0.3, holes=((12, 24),))
+    coin = PlantedCoin(impact_bps=0, clustering=0.4, clustering_s=600, spread_noise=0.3, holes=((12, 24),))
     with tempfile.TemporaryDirectory() as folder:
         write_days(Path(folder), [coin], MONDAY, 1, seed, sample_ms=SAMPLE_MS)
         with open_store(Path(folder), threads=1) as store:
@@ -180,7 +189,81 @@ def levels(seed: int) -> Iterable[Trial]:
     yield from covers("RV/BV, 12 h", jumps, 1.0)
 
 
+def _quoted(coin: PlantedCoin, half_spread_bps: float) -> tuple[float, float]:
+    """Fills per hour and edge of quotes on both sides, behind their queues. A quote stands on the next price step
+    outwards, on average half a step farther, and is passed a step beyond."""
+    passed = half_spread_bps + coin.tick_bps
+    edge = half_spread_bps + coin.tick_bps / 2 - coin.adverse_bps(passed) - FEE_BPS
+    return 2 * 3600 * coin.fills_per_s(passed), edge
+
+
+def _with_edge(name: str, edge_bps: float) -> PlantedCoin:
+    """A coin with the same edge at every half spread from its touch on: impact grows as fast as the reach."""
+    coin = PlantedCoin(name, impact_bps=0.0, impact_slope=1.0, clustering=0.4, orders_per_s=0.1, tick_px=0.0011)
+    return replace(coin, impact_bps=_quoted(coin, 4.0)[1] - edge_bps)
+
+
+def _measured(coins: list[PlantedCoin], days: int, seed: int) -> dict[str, CoinEdges]:
+    with tempfile.TemporaryDirectory() as folder:
+        write_days(Path(folder), coins, MONDAY, days, seed, sample_ms=1000)
+        with open_store(Path(folder), threads=1) as store:
+            return {coin: measure_edges(store, coin) for coin in store.coins}
+
+
+def fills(seed: int) -> Iterable[Trial]:
+    """Half a day: adverse selection by horizon, what quotes earn, A and κ. The price of the second coin hardly
+    moves, because κ in bps moves with it."""
+    moving = PlantedCoin("MOVE", impact_slope=0.3, clustering=0.4, orders_per_s=0.1, holes=((12, 24),))
+    still = replace(moving, coin="REST", impact_bps=0.2, impact_slope=0.1, sigma=2e-5, tick_px=0.0011)
+    measured = _measured([moving, still], 1, seed)
+    for horizon_s, found in zip(HORIZONS_S, market(measured["MOVE"]).adverse, strict=True):
+        yield from covers(f"adverse selection at {horizon_s} s, 12 h", found, moving.adverse_bps())
+    for point in curve(measured["MOVE"]):
+        if point.half_spread_bps in (2.5, 4.0, 6.0, 8.0):
+            truth = _quoted(moving, point.half_spread_bps)[1]
+            yield from covers(f"edge at {point.half_spread_bps:g} bps, 12 h", point.edge, truth)
+    for rate in income(measured["REST"]):
+        if rate.half_spread_bps in (2.5, 4.0, 6.0, 8.0):
+            per_hour, edge = _quoted(still, rate.half_spread_bps)
+            yield from covers("fills per hour at 2.5 to 8 bps, 12 h", rate.fills_per_hour, per_hour)
+            yield from covers("income at 2.5 to 8 bps, 12 h", rate.income_bps, per_hour * edge)
+    for side in sides(measured["REST"]):
+        yield from covers("κ of a side, 12 h", side.kappa_per_bps, still.kappa_per_bps)
+        yield from covers("A of a side, 12 h", side.a_per_s, still.a_per_s)
+
+
+def edge(seed: int) -> Iterable[Trial]:
+    """Gate 1 on half a day of four coins: one that earns, two with no edge at any half spread, one that loses."""
+    truth = {"EARN": 1.0, "NONE": 0.0, "NULL": 0.0, "LOSE": -1.0}
+    coins = [replace(_with_edge(name, bps), holes=((12, 24),)) for name, bps in truth.items()]
+    found = gate1(_measured(coins, 1, seed))
+    verdicts = {name: judgement.verdict for name, judgement in found.section.by_coin.items()}
+    yield Trial(
+        "gate 1: any GO without an edge", "GO" in {verdicts[n] for n in truth if truth[n] <= 0}, "at most", 0.05
+    )
+    yield Trial("gate 1: NO-GO of a coin that earns", verdicts["EARN"] == "NO-GO", "at most", 0.05)
+    yield Trial("gate 1: a coin that earns 1 bps is GO", verdicts["EARN"] == "GO", share=0.8)
+    yield Trial("gate 1: a coin that loses 1 bps is NO-GO", verdicts["LOSE"] == "NO-GO", share=0.8)
+    for name, bps in truth.items():
+        yield from covers("gate 1: edge at the chosen half spread", found.coins[name].edge, bps)
+
+
+def calibration(seed: int) -> Iterable[Trial]:
+    """Gate 3 on two days: a coin whose best half spread is known, and one with no edge at any."""
+    earns = PlantedCoin("EARN", clustering=0.4, orders_per_s=0.1, tick_px=0.0011)
+    found = gate3(_measured([earns, _with_edge("NONE", 0.0)], 2, seed))
+    best = 1 / earns.kappa_per_bps + earns.impact_bps + FEE_BPS
+    yield from covers("gate 3: range of the best half spread", found.coins["EARN"].half_spread_bps, best)
+    yield from covers("gate 3: 1/κ + AS + fee", found.coins["EARN"].formula_bps, best)
+    verdicts = {name: judgement.verdict for name, judgement in found.section.by_coin.items()}
+    yield Trial("gate 3: a coin that earns is GO", verdicts["EARN"] == "GO", share=0.8)
+    yield Trial("gate 3: GO without an edge", verdicts["NONE"] == "GO", "at most", 0.05)
+
+
 EXPERIMENTS = (
+    Experiment("fills", fills),
+    Experiment("edge", edge),
+    Experiment("calibration", calibration),
     Experiment("series", series),
     Experiment("levels", levels),
     Experiment("hours", hours),
