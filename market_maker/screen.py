@@ -25,7 +25,7 @@ NOT_FOUND = 2
 NEITHER = 3
 FRESH_MS = 180_000
 """The screener publishes every 30 s; older settings are of a stack that has ended."""
-WIDE = 132
+WIDE, PIPED = 126, 200
 MEANING = (
     "bps of a fill: it captures the half spread; edge = half − AS − fee − funding, ± one standard error.\n"
     "AS: what the market moves against us in 5 s, measured on the n deepest public orders. fills: public orders\n"
@@ -169,9 +169,9 @@ def _print(about: str, coins: Sequence[dict[str, Any]]) -> None:
     from rich.table import Table
 
     terminal = sys.stdout.isatty()
-    console = Console(width=None if terminal else WIDE, highlight=False)
+    console = Console(width=None if terminal else PIPED, highlight=False)
     columns = [column for column in _COLUMNS if console.width >= WIDE or column[0] not in _LEFT_OUT]
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     for name, _, _ in columns:
         table.add_column(name, justify="left" if name in _WORDS else "right", no_wrap=True)
     for coin in coins:
@@ -205,4 +205,4 @@ def _cell(coin: dict[str, Any], name: str, form: str) -> str:
     value = coin.get(name)
     if value is None or (coin["edge_bps"] is None and name in _UNKNOWN_EDGE):
         return "-"
-    return format(value, form)
+    return format(value, form) if isinstance(value, str) else format(round(value, 4) + 0, form)

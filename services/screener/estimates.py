@@ -92,26 +92,21 @@ class Estimates:
         nothing, and all orders say too little, as most of them stop at the touch."""
         first = bisect_left(self._reaches, half_spread_bps + self._window.tick_bps)
         live, seen = len(self._reaches) - first, sample(self._by_reach[min(first, self._deepest) :])
-        through = live
-        rung = rung_at(self._history, half_spread_bps)
+        history, rung, through = self._history, rung_at(self._history, half_spread_bps), live
         prior_bps, prior_windows = self.all.cost_bps, float(PRIOR_WEIGHT)
-        past_per_hour, past_orders, past_s = 0.0, 0, 0.0
-        if rung is not None and self._history is not None:
-            adverse = adverse_at(self._history, rung, PRIOR_WEIGHT)
-            more_bps = adverse.value - self._history.adverse_bps.value
+        orders, fills, seen_s = seen.n, float(live), self._window.seen_s
+        if history is not None:
+            adverse = adverse_at(history, half_spread_bps, PRIOR_WEIGHT)
+            more_bps = adverse.value - history.adverse_bps.value
             prior_bps, prior_windows = _prior(self.all.adverse_bps + more_bps, self._windows(adverse), prior_bps)
-            past_per_hour, past_orders, past_s = rung.fills_per_hour, adverse.n, self._past_s
-            through += round(rung.fills_per_hour * self._history.hours_of_data)
-        hours = (self._window.seen_s + past_s) / 3600
-        return Fills(
-            seen,
-            prior_bps,
-            prior_windows,
-            _pooled_sd((seen.n_effective, seen.sd_bps), (PRIOR_WEIGHT, self.all.sd_bps)),
-            (live + past_per_hour * past_s / 3600) / hours if hours else 0.0,
-            through,
-            seen.n + past_orders,
-        )
+            orders += adverse.n
+        if history is not None and rung is not None:
+            fills += rung.fills_per_hour * self._past_s / 3600
+            seen_s += self._past_s
+            through += round(rung.fills_per_hour * history.hours_of_data)
+        sd_bps = _pooled_sd((seen.n_effective, seen.sd_bps), (PRIOR_WEIGHT, self.all.sd_bps))
+        per_hour = fills / seen_s * 3600 if seen_s else 0.0
+        return Fills(seen, prior_bps, prior_windows, sd_bps, per_hour, through, orders)
 
     def _all(self, others_bps: float) -> Fills:
         seen, history = sample(self._by_reach), self._history

@@ -116,10 +116,11 @@ def rung_at(history: CoinProfile | None, half_spread_bps: float) -> Rung | None:
     )
 
 
-def adverse_at(history: CoinProfile, rung: Rung, enough: float) -> Measured:
-    """A rung's adverse selection; where it rests on too little, that of the widest one inside which does not, or
-    of the best measured one."""
-    inside = [one.adverse_bps for one in history.rungs if one.half_spread_bps < rung.half_spread_bps]
-    measured = [rung.adverse_bps, *reversed(inside)]
-    best = max(measured, key=lambda one: one.n_effective)
+def adverse_at(history: CoinProfile, half_spread_bps: float, enough: float) -> Measured:
+    """Adverse selection of a quote at any distance; where that rests on too little, or is outside all rungs, it is
+    that of the widest rung inside which has enough, or of the best measured one, or of all orders."""
+    rung = rung_at(history, half_spread_bps)
+    inside = [one.adverse_bps for one in history.rungs if one.half_spread_bps < half_spread_bps]
+    measured = [*([rung.adverse_bps] if rung else ()), *reversed(inside)]
+    best = max(measured, key=lambda one: one.n_effective, default=history.adverse_bps)
     return next((one for one in measured if one.n_effective >= enough), best)

@@ -111,8 +111,9 @@ def test_a_rung_of_few_orders_takes_its_adverse_selection_from_inside():
         for rung, windows in zip(thin.rungs, (400.0, 80.0, 9.0, 2.0), strict=True)
     ]
     thin = msgspec.structs.replace(thin, rungs=tuple(rungs))
-    assert adverse_at(thin, thin.rungs[3], 50).value == 3.0
-    assert adverse_at(thin, thin.rungs[3], 500).value == 1.0
+    assert adverse_at(thin, 8.0, 50).value == adverse_at(thin, 20.0, 50).value == 3.0
+    assert adverse_at(thin, 8.0, 500).value == 1.0
+    assert adverse_at(past(rungs=()), 8.0, 50) == past().adverse_bps
 
 
 def test_history_tells_how_much_more_deep_orders_cost_not_how_much_all_do():
