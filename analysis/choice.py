@@ -15,8 +15,9 @@ from analysis.orders import Array
 STRETCHES = 20
 MIN_FILLS = 30
 """In each half, for a half spread to be a candidate."""
-MIN_FILLS_PER_HOUR = 1.0
-"""One that is filled less often earns nothing that matters, whatever its edge."""
+MIN_FILLS_PER_HOUR, MIN_SHARE = 10.0, 0.1
+"""Nor one that is filled less often than this, unless the coin is so quiet that it is a tenth of the fills at the
+tightest: what hardly ever happens earns nothing that matters, and takes for ever to judge."""
 MIN_HALF_SPREAD_BPS, MAX_HALF_SPREAD_BPS = 1.0, 25.0
 """What `base_spread_bps` may be."""
 
@@ -62,9 +63,11 @@ def choose(edges: CoinEdges) -> Choice | None:
 def wide_enough(edges: CoinEdges) -> Array:
     """Which half spreads of the grid may be quoted, and were passed often enough in both halves."""
     enough, odd = candidates(), _odd(edges)
+    tightest = int(np.flatnonzero(enough)[0])
     for half in (odd, ~odd):
-        needed = max(MIN_FILLS, MIN_FILLS_PER_HOUR * edges.seconds[half].sum() / 3600)
-        enough &= edges.through.known[half].sum(axis=0) >= needed
+        known = edges.through.known[half].sum(axis=0)
+        often = MIN_FILLS_PER_HOUR * edges.seconds[half].sum() / 3600
+        enough &= known >= max(MIN_FILLS, min(often, MIN_SHARE * known[tightest]))
     return enough
 
 

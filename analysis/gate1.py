@@ -119,9 +119,7 @@ def _missing(edges: CoinEdges, test: _Test) -> list[str]:
     if edges.orders < MIN_ORDERS:
         short.append(f"{edges.orders} of {MIN_ORDERS} market orders")
     if test.choice is None:
-        short.append(
-            f"no half spread from {MIN_HALF_SPREAD_BPS:g} bps on was passed {2 * MIN_FILLS} times and once an hour"
-        )
+        short.append(f"no half spread from {MIN_HALF_SPREAD_BPS:g} bps on was passed {2 * MIN_FILLS} times")
     elif test.estimate.n_effective < MIN_WINDOWS:
         short.append(f"{test.estimate.n_effective:.0f} of {MIN_WINDOWS} effective windows")
     return short

@@ -71,15 +71,15 @@ def gate3(measured: Mapping[str, CoinEdges], min_order_usd: float = 12.0) -> Gat
     for name, edges in measured.items():
         choice, test = choices[name], tests[name]
         n = 0 if choice is None else int(choice.fills.sum())
-        fills, income, _ = test.estimates([n, n, n])
+        fills, earned, _ = test.estimates([n, n, n])
         coins[name] = Coin(
             edges,
             choice,
             _recommended(edges, choice),
             _formula(edges),
             from_log(fills),
-            income,
-            _curve(edges),
+            earned,
+            income(edges),
             _judge(edges, choice, test, levels.get(name)),
         )
     verdicts = {name: coin.judgement for name, coin in coins.items()}
@@ -116,7 +116,9 @@ def _rates(edges: CoinEdges, i: int) -> Floats:
     )
 
 
-def _curve(edges: CoinEdges) -> tuple[Rate, ...]:
+def income(edges: CoinEdges) -> tuple[Rate, ...]:
+    """At every half spread of the grid."""
+
     def statistic(x: Floats) -> Floats:
         fills = 3600 * x[..., [1]] / x[..., [0]]
         return np.concatenate([np.log(fills), fills * (x[..., [3]] / x[..., [2]] - edges.fee_bps)], axis=-1)
@@ -125,8 +127,8 @@ def _curve(edges: CoinEdges) -> tuple[Rate, ...]:
     for i, half_spread_bps in enumerate(GRID_BPS):
         sums = _rates(edges, i)
         seed = seed_of(edges.coin, f"income {i}")
-        fills, income = resample(sums, statistic, seed=seed).estimates([int(sums[:, 1].sum())] * 2)
-        found.append(Rate(half_spread_bps, from_log(fills), income))
+        fills, earned = resample(sums, statistic, seed=seed).estimates([int(sums[:, 1].sum())] * 2)
+        found.append(Rate(half_spread_bps, from_log(fills), earned))
     return tuple(found)
 
 
@@ -191,16 +193,16 @@ def _judge(edges: CoinEdges, choice: Choice | None, test: Resampled, levels: lis
         )
         missing = "; ".join(_missing(edges, choice, test))
         return Judgement("NOT ENOUGH DATA", f"Too little: {missing}.", in_words(edges.hours * (factor - 1)))
-    best, income = choice.best_bps, float(test.values[1])
+    best, earned = choice.best_bps, float(test.values[1])
     low, high = float(test.low(levels[0])[1]), -float(test.low(levels[1])[2])
     bounds = f"{low:.1f} to {high:.1f}"
     if low > 0:
-        reason = f"base_spread_bps = {best:g} earns {income:.1f} bps of an order an hour, at least {low:.1f}."
+        reason = f"base_spread_bps = {best:g} earns {earned:.1f} bps of an order an hour, at least {low:.1f}."
         return Judgement("GO", reason)
     if high < 0:
-        reason = f"Even at {best:g} bps it loses {-income:.1f} bps of an order an hour, at least {-high:.1f}."
+        reason = f"Even at {best:g} bps it loses {-earned:.1f} bps of an order an hour, at least {-high:.1f}."
         return Judgement("NO-GO", reason)
     z = float(stats.t.ppf(max(levels), max(test.blocks - 1, 1)))
-    wanted = edges.hours * (z * float(test.se[1]) / max(abs(income), 1e-9)) ** 2
-    reason = f"At {best:g} bps it earns {income:.1f} bps of an order an hour, not to be told from zero ({bounds})."
+    wanted = edges.hours * (z * float(test.se[1]) / max(abs(earned), 1e-9)) ** 2
+    reason = f"At {best:g} bps it earns {earned:.1f} bps of an order an hour, not to be told from zero ({bounds})."
     return Judgement("NOT ENOUGH DATA", reason, in_words(wanted - edges.hours))

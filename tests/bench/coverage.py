@@ -17,7 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -37,6 +37,7 @@ from analysis.minutes import measure
 from analysis.orders import HORIZONS_S
 from analysis.profiles import spread_section, volatility_section
 from analysis.store import open_store
+from shared.data_files import TICKS
 from tests.fixtures.planted import PlantedCoin, write_days
 
 MONDAY = date(2026, 1, 5)
@@ -44,6 +45,8 @@ LEVEL = 0.95
 FEE_BPS = 1.5
 SAMPLE_MS = 2000
 """As rarely as a tick may come and still be fresh: a third of the rows, the same truth."""
+NOISE: dict[str, Any] = {"clustering": 0.4, "clustering_s": 600, "spread_noise": 0.3, "impact_bps": 0.0}
+"""Calm and wild times by turns, without market orders that matter."""
 Promise = Literal["at least", "at most"]
 
 
@@ -135,10 +138,9 @@ def series(seed: int) -> Iterable[Trial]:
 def hours(seed: int) -> Iterable[Trial]:
     """Four days of two coins: one with two wild hours, one with none."""
     wild = tuple({14: 2.5, 15: 2.0}.get(hour, 1.0) for hour in range(24))
-    noise = {"clustering": 0.4, "clustering_s": 300.0, "spread_noise": 0.2, "orders_per_s": 0.02}
-    planted = [PlantedCoin("WILD", hours=wild, **noise), PlantedCoin("EVEN", **noise)]  # type: ignore[arg-type]
+    planted = [PlantedCoin("WILD", hours=wild, **NOISE), PlantedCoin("EVEN", **NOISE)]
     with tempfile.TemporaryDirectory() as folder:
-        write_days(Path(folder), planted, MONDAY, 4, seed, sample_ms=SAMPLE_MS)
+        write_days(Path(folder), planted, MONDAY, 4, seed, (TICKS,), SAMPLE_MS)
         with open_store(Path(folder), threads=1) as store:
             found = gate2({coin: measure(store, coin) for coin in store.coins})
     for coin in planted:
@@ -159,10 +161,9 @@ def hours(seed: int) -> Iterable[Trial]:
 
 def weekends(seed: int) -> Iterable[Trial]:
     """Thursday to Tuesday, one coin whose weekend is half as wild again and one that knows no weekend."""
-    noise = {"clustering": 0.4, "clustering_s": 300.0, "spread_noise": 0.2, "orders_per_s": 0.02}
-    planted = [PlantedCoin("LOUD", weekend=1.5, **noise), PlantedCoin("EVEN", **noise)]  # type: ignore[arg-type]
+    planted = [PlantedCoin("LOUD", weekend=1.5, **NOISE), PlantedCoin("EVEN", **NOISE)]
     with tempfile.TemporaryDirectory() as folder:
-        write_days(Path(folder), planted, date(2026, 1, 8), 6, seed, sample_ms=SAMPLE_MS)
+        write_days(Path(folder), planted, date(2026, 1, 8), 6, seed, (TICKS,), SAMPLE_MS)
         with open_store(Path(folder), threads=1) as store:
             found = gate4({coin: measure(store, coin) for coin in store.coins})
     for coin in planted:
@@ -175,9 +176,9 @@ def weekends(seed: int) -> Iterable[Trial]:
 
 def levels(seed: int) -> Iterable[Trial]:
     """Half a day: spread and volatility in calm and wild times by turns."""
-    coin = PlantedCoin(impact_bps=0, clustering=0.4, clustering_s=600, spread_noise=0.3, holes=((12, 24),))
+    coin = PlantedCoin(**NOISE, holes=((12, 24),))
     with tempfile.TemporaryDirectory() as folder:
-        write_days(Path(folder), [coin], MONDAY, 1, seed, sample_ms=SAMPLE_MS)
+        write_days(Path(folder), [coin], MONDAY, 1, seed, (TICKS,), SAMPLE_MS)
         with open_store(Path(folder), threads=1) as store:
             minutes = {coin.coin: measure(store, coin.coin)}
             (spread_row,) = spread_section(store, minutes).tables[0].rows
@@ -199,8 +200,9 @@ def _quoted(coin: PlantedCoin, half_spread_bps: float) -> tuple[float, float]:
 
 def _with_edge(name: str, edge_bps: float) -> PlantedCoin:
     """A coin with the same edge at every half spread from its touch on: impact grows as fast as the reach."""
-    coin = PlantedCoin(name, impact_bps=0.0, impact_slope=1.0, clustering=0.4, orders_per_s=0.1, tick_px=0.0011)
-    return replace(coin, impact_bps=_quoted(coin, 4.0)[1] - edge_bps)
+    coin = PlantedCoin(name, impact_slope=1.0, clustering=0.4, orders_per_s=0.1, tick_px=0.0011)
+    free_bps = coin.half_spread_bps - coin.tick_bps - coin.beyond_bps - FEE_BPS
+    return replace(coin, impact_bps=free_bps - edge_bps)
 
 
 def _measured(coins: list[PlantedCoin], days: int, seed: int) -> dict[str, CoinEdges]:
@@ -213,8 +215,10 @@ def _measured(coins: list[PlantedCoin], days: int, seed: int) -> dict[str, CoinE
 def fills(seed: int) -> Iterable[Trial]:
     """Half a day: adverse selection by horizon, what quotes earn, A and κ. The price of the second coin hardly
     moves, because κ in bps moves with it."""
-    moving = PlantedCoin("MOVE", impact_slope=0.3, clustering=0.4, orders_per_s=0.1, holes=((12, 24),))
-    still = replace(moving, coin="REST", impact_bps=0.2, impact_slope=0.1, sigma=2e-5, tick_px=0.0011)
+    moving = PlantedCoin(
+        "MOVE", impact_slope=0.3, clustering=0.4, orders_per_s=0.1, tick_px=0.0011, holes=((12, 24),)
+    )
+    still = replace(moving, coin="REST", impact_bps=0.2, impact_slope=0.1, sigma=2e-5)
     measured = _measured([moving, still], 1, seed)
     for horizon_s, found in zip(HORIZONS_S, market(measured["MOVE"]).adverse, strict=True):
         yield from covers(f"adverse selection at {horizon_s} s, 12 h", found, moving.adverse_bps())
