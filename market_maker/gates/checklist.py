@@ -15,8 +15,9 @@ from analysis.gate5 import (
     SHADOW_H,
 )
 from analysis.integrity.examine import MOST_CRITICAL_GAPS
+from analysis.render.words import length
 from analysis.sharpe import MIN_RETURNS, Sharpe, cautious
-from market_maker.gates.items import Item, above, below, duration
+from market_maker.gates.items import Item, above, below
 from market_maker.gates.runs import Run, Stalls, kill_switches, stalls
 from market_maker.gates.shadow import COLUMNS, DAY_MS, Shadow, returns, window_sums
 from market_maker.live.gates import Subject
@@ -42,8 +43,9 @@ class Recorded:
     shadow: Shadow = Shadow()
     incidents: Sequence[Incident] = ()
     runs: Mapping[str, Run] = field(default_factory=dict)
-    critical_gaps: int | None = None
-    """None: the data could not be looked at."""
+    data_hours: float = 0.0
+    """From the first tick to the last."""
+    critical_gaps: int = 0
     damage: str = ""
     """What else is wrong with the files."""
 
@@ -102,7 +104,7 @@ def _present_code(recorded: Recorded) -> Item:
 
 
 def _hours(name: str, asked: str, needed_h: float, hours: float, note: str) -> Item:
-    words = f"{duration(hours) if hours >= 10 else f'{hours:.1f} h'}{note}"
+    words = f"{length(hours)}{note}"
     missing_h = needed_h - hours
     judgement = (
         Judgement("GO", words)
@@ -220,7 +222,7 @@ def _money(recorded: Recorded) -> Iterator[Item]:
 def _pnl(shadow: Shadow) -> Item:
     """The sum has to be positive; whether by chance is what Sharpe ratio and edge ask."""
     usd, hours = sum(minute.pnl_usd for minute in shadow.minutes), shadow.hours
-    words = f"${usd:,.2f} net in {duration(hours)}"
+    words = f"${usd:,.2f} net in {length(hours)}"
     if hours < SHADOW_H:
         judgement = Judgement("NOT ENOUGH DATA", words, f"{SHADOW_H - hours:.1f} h more in shadow")
     else:
@@ -241,7 +243,7 @@ def _psr(found: Sharpe | None, hours: float) -> Judgement:
     if found.min_track_record_periods is None:
         return Judgement("NOT ENOUGH DATA", f"{words}: it loses, perhaps by chance", "a better result")
     more_h = max(1.0, found.min_track_record_periods / 60 - hours)
-    return Judgement("NOT ENOUGH DATA", words, f"about {duration(more_h)} more, if it stays so")
+    return Judgement("NOT ENOUGH DATA", words, f"about {length(more_h)} more, if it stays so")
 
 
 def _five_days(found: Sharpe | None, hours: float) -> Judgement:
@@ -277,7 +279,7 @@ def _kill_switch(recorded: Recorded) -> Item:
         judgement = Judgement("GO", f"none since {_at(begin_ms)}")
     return Item(
         "gate5", "kill switch", "never fired in the last 24 h of shadow", "0", judgement,
-        "market_maker status; data/state/incidents.jsonl", _count(len(within), len(fired)), "", 0,
+        "data/state/incidents.jsonl", _count(len(within), len(fired)), "", 0,
     )  # fmt: skip
 
 
@@ -301,15 +303,17 @@ def _seconds(shadow: Shadow) -> tuple[list[int], list[int]]:
 
 
 def _gaps(recorded: Recorded) -> Item:
-    gaps = recorded.critical_gaps
-    if gaps is None:
-        judgement = Judgement("NOT ENOUGH DATA", "nothing was recorded", "days of data")
+    gaps, hours = recorded.critical_gaps, recorded.data_hours
+    words = f"{gaps} in {length(hours)} of data{'; besides: ' * bool(recorded.damage)}{recorded.damage}"
+    if gaps > MOST_CRITICAL_GAPS:
+        judgement = Judgement("NO-GO", words)
+    elif hours < SHADOW_H:
+        judgement = Judgement("NOT ENOUGH DATA", words, f"{SHADOW_H - hours:.1f} h more of data")
     else:
-        words = f"{gaps} critical gaps{'; besides: ' * bool(recorded.damage)}{recorded.damage}"
-        judgement = Judgement("GO" if gaps <= MOST_CRITICAL_GAPS else "NO-GO", words)
+        judgement = Judgement("GO", words)
     return Item(
-        "gate5", "critical gaps", "holes of ten minutes and more", f"<= {MOST_CRITICAL_GAPS}", judgement,
-        "market_maker check-data", None if gaps is None else _count(gaps, gaps), "", 0,
+        "gate5", "critical gaps", "holes of ten minutes, in 5 days", f"<= {MOST_CRITICAL_GAPS}", judgement,
+        "market_maker check-data", _count(gaps, gaps), "", 0,
     )  # fmt: skip
 
 

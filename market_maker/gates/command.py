@@ -14,13 +14,13 @@ from analysis.answer import Answer
 from analysis.integrity import examine
 from analysis.render.terminal import stdout
 from analysis.run import Asked, analyse
-from analysis.store import open_store
+from analysis.store import Store, open_store
 from market_maker.data_folder import owner
 from market_maker.gates import assembly, keys, show, statements
 from market_maker.gates.assembly import Findings
 from market_maker.gates.checklist import Recorded, checklist, saturday
 from market_maker.gates.runs import runs_of
-from market_maker.gates.shadow import DAY_MS, read_shadow
+from market_maker.gates.shadow import DAY_MS, HOUR_MS, read_shadow
 from market_maker.live.gates import Evidence, Statement, Subject, read_evidence, write_evidence
 from market_maker.live.preflight import gate_subject
 from market_maker.options import Checked, Options, check
@@ -137,22 +137,25 @@ def _look(data_dir: Path, checked: Checked, subject: Subject, now_ms: int, step:
         runs=runs_of(happened),
     )
     try:
-        store = open_store(data_dir, since=utc_day(since_ms))
+        with open_store(data_dir, since=utc_day(since_ms)) as store:
+            return _measured(store, recorded, since_ms, step)
     except DataError as error:
         return _Market(recorded, why_not=f"nothing of the last {LOOKBACK_DAYS} days to look at ({error})")
-    with store:
-        answer = analyse(store, MARKET, lambda done, now="": step(MARKET_SHARE * done, now))
-        step(MARKET_SHARE, "is the data whole?")
-        whole = examine(data_dir, since=utc_day(since_ms), now_ms=now_ms)
-        step(0.9, "fills and account")
-        shadow = read_shadow(store, recorded.runs, subject, since_ms)
-        recorded = replace(
-            recorded,
-            shadow=shadow,
-            critical_gaps=whole.critical_gaps,
-            damage=whole.judgement.reason if whole.critical_findings else "",
-        )
-        return _Market(recorded, answer, store.span, store.coins)
+
+
+def _measured(store: Store, recorded: Recorded, since_ms: int, step: Step) -> _Market:
+    answer = analyse(store, MARKET, lambda done, now="": step(MARKET_SHARE * done, now))
+    step(MARKET_SHARE, "is the data whole?")
+    whole = examine(store.data_dir, since=utc_day(since_ms), now_ms=recorded.now_ms)
+    step(0.9, "fills and account")
+    found = replace(
+        recorded,
+        shadow=read_shadow(store, recorded.runs, recorded.subject, since_ms),
+        data_hours=whole.span_ms / HOUR_MS,
+        critical_gaps=whole.critical_gaps,
+        damage=whole.judgement.reason if whole.critical_findings else "",
+    )
+    return _Market(found, answer, store.span, store.coins)
 
 
 def _keep(data_dir: Path, checked: Checked, evidence: Evidence, document: bytes) -> Path:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from analysis.estimates import Estimate, Judgement, Verdict
+from analysis.render.words import length
 
 WORST_FIRST: tuple[Verdict, ...] = ("NO-GO", "NOT ENOUGH DATA", "GO")
 
@@ -60,9 +61,4 @@ def _by_interval(measured: Estimate, threshold: float, hours: float, words: str,
         return Judgement("NOT ENOUGH DATA", f"{words}: on the wrong side, perhaps by chance", "a better number")
     more_h = max(1.0, hours * ((half / gap) ** 2 - 1))
     reason = f"{words}: the interval still holds the threshold"
-    return Judgement("NOT ENOUGH DATA", reason, f"about {duration(more_h)} more, if it stays so")
-
-
-def duration(hours: float) -> str:
-    """`5 h`, `3.2 days`."""
-    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:,.1f} days"
+    return Judgement("NOT ENOUGH DATA", reason, f"about {length(more_h)} more, if it stays so")

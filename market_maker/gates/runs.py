@@ -8,6 +8,7 @@ from services import SERVICES
 from shared.incidents import Incident
 
 UNKNOWN = "of runs without a start on record, so with unknown settings"
+OTHER_SETTINGS = "under another configuration"
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def left_out(run: Run | None, mode: str, subject: Subject) -> str | None:
     if run.mode != "shadow" or mode != "shadow":
         return "of live trading"
     if run.configuration != subject.configuration:
-        return "under another configuration"
+        return OTHER_SETTINGS
     return None
 
 

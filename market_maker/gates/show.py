@@ -14,6 +14,7 @@ from analysis.render.terminal import BRIEF, STYLES
 from analysis.tables import Cell, Column, Section, Table
 from market_maker.gates.assembly import Findings, Gate
 from market_maker.gates.items import Item
+from market_maker.gates.runs import OTHER_SETTINGS
 from market_maker.live.gates import GATES
 from shared.clock import utc
 
@@ -35,7 +36,8 @@ def top(findings: Findings) -> Iterator[Text]:
     yield Text(f"data: venue {subject.venue}, {span}, {len(findings.coins)} coins")
     yield Text(f"shadow: {words.length(shadow.hours)} counted, {len(shadow.fills):,} fills")
     for why, minutes in sorted((shadow.left_out or {}).items()):
-        yield Text(f"  not counted: {words.length(minutes / 60)} {why}", style="yellow")
+        hint = ": give the flags of that start" if why == OTHER_SETTINGS and not shadow.minutes else ""
+        yield Text(f"  not counted: {words.length(minutes / 60)} {why}{hint}", style="yellow")
     yield Text(f"settings {subject.configuration}, code {subject.code}, account {subject.account or 'none'}")
 
 
@@ -61,9 +63,9 @@ def _asked(item: Item) -> str:
 def _why(item: Item) -> Text:
     judgement = item.judgement
     n = f" (n = {item.measured.n:,})" if item.measured is not None and item.measured.low is not None else ""
-    text = Text(f"{judgement.reason}{n}")
+    text = Text(f"{judgement.reason.rstrip('.')}{n}")
     if judgement.needs:
-        text.append(f"; needs {judgement.needs}", style="dim")
+        text.append(f"; needs {judgement.needs.rstrip('.')}", style="dim")
     return text
 
 
@@ -103,5 +105,7 @@ def _section(gate: Gate, measured: Section | None) -> Section:
 
 def _row(item: Item) -> tuple[Cell, ...]:
     judgement = item.judgement
-    why = f"{judgement.reason}. Needs {judgement.needs}." if judgement.needs else f"{judgement.reason}."
+    why = f"{judgement.reason.rstrip('.')}."
+    if judgement.needs:
+        why += f" Needs {judgement.needs.rstrip('.')}."
     return item.name, item.asked, item.threshold, item.measured, item.judgement, why

@@ -6,6 +6,8 @@ from math import sin
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analysis.estimates import Estimate
 from market_maker.gates.checklist import Recorded, checklist, saturday
@@ -50,7 +52,7 @@ def recorded(hours: float = 121, an_hour: int = 20, **changes: object) -> Record
         shadow=shadow,
         incidents=(incident("stall", HOUR_MS), incident("stall_recovered", HOUR_MS + MINUTE_MS)),
         runs={"r1": RUN},
-        critical_gaps=0,
+        data_hours=hours,
     )
     return replace(made, **changes)  # type: ignore[arg-type]
 
@@ -271,9 +273,11 @@ def test_one_second_at_a_limit_is_too_much() -> None:
     assert item.verdict == "NO-GO" and "1 of 435,600 coin seconds" in item.judgement.reason
 
 
-@pytest.mark.parametrize(("gaps", "verdict"), [(4, "GO"), (5, "NO-GO"), (None, "NOT ENOUGH DATA")])
-def test_fewer_than_five_critical_gaps(gaps: int | None, verdict: str) -> None:
+@pytest.mark.parametrize(("gaps", "verdict"), [(4, "GO"), (5, "NO-GO")])
+def test_fewer_than_five_critical_gaps_in_five_days(gaps: int, verdict: str) -> None:
     assert by_name(recorded(critical_gaps=gaps))["critical gaps"].verdict == verdict
+    short = by_name(recorded(critical_gaps=gaps, data_hours=119.9))["critical gaps"]
+    assert short.verdict == ("NO-GO" if verdict == "NO-GO" else "NOT ENOUGH DATA")
 
 
 @pytest.mark.parametrize(
@@ -367,9 +371,21 @@ def test_the_interval_decides_on_both_sides(low: float, high: float, verdict: st
 
 def test_how_much_more_is_needed_follows_the_square_root_of_time() -> None:
     """An interval of ±2 around 1 has to shrink to a half: four times the hours."""
-    assert above(Estimate(1.0, -1.0, 3.0, 9, 9.0), 0.0, 10.0, "x").needs == "about 30 h more, if it stays so"
+    assert above(Estimate(1.0, -1.0, 3.0, 9, 9.0), 0.0, 10.0, "x").needs == "about 30.0 h more, if it stays so"
     assert above(Estimate(-0.5, -2.0, 1.0, 9, 9.0), 0.0, 10.0, "x").needs == "a better number"
     assert above(Estimate(1.0, None, None, 9, 9.0), 0.0, 10.0, "x").verdict == "NOT ENOUGH DATA"
+
+
+@given(centre=st.floats(-9, 9), half=st.floats(0, 9), threshold=st.floats(-9, 9))
+def test_go_is_never_said_of_an_interval_that_holds_the_threshold(
+    centre: float, half: float, threshold: float
+) -> None:
+    found = Estimate(centre, centre - half, centre + half, 100, 50.0)
+    verdicts = above(found, threshold, 24.0, "x").verdict, below(found, threshold, 24.0, "x").verdict
+    if centre - half <= threshold <= centre + half:
+        assert "GO" not in verdicts
+    else:
+        assert set(verdicts) == {"GO", "NO-GO"}
 
 
 def test_one_no_outweighs_everything_and_nothing_is_no_go() -> None:
