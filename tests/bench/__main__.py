@@ -3,9 +3,10 @@
     python -m tests.bench                  everything (about five minutes)
     python -m tests.bench codec bus        only these
     python -m tests.bench venue --full-day no extrapolation from ten minutes of the modelled market
+    python -m tests.bench data --coins=5   a modelled day of fewer coins (also --rows=N a coin)
 
-Sections: codec, bus, pipeline, stack, parquet, venue, signing, guard, crash. `stack` starts the real services with
-30 coins on the bundled venue at 1x and 10x the recorded message rate and reads their own latency histograms.
+Sections: codec, bus, pipeline, stack, parquet, data, venue, signing, guard, crash. `stack` starts the real
+services with 30 coins on the bundled venue at 1x and 10x the recorded message rate and reads their own latencies.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from shared.bus import RedisBus
 from shared.clock import monotonic_s
 from shared.messages import Book, Level
 from shared.streams import BOOK
+from tests.bench import data as recorded_data
 from tests.bench import guard as guarding
 from tests.bench import signing as trading_client
 from tests.bench import venue as bundled_venue
@@ -277,13 +279,17 @@ def venue() -> None:
     bundled_venue.report(row, full_day=FULL_DAY in sys.argv)
 
 
+def data() -> None:
+    recorded_data.report(row, sys.argv[1:])
+
+
 def signing() -> None:
     trading_client.report(row)
 
 
 SECTIONS = {
-    "codec": codec, "bus": bus, "pipeline": pipeline, "stack": stack, "parquet": parquet, "venue": venue,
-    "signing": signing, "guard": guarding.run, "crash": guarding.crashes,
+    "codec": codec, "bus": bus, "pipeline": pipeline, "stack": stack, "parquet": parquet, "data": data,
+    "venue": venue, "signing": signing, "guard": guarding.run, "crash": guarding.crashes,
 }  # fmt: skip
 
 
@@ -297,4 +303,4 @@ def main(names: list[str]) -> None:
         SECTIONS[name]()
 
 
-main([name for name in sys.argv[1:] if name != FULL_DAY])
+main([name for name in sys.argv[1:] if not name.startswith("--")])
