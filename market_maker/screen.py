@@ -25,6 +25,7 @@ NOT_FOUND = 2
 NEITHER = 3
 FRESH_MS = 180_000
 """The screener publishes every 30 s; older settings are of a stack that has ended."""
+NOT_ENOUGH = "NOT ENOUGH DATA"
 WIDE, PIPED = 126, 200
 MEANING = (
     "bps of a fill: it captures the half spread; edge = half − AS − fee − funding, ± one standard error.\n"
@@ -132,7 +133,7 @@ def fact(config: AssetConfig) -> dict[str, Any]:
 
 def _state(config: AssetConfig) -> str:
     if config.enabled:
-        return "quote" if config.edge_bps is not None else "NOT ENOUGH DATA"
+        return "quote" if config.edge_bps is not None else NOT_ENOUGH
     return "not quoted"
 
 
@@ -186,18 +187,18 @@ def _print(about: str, coins: Sequence[dict[str, Any]]) -> None:
 
 def _remarks(coins: Sequence[dict[str, Any]]) -> Iterable[str]:
     """Why coins are left out, each in a line, and what is missing of those without an edge in one for all."""
-    missing = [f"{coin['coin']} {_missing(coin)}" for coin in coins if coin.get("missing_orders")]
+    missing = [f"{coin['coin']} {_missing(coin)}" for coin in coins if coin["state"] == NOT_ENOUGH]
     for coin in coins:
-        if coin["reason"] and not coin.get("missing_orders"):
+        if coin["reason"] and coin["state"] != NOT_ENOUGH:
             yield f"{coin['coin']}: {coin['reason']}"
     if missing:
-        yield f"NOT ENOUGH DATA, market orders still missing (at the present rate): {', '.join(missing)}"
+        yield f"{NOT_ENOUGH}, market orders still missing (at the present rate): {', '.join(missing)}"
 
 
 def _missing(coin: dict[str, Any]) -> str:
-    live_min, orders = coin["live_min"], coin["orders"]
-    if coin["history_h"] or not live_min or not orders:
-        return f"{coin['missing_orders']:,}"
+    live_min, orders = coin.get("live_min"), coin.get("orders")
+    if coin.get("history_h") or not live_min or not orders:
+        return f"{coin.get('missing_orders', '?')}"
     return f"{coin['missing_orders']:,} (about {coin['missing_orders'] * live_min / orders:,.0f} min)"
 
 

@@ -72,11 +72,10 @@ class Coin:
         self._funding_1h: float | None = None
 
     def restore(self, before: AssetConfig) -> None:
-        """The last word of an earlier process. What it had found losing stays out until there is a new verdict, or
-        a window has gone without one."""
+        """The last word of an earlier process."""
         self.published = self.told = before
         if not before.enabled and before.edge_bps is not None:
-            self._out_until_ms = before.published_ms + int(self._config.screener_window_s * 1000)
+            self._stay_out(before.published_ms)
 
     # ---- taking in ----
 
@@ -144,7 +143,11 @@ class Coin:
         market = Estimates(self._window(seen_s), self.history, others_as_bps)
         quote = self._quote(now_ms, market, overrides.get("min_order_usd", defaults.min_order_usd))
         parts = self._parts(market, quote, seen_s)
-        enabled = self._pays(quote.score) if quote.enough else now_ms >= self._out_until_ms
+        if quote.enough and not self._pays(quote.score):
+            self._stay_out(now_ms)
+        elif quote.enough:
+            self._out_until_ms = 0
+        enabled = now_ms >= self._out_until_ms
         atr_fraction = self.bars.atr_fraction()
         config = msgspec.structs.replace(
             defaults,
@@ -157,7 +160,7 @@ class Coin:
             edge_bps=round(quote.score.edge_bps, 4) if quote.enough else None,
             version=version,
             published_ms=now_ms,
-            reason="" if enabled and quote.enough else self._reason(quote, parts),
+            reason="" if enabled and quote.enough else self._reason(quote, parts, enabled),
             parts=parts,
         )
         fixed = {k: v for k, v in overrides.items() if not (k == "atr_fraction" and config.atr_measured)}
@@ -222,13 +225,18 @@ class Coin:
             tick_bps = float(tick_size(bid_px, self._sz_decimals) / bid_px) * 1e4
         return Window(done, self._spreads, seen_s, self._config.screener_window_s, tick_bps)
 
+    def _stay_out(self, judged_ms: int) -> None:
+        """What was found losing stays out until there is a new verdict, or a window has gone without one."""
+        self._out_until_ms = judged_ms + int(self._config.screener_window_s * 1000)
+
     def _pays(self, score: pricing.Score) -> bool:
         was_on = self.published.enabled if self.published else True
         return score.edge_bps >= (DROP_BELOW_SE if was_on else READMIT_ABOVE_SE) * score.se_bps
 
-    def _reason(self, quote: _Quote, parts: SpreadParts) -> str:
+    def _reason(self, quote: _Quote, parts: SpreadParts, enabled: bool) -> str:
         if not quote.enough:
-            return f"not enough data: {parts.missing_orders} more market orders until its edge is told"
+            missing = f"not enough data: {parts.missing_orders} more market orders until its edge is told"
+            return missing if enabled else f"was losing when last measured; {missing}"
         text = f"edge {quote.score.edge_bps:+.2f} ± {quote.score.se_bps:.2f} bps"
         return text if quote.score.edge_bps < 0 else f"{text}, comes back when it is one standard error above zero"
 

@@ -77,5 +77,6 @@ def _reasons(was: SpreadParts, parts: SpreadParts, now: AssetConfig) -> Iterable
 
 def _shown(verdict: Verdict) -> str:
     config = verdict.config
-    edge = f"{config.coin} {config.edge_bps or 0.0:+.2f} bps at {config.base_spread_bps:.2f}"
+    known = "edge not known" if config.edge_bps is None else f"{config.edge_bps:+.2f} bps"
+    edge = f"{config.coin} {known} at {config.base_spread_bps:.2f}"
     return f"{edge} ({verdict.trades_per_min:.0f} trades, ${verdict.usd_per_min:,.0f} a minute)"

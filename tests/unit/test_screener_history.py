@@ -219,6 +219,18 @@ def test_a_restart_does_not_quote_what_had_been_found_losing():
     assert run.configs()[-1].enabled, "but for a window only: nobody stays out for lack of data"
 
 
+def test_a_profile_that_gets_lost_does_not_bring_back_what_it_had_shown_losing():
+    run = Run()
+    run(HistoryRead(profile(past(adverse=LOSING))))
+    run.market(31, trade_every_s=900)
+    run(HistoryRead(None, "file: no market profile"))
+    run.market(600, trade_every_s=900)
+    config = run.configs()[-1]
+    assert not config.enabled and config.edge_bps is None and config.reason.startswith("was losing")
+    run.market(900, trade_every_s=900)
+    assert run.configs()[-1].enabled
+
+
 # ---- what is told ----
 
 
