@@ -5,6 +5,7 @@ results. Only then are entries of `every` streams acknowledged.
 """
 
 import asyncio
+import contextlib
 import faulthandler
 import gc
 import os
@@ -50,6 +51,7 @@ BACKGROUND_NICE = 10
 _RECONNECT_S = 0.5
 _CANCEL_AGAIN_S = 0.2
 _HANDLED_WITHIN_S = 3.0
+_CAUGHT_UP_WITHIN_S = 2.0
 _HALT_POLL_S = 0.25
 _RECLAIM_EVERY_S = 30
 
@@ -102,6 +104,7 @@ class Runtime:
             try:
                 await self._begin()
                 await self._until_stopped([task() for task in self._tasks()])
+                await self._catch_up()
             finally:
                 await self._end()
         if self._error is not None:
@@ -146,6 +149,21 @@ class Runtime:
                         self._stop.set()
         finally:
             await self._end_between_inputs([stopper, *tasks])
+
+    async def _catch_up(self) -> None:
+        """A service for which nobody waits may be late: what others said before they ended is still for it."""
+        if not self.service.background or self._error is not None or not self.bus_up:
+            return
+        deadline_s = monotonic_s() + _CAUGHT_UP_WITHIN_S
+        with contextlib.suppress(BusError, TimeoutError):
+            for reader in self._readers:
+                while True:
+                    async with asyncio.timeout(deadline_s - monotonic_s()):
+                        deliveries = await reader.read(block_ms=0)
+                    if not deliveries:
+                        break
+                    await self._handle_deliveries(deliveries)
+                    await reader.ack(deliveries)
 
     async def _end_between_inputs(self, tasks: "Sequence[asyncio.Task[Any]]") -> None:
         """What a core has decided reaches its door: no input is given up half handled, if it is handled at all."""

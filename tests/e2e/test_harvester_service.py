@@ -171,6 +171,15 @@ async def test_the_journal_is_written_once_over_a_restart_in_the_middle_of_a_min
     assert sorted(kept) == [("halt", T + 5, "before"), ("stall", T, "before")]
 
 
+async def test_what_was_said_just_before_the_end_is_recorded(tmp_path: Path, connect: Callable[[], Bus]) -> None:
+    """The executor stops first; its last fills must not need another start."""
+    await publish(connect, UNIVERSE, fill(1))
+    async with running(connect(), tmp_path):
+        await until(lambda: len(lines(tmp_path / "data", "fills")) == 1)
+        await publish(connect, *(fill(number) for number in range(2, 400)))
+    assert len(lines(tmp_path / "data", "fills")) == 399
+
+
 async def test_a_folder_that_cannot_be_written_is_one_error_and_the_service_lives(tmp_path: Path) -> None:
     bus = MemoryBus()
     (tmp_path / "data").write_text("a file where the folder should be")
