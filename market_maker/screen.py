@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from market_maker.deployment import bus_url, data_dir, run_dir
 from services.screener.config import ScreenerConfig
 from services.screener.core import Screener
-from services.screener.history import MAX_AGE_MS, HistoryRead, day, objection
+from services.screener.history import MAX_AGE_MS, MIN_HOURS, HistoryRead, day, objection
 from services.screener.service import overrides
 from shared import market_profile
 from shared.bus import RedisBus
@@ -90,7 +90,7 @@ async def _running(now_ms: int) -> Screened | None:
 def _of_history(folder: Path, now_ms: int) -> Screened:
     """
     Raises:
-        DataError: there is no profile, or it is damaged.
+        DataError: there is no profile, it is damaged, or no coin has enough history.
     """
     profile = market_profile.read(folder)
     if profile is None:
@@ -101,6 +101,9 @@ def _of_history(folder: Path, now_ms: int) -> Screened:
     config = load(ScreenerConfig).model_copy(update={"venue": profile.venue})
     read = HistoryRead(profile)
     problem = objection(read, profile.venue, as_of_ms)
+    short = [f"{c.coin} {c.hours_of_data:.1f} h" for c in profile.coins if c.hours_of_data < MIN_HOURS]
+    if not problem and len(short) == len(profile.coins):
+        problem = f"{NOT_ENOUGH}, a coin needs {MIN_HOURS:.0f} h of history ({', '.join(short) or 'none has any'})"
     if problem:
         raise DataError(f"{folder / market_profile.FILE}: {problem}")
     screener = Screener(config, overrides(config))
@@ -108,6 +111,7 @@ def _of_history(folder: Path, now_ms: int) -> Screened:
     screener.step(as_of_ms, read)
     about = f"from history alone: {profile.venue}, {day(profile.first_ms)} to {day(profile.last_ms)}"
     about += "; more than 7 days old, a running screener would not use it" if old else "; nothing runs now"
+    about += f"; too short, {MIN_HOURS:.0f} h needed: {', '.join(short)}" if short else ""
     return Screened("history", about, tuple(verdict.config for verdict in screener.judged(as_of_ms)))
 
 

@@ -13,7 +13,7 @@ import msgspec
 from services.screener import lines
 from services.screener.coin import Coin, Verdict
 from services.screener.config import ScreenerConfig
-from services.screener.history import HistoryRead, day, objection
+from services.screener.history import MIN_HOURS, HistoryRead, day, objection
 from shared.funding import HOUR_MS
 from shared.market_profile import MarketProfile
 from shared.messages import (
@@ -95,7 +95,8 @@ class Screener:
             return []
         problem = objection(read, self._config.venue, now_ms)
         profile = read.profile if not problem else None
-        past = {coin.coin: coin for coin in profile.coins} if profile else {}
+        long = [coin for coin in profile.coins if coin.hours_of_data >= MIN_HOURS] if profile else []
+        past = {coin.coin: coin for coin in long}
         for coin in self._coins.values():
             coin.history = past.get(coin.name)
         line = _history_line(profile, problem)
@@ -208,5 +209,7 @@ def _held(verdict: Verdict) -> Verdict:
 def _history_line(profile: MarketProfile | None, problem: str) -> str:
     if profile is None:
         return f"No history, the live window alone: {problem}."
-    hours = max((coin.hours_of_data for coin in profile.coins), default=0.0)
-    return f"History to {day(profile.last_ms)}: {len(profile.coins)} coins, up to {hours:.0f} h each."
+    hours = [coin.hours_of_data for coin in profile.coins if coin.hours_of_data >= MIN_HOURS]
+    if not hours:
+        return f"No history, the live window alone: no coin has the {MIN_HOURS:.0f} h that it takes."
+    return f"History to {day(profile.last_ms)}: {len(hours)} coins, up to {max(hours):.0f} h each."

@@ -16,6 +16,8 @@ from shared.market_profile import FILE, HOURS, CoinProfile, MarketProfile, Measu
 SHARE = 0.4
 DAY_MS = HOURS * HOUR_MS
 MAX_AGE_MS = 7 * DAY_MS
+MIN_HOURS = 3.0
+"""A coin's history below the least that gate 1 judges by says no more than the live window."""
 MAX_WIDENING = 4.0
 _EPOCH_WEEKDAY, _SATURDAY = 3, 5
 """1970 began on a Thursday; Monday is 0."""

@@ -51,6 +51,14 @@ def test_what_says_nothing_of_now_is_named_once_and_changes_nothing(read, told):
     assert len(lines) == 1 and told in lines[0] and "live window alone" in lines[0]
 
 
+def test_minutes_of_history_are_none():
+    run = Run()
+    run(HistoryRead(profile(past(hours_of_data=2.9))))
+    run.market(31)
+    assert run.configs()[-1].parts.history_h == 0.0 and run.configs()[-1].edge_bps is None
+    assert run.lines()[0] == "No history, the live window alone: no coin has the 3 h that it takes."
+
+
 def test_a_profile_grows_old_while_the_service_runs():
     run = Run()
     run(HistoryRead(profile(last_ms=T0 - 7 * 24 * HOUR_MS + 60_000)))

@@ -61,6 +61,16 @@ def test_old_history_is_shown_as_what_it_is(tmp_path, capsys):
     assert code == 0 and "more than 7 days old, a running screener would not use it" in found["about"]
 
 
+def test_minutes_of_history_are_not_enough(tmp_path, capsys):
+    recorded(tmp_path, past("LONG"), past("SHORT", hours_of_data=0.3))
+    code, found = asked(capsys)
+    assert code == 0 and [coin["coin"] for coin in found["coins"]] == ["LONG"]
+    assert "too short, 3 h needed: SHORT 0.3 h" in found["about"]
+    recorded(tmp_path, past("SHORT", hours_of_data=0.3))
+    code, found = asked(capsys)
+    assert code == NEITHER and "NOT ENOUGH DATA, a coin needs 3 h of history (SHORT 0.3 h)" in found["cause"]
+
+
 def test_no_coin_earns(tmp_path, capsys):
     recorded(tmp_path, past("BAD", adverse=LOSING))
     assert asked(capsys)[0] == NOTHING_EARNS
