@@ -15,6 +15,8 @@ WIDTH = 100
 """Where the output is no terminal."""
 GAP = 2
 COINS_WIDTH = 28
+MOST_ROWS = 60
+"""Of a table; two for each of 30 coins. Longer ones are for a single coin, the page and programs."""
 STYLES: dict[Verdict, str] = {"GO": "bold green", "NO-GO": "bold red", "NOT ENOUGH DATA": "bold yellow"}
 BRIEF: dict[Verdict, str] = {"GO": "GO", "NO-GO": "NO-GO", "NOT ENOUGH DATA": "NOT ENOUGH"}
 
@@ -91,6 +93,11 @@ def _table(table: Table, width: int) -> Iterator[RenderableType]:
     yield Text(table.title, style="bold")
     if table.about:
         yield Text(table.about, style="dim")
+    if len(table.rows) > MOST_ROWS:
+        yield Text(
+            f"{len(table.rows)} rows: --asset COIN shows those of one coin, --report and --json all of them"
+        )
+        return
     columns, rows = words.with_samples(table)
     own_n = words.needs_own_n(table)
     texts = [[_text(value, column, own_n) for value, column in zip(row, columns, strict=True)] for row in rows]

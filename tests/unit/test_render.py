@@ -73,6 +73,14 @@ def test_a_wide_table_goes_on_below_with_its_first_column(width: int) -> None:
     assert found.count("COIN2") == sum(line.startswith("coin") for line in lines) > 1
 
 
+def test_a_long_table_is_told_and_not_printed() -> None:
+    rows = tuple((f"COIN{i}", i) for i in range(terminal.MOST_ROWS + 1))
+    long = Section("gate1", "Long", GO, {}, (Table("Curve", (Column("coin"), Column("fills")), rows),))
+    shown = _shown(answer(long))
+    assert "61 rows: --asset COIN" in shown and "COIN17" not in shown
+    assert "COIN17" in page.html(answer(long)) and b"COIN17" in machine.encode(answer(long))
+
+
 def test_colours_are_for_terminals() -> None:
     assert "\x1b[" in _shown(answer(), colour=True)
     assert "\x1b" not in _shown(answer())
