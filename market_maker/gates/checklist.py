@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 
@@ -137,13 +138,13 @@ def _fills(shadow: Shadow) -> Iterator[Item]:
         "fill rate", "fills an hour, all coins together", f"> {LEAST_FILLS_PER_HOUR:.0f} /h",
         above(rate, LEAST_FILLS_PER_HOUR, hours, _words(rate, "/h")), rate, "/h",
     )  # fmt: skip
-    adverse = _ratio(sums, "adverse", "labelled", labelled, 100.0)
+    adverse = _within(_ratio(sums, "adverse", "labelled", labelled, 100.0), 0.0, 100.0)
     words = _words(adverse, "%")
     yield _trading(
         "adverse fills", "fills whose edge at 5 s, after fee, is negative", f"< {MOST_ADVERSE_PCT:.0f} %",
         few or below(adverse, MOST_ADVERSE_PCT, hours, words), adverse, "%",
     )  # fmt: skip
-    cancels = _ratio(sums, "canceled", "fills", fills)
+    cancels = _within(_ratio(sums, "canceled", "fills", fills), 0.0, inf)
     words = _words(cancels, "")
     yield _trading(
         "cancels per fill", "orders cancelled for each fill", f"< {MOST_CANCELS_PER_FILL:.0f}",
@@ -179,10 +180,17 @@ def _ratio(sums: Floats, above: str, beneath: str, n: int, factor: float = 1.0) 
     return intervals(sums, statistic, [n], seed=SEED)[0]
 
 
+def _within(found: Estimate, least: float, most: float) -> Estimate:
+    """No rate is negative, no share beyond 100 %."""
+    if found.low is None or found.high is None:
+        return found
+    return found._replace(low=max(found.low, least), high=min(found.high, most))
+
+
 def _rate(sums: Floats, fills: int, hours: float) -> Estimate:
     """Without a single fill the bootstrap knows no spread: then the rule of three, which is exact for 95 %."""
     if fills or not hours:
-        return _ratio(sums, "fills", "hours", fills)
+        return _within(_ratio(sums, "fills", "hours", fills), 0.0, inf)
     return Estimate(0.0, 0.0, 3 / hours, 0, 0.0)
 
 
