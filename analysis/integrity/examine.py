@@ -23,6 +23,8 @@ from shared.incidents import read as read_incidents
 
 MOST_CRITICAL_GAPS = 4
 """A recording with five or more is not stable enough to trade on."""
+LEAST_RECORDED_FRAC = 0.9
+"""Few long gaps may not pass for a stable recording."""
 Advance = Callable[[str, int, int], None]
 """Called with the place looked at next, the bytes done and all bytes."""
 
@@ -73,13 +75,17 @@ class Report:
     def judgement(self) -> Judgement:
         if not self.rows.get(TICKS.name):
             return Judgement("NOT ENOUGH DATA", "there are no ticks", "record in shadow mode: ./start_mm_bot.sh")
-        gaps = f"{self.critical_gaps} critical gap{'s' * (self.critical_gaps != 1)} in {shown(self.span_ms)}, {shown(self.recorded_ms)} recorded"
+        plural = "" if self.critical_gaps == 1 else "s"
+        recorded = f"{shown(self.recorded_ms)} recorded of {shown(self.span_ms)}"
+        gaps = f"{self.critical_gaps} critical gap{plural}, {recorded}"
         if self.critical_findings:
             kinds = {finding.kind for finding in self.findings if finding.severity == "critical"}
             what = ", ".join(title for kind, (_, title, _, _) in KINDS.items() if kind in kinds)
             return Judgement("NO-GO", f"{gaps}; {what}")
         if self.critical_gaps > MOST_CRITICAL_GAPS:
             return Judgement("NO-GO", f"{gaps}; at most {MOST_CRITICAL_GAPS} are acceptable")
+        if self.recorded_ms < LEAST_RECORDED_FRAC * self.span_ms:
+            return Judgement("NO-GO", f"{gaps}; at least {LEAST_RECORDED_FRAC:.0%} of the time is needed")
         return Judgement("GO", gaps)
 
 

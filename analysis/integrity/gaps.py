@@ -87,14 +87,14 @@ def with_causes(
     found = [gap._replace(cause=_cause(gap, incidents)) for gap in common]
     for own in gaps.values():
         for gap in own:
-            if not any(_covers(outage, gap) for outage in common):
+            if not _is_covered(gap, common):
                 found.append(gap._replace(cause=ALONE))
     return sorted(found, key=lambda gap: (gap.from_ms, gap.coin))
 
 
-def _covers(outage: Gap, gap: Gap) -> bool:
-    """Is at least half of the gap the outage's?"""
-    shared_ms = min(outage.to_ms, gap.to_ms) - max(outage.from_ms, gap.from_ms)
+def _is_covered(gap: Gap, outages: Sequence[Gap]) -> bool:
+    """Is at least half of the gap everybody's?"""
+    shared_ms = sum(max(0, min(o.to_ms, gap.to_ms) - max(o.from_ms, gap.from_ms)) for o in outages)
     return shared_ms * 2 >= gap.length_ms
 
 

@@ -27,6 +27,9 @@ _UNITS = {10: 1e3, 16: 1e-3, 19: 1e-6}
 """Digits of a time in seconds, micro- or nanoseconds, and what makes it milliseconds."""
 
 
+_MOST_DIGITS = 20
+
+
 class Stray(NamedTuple):
     """A good row in the wrong file."""
 
@@ -53,7 +56,8 @@ def kind_of(csv: DayCsv, bad: BadLine, now_ms: int) -> str:
     if "fields instead" in bad.reason and bad.raw.count(b",") < len(csv.family.columns) - 1:
         return "torn_row"
     kind = next((kind for part, kind in _REASONS if part in bad.reason), "no_number")
-    return _time_kind(csv, bad.raw, now_ms) if kind == "wrong_day" else kind
+    is_time = kind == "wrong_day" or bad.reason.startswith("timestamp_ms")
+    return _time_kind(csv, bad.raw, now_ms) if is_time and re.match(rb"\d+,", bad.raw) else kind
 
 
 def mend(csv: DayCsv, raw: bytes) -> bytes | None:
@@ -96,7 +100,7 @@ def _home(csv: DayCsv, data_dir: Path, line: bytes) -> DayCsv | None:
 
 
 def _time_kind(csv: DayCsv, raw: bytes, now_ms: int) -> str:
-    digits = raw.partition(b",")[0]
+    digits = raw.partition(b",")[0][:_MOST_DIGITS]
     time_ms = int(digits) * _UNITS.get(len(digits), 1)
     if len(digits) in _UNITS and 0 <= time_ms - ms_of_day(csv.day) < DAY_MS:
         return "time_unit"
