@@ -7,6 +7,8 @@ from analysis.estimates import Estimate, Judgement, Verdict
 from analysis.render.words import length
 
 WORST_FIRST: tuple[Verdict, ...] = ("NO-GO", "NOT ENOUGH DATA", "GO")
+HOPELESS = 30
+"""An interval so many times as wide as what is to be shown asks for a thousand times the data."""
 
 
 class Item(NamedTuple):
@@ -59,6 +61,8 @@ def _by_interval(measured: Estimate, threshold: float, hours: float, words: str,
     gap, half = abs(value - threshold), (high - low) / 2
     if sign * (value - threshold) <= 0:
         return Judgement("NOT ENOUGH DATA", f"{words}: on the wrong side, perhaps by chance", "a better number")
-    more_h = max(1.0, hours * ((half / gap) ** 2 - 1))
     reason = f"{words}: the interval still holds the threshold"
+    if half > HOPELESS * gap:
+        return Judgement("NOT ENOUGH DATA", reason, "more than can be waited for, or a better number")
+    more_h = max(1.0, hours * ((half / gap) ** 2 - 1))
     return Judgement("NOT ENOUGH DATA", reason, f"about {length(more_h)} more, if it stays so")

@@ -373,6 +373,8 @@ def test_how_much_more_is_needed_follows_the_square_root_of_time() -> None:
     """An interval of ±2 around 1 has to shrink to a half: four times the hours."""
     assert above(Estimate(1.0, -1.0, 3.0, 9, 9.0), 0.0, 10.0, "x").needs == "about 30.0 h more, if it stays so"
     assert above(Estimate(-0.5, -2.0, 1.0, 9, 9.0), 0.0, 10.0, "x").needs == "a better number"
+    hopeless = above(Estimate(1e-300, -2.0, 2.0, 9, 9.0), 0.0, 10.0, "x")
+    assert hopeless.needs == "more than can be waited for, or a better number"
     assert above(Estimate(1.0, None, None, 9, 9.0), 0.0, 10.0, "x").verdict == "NOT ENOUGH DATA"
 
 
