@@ -24,7 +24,7 @@ ASSUMED_RATIO = 7.5
 """CSV to Parquet, as long as no finished day has both."""
 LEAST_FREE_BYTES = 2 * 10**9
 LONGEST_DAYS = 3650
-EXPECTED = "30 coins take about 0.35 GB a day (docs/data.md)"
+EXPECTED = "30 coins take 0.25 to 0.5 GB a day (docs/data.md)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ async def test_yesterday_is_converted_after_the_start(tmp_path: Path, monkeypatc
     runtime = Runtime(replace(SERVICE, tick_ms=20), config, bus)
     task = asyncio.create_task(runtime.run())
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not found:
                 await asyncio.sleep(0.02)
                 events = [EVENTS.decoder.decode(body) for _, body in bus.entries.get("mm:events", ())]
