@@ -27,7 +27,7 @@ FILE = Path("state") / "analysis.json"
 """In the data folder."""
 DAYS = 14
 """Markets change, and two weekends fit."""
-MEMORY_MB = 256
+MEMORY_MB = 96
 """Of DuckDB; the rest goes to `data/state/tmp`."""
 NICENESS = 10
 OK, ERROR, NOTHING = 0, 1, 2
@@ -91,7 +91,7 @@ def read(data_dir: Path) -> Nightly | None:
 
 def bring_up_to_date(store: Store) -> None:
     """Profile and verdicts, each replaced at once."""
-    found = find(store, Asked(everything=False))
+    found = find(store, Asked(everything=False, queues=False))
     market_profile.write(store.data_dir, build(found))
     file = store.data_dir / FILE
     fresh = file.with_suffix(".new")

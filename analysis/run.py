@@ -35,10 +35,12 @@ class Progress(Protocol):
 
 
 class Asked(NamedTuple):
-    """`everything`: the profiles too. `source` names the data for people, `notes` say more about it."""
+    """`everything`: the profiles too. `queues`: what was displayed before orders, which takes longest. `source`
+    names the data for people, `notes` say more about it."""
 
     gates: frozenset[int] = frozenset(GATES)
     everything: bool = True
+    queues: bool = True
     source: str = ""
     notes: tuple[str, ...] = ()
 
@@ -73,7 +75,7 @@ def find(store: Store, asked: Asked = ALL, progress: Progress = _silent) -> Foun
     """
     config = load(EngineConfig)
     wanted = asked.gates | (set(GATES) if 5 in asked.gates else set())
-    by_fills, by_time = _measure(store, wanted, asked.everything, config.fee_tier, progress)
+    by_fills, by_time = _measure(store, wanted, asked, config.fee_tier, progress)
     first = gate1(by_fills) if 1 in wanted else None
     second = gate2(by_time) if 2 in wanted else None
     third = gate3(by_fills) if 3 in wanted else None
@@ -92,15 +94,15 @@ def find(store: Store, asked: Asked = ALL, progress: Progress = _silent) -> Foun
 
 
 def _measure(
-    store: Store, wanted: Collection[int], everything: bool, fee_tier: int, progress: Progress
+    store: Store, wanted: Collection[int], asked: Asked, fee_tier: int, progress: Progress
 ) -> tuple[dict[str, CoinEdges], dict[str, CoinMinutes]]:
     by_fills: dict[str, CoinEdges] = {}
     by_time: dict[str, CoinMinutes] = {}
     for number, coin in enumerate(store.coins):
         progress(0.8 * number / len(store.coins), coin)
-        if everything or FILLS_GATES & set(wanted):
-            by_fills[coin] = edges.measure(store, coin, fee_tier, depth=1 in wanted)
-        if everything or TIME_GATES & set(wanted):
+        if asked.everything or FILLS_GATES & set(wanted):
+            by_fills[coin] = edges.measure(store, coin, fee_tier, depth=asked.queues and 1 in wanted)
+        if asked.everything or TIME_GATES & set(wanted):
             by_time[coin] = minutes.measure(store, coin)
     progress(0.8, "gates")
     return by_fills, by_time

@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -156,6 +156,7 @@ def test_the_page_needs_nothing_else_and_names_stay_text() -> None:
     assert page.html(made) == text
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=30))
 def test_any_name_and_reason_can_be_shown(name: str) -> None:
     judged = Judgement("NO-GO", name)

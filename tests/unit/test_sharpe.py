@@ -4,7 +4,7 @@ from math import sqrt
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -45,6 +45,7 @@ def test_returns_that_go_on_in_one_direction_earn_less_trust() -> None:
     assert 0.5 < cautious.psr < plain.psr
 
 
+@settings(deadline=None)
 @given(arrays(float, st.integers(2, 200), elements=st.floats(-0.01, 0.01)))
 def test_caution_never_improves_the_ratio(returns: np.ndarray) -> None:
     plain, cautious = sharpe.stats(returns), sharpe.cautious(returns)
