@@ -55,7 +55,7 @@ class Forecast:
         """One line for people, with the remedy when it is needed."""
         free = f"{self.stock.free / 1e9:.1f} GB free"
         if self.days_left is None:
-            return f"{free}; nothing is recorded yet, {EXPECTED}"
+            return f"{free}; too little was recorded lately to say for how long, {EXPECTED}"
         csv, parquet = self.stock.csv_per_day or 0.0, self.stock.parquet_per_day or 0.0
         parts = [f"{free}, {parquet / 1e9:.2g} GB a day and {csv / 1e9:.2g} GB of CSV: {self._until()}"]
         if self.unconverted_days:

@@ -89,7 +89,7 @@ def test_the_line_says_what_to_do_when_it_is_needed() -> None:
     assert "MM_PARQUET_RETENTION_DAYS" in stuck.text(7)
     assert "full in 22 h" in forecast(Stock(2 * GB, 2.0 * GB, 0.2 * GB, 2, 1), config).text(7)
     nothing = forecast(Stock(GB), config)
-    assert nothing.is_low(7) and "nothing is recorded yet" in nothing.text(7)
+    assert nothing.is_low(7) and "too little was recorded lately" in nothing.text(7)
     ends = forecast(Stock(50 * GB, 2 * GB, 0.2 * GB, 3, 30), ConverterConfig(parquet_retention_days=30))
     assert ends.text(7).endswith(": lasts")
 
