@@ -227,6 +227,9 @@ class Executor:
         return out + self._trader.align(now_ms, self.desks[msg.coin]) if reports else out
 
     def _on_asset_config(self, now_ms: int, config: AssetConfig) -> list[Any]:
+        desk = self.desks.get(config.coin)
+        if desk is not None:
+            desk.take_limit(config.max_inv_usd)
         if self._side.planner is not None:
             self._side.planner.note_edge(config.coin, config.edge_bps)
         return []

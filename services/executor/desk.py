@@ -2,6 +2,7 @@
 
 from collections import deque
 from decimal import Decimal
+from math import inf
 
 import msgspec
 
@@ -43,7 +44,7 @@ class Desk:
         self.restriction: Reason | None = None
         """Why we ourselves allow only orders towards flat."""
         self.max_inv_usd = AssetConfig(coin=coin).max_inv_usd
-        """As the newest target had it."""
+        """As the newest target had it, or less where newer settings allow less."""
         self.target: TargetQuotes | None = None
         self.ctx: AssetCtx | None = None
         self.orders: dict[str, LiveOrder] = {}
@@ -66,6 +67,7 @@ class Desk:
         self.ended_ms = 0
         """When the last order was over."""
         self._filled_ms = 0
+        self._settings_max_inv_usd = inf
         self._mids: deque[tuple[int, Decimal]] = deque(maxlen=_REMEMBERED_MIDS)
 
     @property
@@ -79,10 +81,16 @@ class Desk:
     # ---- inputs ----
 
     def take_target(self, target: TargetQuotes) -> None:
-        self.target, self.max_inv_usd = target, target.max_inv_usd
+        self.target = target
+        self.max_inv_usd = min(target.max_inv_usd, self._settings_max_inv_usd)
         self.repricing.new_target()
         if target.computed_ms >= self._filled_ms:
             self.outdated = False
+
+    def take_limit(self, max_inv_usd: float) -> None:
+        """Settings that allow less hold at once; until the quoter follows, its targets may be too large."""
+        self._settings_max_inv_usd = max_inv_usd
+        self.max_inv_usd = min(self.max_inv_usd, max_inv_usd)
 
     def note_fill(self, now_ms: int) -> None:
         self._filled_ms, self.outdated = now_ms, True
@@ -193,7 +201,7 @@ class Desk:
         if self.target is None or not self.newest_mid:
             return ZERO
         held_sz = self.ledger.position_sz if side == "bid" else -self.ledger.position_sz
-        return max(exact(self.target.max_inv_usd) / self.newest_mid - held_sz, ZERO)
+        return max(exact(self.max_inv_usd) / self.newest_mid - held_sz, ZERO)
 
     # ---- reports ----
 

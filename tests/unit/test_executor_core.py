@@ -10,6 +10,7 @@ from shared.errors import InvariantError
 from shared.messages import (
     AccountState,
     AccountStatus,
+    AssetConfig,
     Book,
     Event,
     Fill,
@@ -323,6 +324,17 @@ def test_incident_one_order_never_fills_the_whole_position_limit():
     assert world.target([], [(1, "33.006", "1.51")], bid_reason=Reason.NO_BOOK, max_inv_usd=50.0) == []
     assert world.desk.refused["ask"] is Reason.ORDER_CAP
     assert world.target([], [(1, "33.006", "0.37")], bid_reason=Reason.NO_BOOK, max_inv_usd=50.0)
+
+
+def test_a_limit_that_was_lowered_holds_before_the_quoter_follows():
+    world = World()
+    world.feed(AssetConfig(coin=COIN, max_inv_usd=50.0))
+    world.book(bids=[("32.977", "10")], asks=[("33.005", "10")])
+    world.lease()
+    assert world.target([], [(1, "33.006", "0.50")], bid_reason=Reason.NO_BOOK, max_inv_usd=200.0) == []
+    assert world.desk.refused["ask"] is Reason.ORDER_CAP
+    world.feed(AssetConfig(coin=COIN, max_inv_usd=200.0))
+    assert world.target([], [(1, "33.006", "0.50")], bid_reason=Reason.NO_BOOK, max_inv_usd=200.0)
 
 
 def test_incident_phantom_fills_the_same_prints_delivered_twice_count_once():
