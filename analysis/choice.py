@@ -71,6 +71,13 @@ def wide_enough(edges: CoinEdges) -> Array:
     return enough
 
 
+def plentiful(edges: CoinEdges) -> list[int]:
+    """Numbers in the grid of the half spreads that are filled at least a tenth as often as the tightest."""
+    known, allowed = edges.through.known.sum(axis=0), candidates()
+    least = max(2 * MIN_FILLS, MIN_SHARE * known[int(np.flatnonzero(allowed)[0])])
+    return [int(i) for i in np.flatnonzero(allowed & (known >= least))]
+
+
 def _odd(edges: CoinEdges) -> Array:
     """Windows of the odd stretches of time."""
     windows = len(edges.seconds)

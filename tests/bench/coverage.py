@@ -248,7 +248,7 @@ def edge(seed: int) -> Iterable[Trial]:
     )
     yield Trial("gate 1: NO-GO of a coin that earns", verdicts["EARN"] == "NO-GO", "at most", 0.05)
     yield Trial("gate 1: a coin that earns 1 bps is GO", verdicts["EARN"] == "GO", share=0.8)
-    yield Trial("gate 1: a coin that loses 1 bps is NO-GO", verdicts["LOSE"] == "NO-GO", share=0.8)
+    yield Trial("gate 1: a coin that loses 1 bps is NO-GO", verdicts["LOSE"] == "NO-GO", share=0.6)
     for name, bps in truth.items():
         yield from covers("gate 1: edge at the chosen half spread", found.coins[name].edge, bps)
 
