@@ -31,8 +31,8 @@ def head_of(csv: DayCsv, end: int) -> tuple[str, int | None]:
     for magic, name in _OTHER_FORMATS.items():
         if start.startswith(magic):
             return f"{name} data, no text", None
-    names = re.findall(rb"\w+", plain)
-    if set(names) == set(re.findall(rb"\w+", header)):
+    names, ours = re.findall(rb"\w+", plain), re.findall(rb"\w+", header)
+    if names != ours and set(names) == set(ours):
         return "our columns in another order", None
     lines = rest.split(b"\n")[:-1]
     if first.startswith(header):
