@@ -60,17 +60,11 @@ def data(environment: dict[str, str]) -> Path:
     return folder
 
 
-def document(data: Path, environment: dict[str, str]) -> dict[str, Any]:
-    """What is printed is what is kept."""
-    done = subprocess.run(
-        [sys.executable, "-c", CLI, *FLAGS, "--json"], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 2, done.stderr
-    evidence = gates.read_evidence(data, Path(environment["MM_CONFIRMATION_DIR"]))
+def kept(data: Path) -> tuple[gates.Evidence, str]:
+    """The newest evidence and the text of its document."""
+    evidence = gates.read_evidence(data, data.parent / "live")
     assert evidence is not None
-    assert (data / gates.DOCUMENTS / evidence.document).read_text() == done.stdout
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    return evidence, (data / gates.DOCUMENTS / evidence.document).read_text()
 
 
 def test_answers_are_kept_with_what_was_found_and_a_live_start_reads_it(
@@ -87,7 +81,8 @@ def test_answers_are_kept_with_what_was_found_and_a_live_start_reads_it(
     page = (tmp_path / "gates.html").read_text()
     assert "gate5: five days in shadow" in page
 
-    found = document(data, environment)
+    evidence, text = kept(data)
+    found: dict[str, Any] = json.loads(text)
     assert (found["venue"], found["account"], found["verdict"]) == ("sim", ACCOUNT, "NOT ENOUGH DATA")
     assert found["shadow"]["hours"] == pytest.approx(5 / 60)
     assert found["shadow"]["minutes_not_counted"] == {"under another configuration": 3}
@@ -98,11 +93,25 @@ def test_answers_are_kept_with_what_was_found_and_a_live_start_reads_it(
     assert items["edge per fill"]["measured"]["value"] == pytest.approx(5.0 - 0.01 / 99.95 * 1e4)
     assert items["keys tested"]["reason"].startswith("not tested: no key for the executor")
 
-    evidence = gates.read_evidence(data, tmp_path / "live")
-    assert evidence is not None and evidence.until_ms < evidence.made_ms + gates.VALID_MS
-    check_ = gates.check(evidence, gate_subject(check(OPTIONS)), wall_ms(), ())
+    assert evidence.until_ms <= evidence.made_ms + gates.VALID_MS
+    subject = gates.Subject("sim", evidence.configuration, evidence.code, ACCOUNT)
+    check_ = gates.check(evidence, subject, wall_ms(), ())
     assert {finding.subject: finding.verdict for finding in check_.findings} == dict.fromkeys(gates.GATES, "FAIL")
     assert all("NOT ENOUGH DATA, " in finding.text for finding in check_.findings)
+
+
+def test_where_nothing_was_recorded_every_gate_says_so_and_json_is_what_is_kept(
+    environment: dict[str, str],
+) -> None:
+    folder = Path(environment["MM_DATA_DIR"])
+    claim(folder, "sim")
+    command = [sys.executable, "-c", CLI, *FLAGS, "--json"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert kept(folder)[1] == done.stdout
+    found = json.loads(done.stdout)
+    assert {gate["verdict"] for gate in found["gates"].values()} == {"NOT ENOUGH DATA"}
+    assert "nothing was recorded there yet" in found["gates"]["gate1"]["reason"]
 
 
 def test_nobody_at_a_terminal_is_asked_nothing_and_nothing_is_left(
