@@ -45,7 +45,7 @@ LEVEL = 0.95
 FEE_BPS = 1.5
 SAMPLE_MS = 1250
 """Fewer rows, the same truth. Divides the five seconds of the returns: mids of mixed age look like jumps."""
-NOISE: dict[str, Any] = {"clustering": 0.4, "clustering_s": 600, "spread_noise": 0.3, "impact_bps": 0.0}
+NOISE: dict[str, Any] = {"clustering": 0.4, "clustering_s": 600, "spread_noise": 0.3, "orders_per_s": 0.001}
 """Calm and wild times by turns, without market orders that matter."""
 Promise = Literal["at least", "at most"]
 
