@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 from rich.console import Console
@@ -36,8 +36,15 @@ exit codes: 0 nothing critical, 1 an error, 2 something critical (a gap of ten m
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """Exit code 2 belongs to damaged data, not to a mistyped flag."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(CONFIGURATION, f"error: {message}; see --help\n")
+
+
 def parser() -> argparse.ArgumentParser:
-    about = argparse.ArgumentParser(
+    about = _Parser(
         prog="check-data",
         description="Look for gaps, damage, and differences of Parquet and CSV in the recorded data.",
         epilog=EXAMPLES,
@@ -47,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     about.add_argument("--asset", "--coin", default="", metavar="C,…", help="only these coins, comma separated")
     period = about.add_mutually_exclusive_group()
     period.add_argument("--days", type=_days, metavar="N", help="only the last N UTC days, today included")
-    period.add_argument("--since", type=date.fromisoformat, metavar="DAY", help="only from this UTC day on")
+    period.add_argument("--since", type=_day, metavar="DAY", help="only from this UTC day on")
     about.add_argument("--fix", action="store_true", help="repair what can be proven, then look again")
     about.add_argument("--json", action="store_true", help="the report as JSON on standard output")
     about.add_argument(
@@ -57,10 +64,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _days(text: str) -> int:
-    days = int(text)
-    if days < 1:
-        raise ValueError
-    return days
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number of days such as 7")
+    return int(text)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is no day such as 2026-02-22") from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -16,7 +16,7 @@ from market_maker.check_data import CRITICAL, ERROR, OK, main
 from services.converter.convert import main as convert
 from services.converter.convert import only_one
 from shared.clock import ms_of_day
-from shared.data_files import DEPTH, FAMILIES, TICKS, TRADES, Family
+from shared.data_files import ACCOUNT, DEPTH, FAMILIES, FILLS, TICKS, TRADES, Family
 from shared.errors import DataError
 from shared.incidents import Incident, append
 from tests.bench.csvs import write_csvs
@@ -269,6 +269,18 @@ def test_a_file_in_use_and_todays_are_left_alone(tmp_path: Path) -> None:
         repair(tmp_path, now_ms=NOW_MS)
 
 
+def test_fills_and_account_rows_are_rows_too(tmp_path: Path) -> None:
+    put(tmp_path, ticks())
+    fill = f"{START_MS},BTC,run1,shadow,bid,0,100.0,0.2,0.003,100.5,0.0,0.2,7,f-7"
+    minute = f"{START_MS},BTC,run1,shadow,0.2,100.5,0.0,0.1,0.003,0.0,20.0,1,9,8,0,100.0,60,58,0,0"
+    fills = put(tmp_path, [fill, fill, fill.replace("0.2,0.003", "-0.2,0.003").replace("f-7", "f-8")], FILLS)
+    account = put(tmp_path, [minute, minute, minute[:50]], ACCOUNT)
+    assert kinds(tmp_path) == {"torn_row": 1, "not_positive": 1, "duplicate_row": 2}
+    repair(tmp_path, now_ms=NOW_MS)
+    assert fills.read_text().splitlines()[1:] == [fill]
+    assert account.read_text().splitlines()[1:] == [minute]
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(tmp_path, [*ticks(), LINES["crossed"][1]])
     at = ["--data", str(tmp_path)]
@@ -280,6 +292,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main([*at, "--fix"]) == OK
     out = capsys.readouterr().out
     assert out.startswith("GO") and "1 crossed removed" in out
+    with pytest.raises(SystemExit, match="4"):
+        main([*at, "--since", "yesterday"])
+    assert "yesterday is no day" in capsys.readouterr().err
     assert main(["--data", str(tmp_path / "nowhere")]) == ERROR
     assert "no such folder" in capsys.readouterr().err
 
