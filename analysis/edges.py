@@ -33,6 +33,7 @@ GRID_BPS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 
 BEYOND_BPS = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Market orders are told apart by how far beyond the touch they went: not at all, up to 1, …, over 8."""
 MAX_WINDOWS = 720
+"""About so many, holes not counted."""
 MIN_WINDOW_MS = 60_000
 _TOUCH_BPS = 1e-4
 
@@ -100,7 +101,8 @@ def measure(store: Store, coin: str, fee_tier: int = 0, depth: bool = False) -> 
     orders, dropped = read_orders(store, coin, ticks)
     standing_ms = ticks.standing_ms()
     begin_ms, span_ms = int(ticks.time_ms[0]), int(ticks.time_ms[-1] - ticks.time_ms[0])
-    window_ms = max(MIN_WINDOW_MS, -(-span_ms // MAX_WINDOWS // MIN_WINDOW_MS) * MIN_WINDOW_MS)
+    with_data_ms = int(standing_ms.sum())
+    window_ms = max(MIN_WINDOW_MS, -(-with_data_ms // MAX_WINDOWS // MIN_WINDOW_MS) * MIN_WINDOW_MS)
     windows = _Windows(begin_ms, window_ms, span_ms // window_ms + 1)
     seconds = windows.sums(ticks.time_ms, standing_ms / 1000)
     seen = (seconds > 0) | (windows.sums(orders.time_ms, np.ones(len(orders.time_ms))) > 0)
