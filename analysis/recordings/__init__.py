@@ -30,7 +30,6 @@ SHAPES = (
     Shape("binance", "*usdt_*.gz", "raw Binance USD-M frames, `<receive ns> <frame>` a line", binance.open_folder),
     Shape("standx", "orderbook_*.parquet", "StandX books and trades_*.parquet", standx.open_folder),
 )
-HYPERLIQUID = "prices_COIN.csv[.gz]: Hyperliquid bbo, with orderbooks_ and trades_COIN"
 OWN = ("ticks", "trades", "depth", "parquet", "parquet_trades", "parquet_depth")
 
 
@@ -45,20 +44,17 @@ def open_any(folder: Path) -> tuple[str, Recording | Foreign]:
     for shape in SHAPES:
         if any(folder.glob(shape.pattern)):
             return shape.venue, shape.open(folder)
-    if any(folder.glob("prices_*.csv*")):
-        return "replay", open_recording(folder)
-    raise DataError(f"{folder}: {_refusal(folder)}")
-
-
-def _refusal(folder: Path) -> str:
     if any((folder / family).is_dir() for family in OWN):
-        return "this is a data folder already, nothing has to be imported; give it with --data"
+        raise DataError(f"{folder}: a data folder already, nothing has to be imported; give it with --data")
     if any(folder.glob("node_fills*")):
-        return (
-            "fills of the node, without any book: neither spread nor adverse selection can be measured without "
-            "the prices that stood before each trade; record books too (market_maker record)"
+        raise DataError(
+            f"{folder}: fills of the node, without any book; neither spread nor adverse selection can be measured "
+            "without the prices that stood before each trade; record books too (market_maker record)"
         )
-    known = "".join(
-        f"\n  {line}" for line in (HYPERLIQUID, *(f"{shape.pattern}: {shape.about}" for shape in SHAPES))
-    )
-    return f"no recording that is known; there should be one of{known}"
+    try:
+        return "replay", open_recording(folder)
+    except DataError as error:
+        if any(folder.glob("prices_*.csv*")):
+            raise
+        known = "".join(f"\n  {shape.pattern}: {shape.about}" for shape in SHAPES)
+        raise DataError(f"{error}; other shapes that are known:{known}") from error

@@ -119,7 +119,7 @@ def test_report_and_profile_are_written(
         (("--data", "{planted}", "--gate", "1", "--write-profile"), 4, "needs gates 1 to 4"),
         (("--data", "{planted}", "--dex", "xyz"), 4, "no coin of it"),
         (("--data", "{planted}", "--gate", "6"), 4, "--gate"),
-        (("--recording", "{empty}"), 1, "no recording that is known"),
+        (("--recording", "{empty}"), 1, "no recording found"),
         (("--data", "{planted}", "--asset", "GOOD", "--gate", "1", "--report", "/proc/x/y.html"), 4, "--report"),
     ],
 )

@@ -109,7 +109,7 @@ def test_locked_books_are_left_out_and_said(recordings: Path) -> None:
 def test_what_cannot_be_measured_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         open_any(tmp_path / "none")
-    with pytest.raises(DataError, match=r"no recording that is known(.|\n)*orderbook_\*USDT"):
+    with pytest.raises(DataError, match=r"no recording found(.|\n)*prices_COIN(.|\n)*orderbook_\*USDT"):
         open_any(tmp_path)
     (tmp_path / "node_fills_by_block.jsonl.gz").touch()
     with pytest.raises(DataError, match="without any book"):
