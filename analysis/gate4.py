@@ -130,7 +130,7 @@ def _judge(found: Contrast, minutes: CoinMinutes) -> Judgement:
         seen = (
             f"{days.saturdays} Saturdays, {days.sundays} Sundays, {days.weekdays} weekdays of {DAY_HOURS} h seen"
         )
-        return Judgement("NOT ENOUGH DATA", seen, f"{' and '.join(lacking)} of {DAY_HOURS} h each")
+        return Judgement("NOT ENOUGH DATA", seen, f"{', '.join(lacking)} of {DAY_HOURS} h each")
     atr = minutes.atr[weekend(minutes.day) & np.isfinite(minutes.atr)]
     if len(atr) and atr.mean() >= HALT_ATR_FRAC:
         return Judgement("NO-GO", f"weekends are in the halt regime (mean ATR {100 * atr.mean():.2f} %)")

@@ -44,7 +44,8 @@ class Cells(NamedTuple):
 
 
 class Effects(NamedTuple):
-    """By hour, in logarithms: how far above the median hour, with its standard error; NaN without."""
+    """By hour, in logarithms: how far above the median hour, with its standard error; NaN without, as for an hour
+    of one day, which may have been an event."""
 
     effect: Array
     se: Array
@@ -135,6 +136,7 @@ def fit(table: Array) -> Effects:
         within = np.diag(contrast @ inverse[: len(hours), : len(hours)] @ contrast.T)
         median = (np.pi / 2 - 1) * within.mean() / len(hours)  # varies more than the mean does
         se[hours] = np.sqrt((within + median) * float(residual @ residual) / df)
+        se[days < MIN_DAYS] = np.nan
     return Effects(effect, se, df, days)
 
 

@@ -165,6 +165,15 @@ def test_an_hour_seen_for_less_than_half_of_it_does_not_count() -> None:
     assert gate2({"AAA": invented(3, kept)}).section.by_coin["AAA"].verdict == "NOT ENOUGH DATA"
 
 
+def test_an_event_of_one_day_widens_no_hour() -> None:
+    one = invented(2).where(np.arange(2880) < 1440 + 12 * 60)
+    event = np.where((one.hour == 18) & (one.day == one.day[0]), 5.0, 1.0)
+    found = gate2({"AAA": one._replace(square=one.square * event**2)})
+    assert found.hours["AAA"][18] == 1.0 and found.profiles["AAA"].chaotic == ()
+    ratio = found.profiles["AAA"].sigma.ratio(18)
+    assert ratio.value == pytest.approx(5.0, rel=0.2) and ratio.low is None and ratio.n == 1
+
+
 # ---- gate 4 --------------------------------------------------------------------------------------------------
 
 
@@ -181,7 +190,7 @@ def test_a_loud_weekend_is_found_and_one_weekend_is_said_to_be_one(tmp_path: Pat
 def test_gate_4_names_the_days_it_needs() -> None:
     judgement = gate4({"AAA": invented(3)}).section.by_coin["AAA"]
     assert judgement.verdict == "NOT ENOUGH DATA"
-    assert "1 Saturday and 1 Sunday" in judgement.needs and "weekday" not in judgement.needs
+    assert "1 Saturday, 1 Sunday" in judgement.needs and "weekday" not in judgement.needs
     assert gate4({"AAA": invented(7)}).section.by_coin["AAA"].verdict == "GO"
     short = np.tile(np.arange(1440) < 19 * 60, 7)
     assert "2 weekdays" in gate4({"AAA": invented(7, short)}).section.by_coin["AAA"].needs
