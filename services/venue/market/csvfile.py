@@ -43,7 +43,7 @@ class CsvFile:
         Raises:
             DataError: unreadable, no header line, or a needed column is missing.
         """
-        header = next(_lines(path, Tail()), None)
+        header = next(lines(path, Tail()), None)
         if header is None:
             raise DataError(f"{path}: no complete header line; leave the file out")
         names = header.split(",")
@@ -62,7 +62,7 @@ class CsvFile:
             DataError: a row that cannot be understood and is not the torn last one.
         """
         damage = ""
-        for number, line in enumerate(_lines(self.path, tail), 1):
+        for number, line in enumerate(lines(self.path, tail), 1):
             if damage:
                 raise DataError(f"{self.path}: {damage}; {REMEDY}")
             if number == 1:
@@ -104,9 +104,9 @@ class CsvFile:
         with self.path.open("rb") as file:
             size = file.seek(0, SEEK_END)
             file.seek(max(size - TAIL_BYTES, 0))
-            *lines, rest = file.read().split(b"\n")
+            *rows, rest = file.read().split(b"\n")
         text = f"{self.path}: the last row is torn (no line end); left out" if rest else ""
-        for line in reversed(lines[1:]):
+        for line in reversed(rows[1:]):
             fields = line.decode(errors="replace").rstrip("\r").split(",")
             field = fields[self.index[time_column]] if len(fields) == self.width else ""
             if field.isdecimal():
@@ -115,7 +115,7 @@ class CsvFile:
         return first, text
 
 
-def _lines(path: Path, tail: Tail) -> Iterator[str]:
+def lines(path: Path, tail: Tail) -> Iterator[str]:
     """Complete lines without their line ends."""
     number = 0
     try:

@@ -7,8 +7,11 @@ about every five seconds, `bbo` and `trades` in every block that has news.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
+from math import inf
 from typing import Protocol
 
+from shared.clock import ms_of_day
 from shared.hyperliquid.wire import L2Book, MarketEvent
 from shared.messages import CoinMeta
 
@@ -29,6 +32,33 @@ class Hole:
 
 
 Raw = MarketEvent | Hole
+
+
+@dataclass(frozen=True)
+class Part:
+    """What of a recording is read: UTC days, both included (None: no bound), and coins (none named: all)."""
+
+    since: date | None = None
+    until: date | None = None
+    coins: tuple[str, ...] = ()
+
+    @property
+    def from_ms(self) -> float:
+        return -inf if self.since is None else ms_of_day(self.since)
+
+    @property
+    def end_ms(self) -> float:
+        """The first moment after it."""
+        return inf if self.until is None else ms_of_day(self.until + timedelta(days=1))
+
+    def has_day(self, day: date) -> bool:
+        return (self.since is None or day >= self.since) and (self.until is None or day <= self.until)
+
+    def has_coin(self, coin: str) -> bool:
+        return not self.coins or coin in self.coins
+
+
+ALL = Part()
 
 
 class Source(Protocol):

@@ -3,16 +3,22 @@
 FOLDER/prices_COIN.csv[.gz]      the bbo channel, two rows a message          (needed)
 FOLDER/orderbooks_COIN.csv[.gz]  l2Book, 20 levels a row                      (without: books of one level)
 FOLDER/trades_COIN.csv[.gz]      trades
-FOLDER/{depth,trades}/COIN/DATE.csv   our own; `ticks` hold no sizes and are not needed
+FOLDER/{depth,trades}/COIN/DATE.csv   our own, or the Parquet that stands for such a day in
+FOLDER/parquet_{depth,trades}/COIN/   `ticks` hold no sizes and are not needed
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from services.venue.market.csvfile import CsvFile, Tail
+from services.venue.market.feed import ALL, Part
+from services.venue.market.parquetfile import ParquetFile
+from shared.data_files import DEPTH, TRADES, Family, coin_of
 from shared.errors import DataError
 from shared.hyperliquid.wire import L2Book, WireLevel, WireTrade
 
@@ -38,7 +44,7 @@ AGGRESSORS: dict[str, Literal["B", "A"]] = {"buy": "B", "sell": "A", "B": "B", "
 class Rows(Generic[Row]):
     """Files of one kind, one after the other in time. The first column of each is the time."""
 
-    files: tuple[CsvFile, ...]
+    files: tuple[CsvFile | ParquetFile, ...]
     parse: Callable[[list[str]], Row]
 
     def __iter__(self) -> Iterator[Row]:
@@ -55,21 +61,23 @@ class Streams:
     trades: Rows[WireTrade]
 
     @property
-    def files(self) -> tuple[CsvFile, ...]:
+    def files(self) -> tuple[CsvFile | ParquetFile, ...]:
         return self.books.files + self.bbos.files + self.trades.files
 
 
-def find_streams(path: Path) -> dict[str, Streams]:
-    """The coins of a recording folder, headers checked.
+def find_streams(path: Path, part: Part = ALL) -> dict[str, Streams]:
+    """The coins of a recording folder, headers checked; of our own only files of the days asked for.
 
     Raises:
         DataError: no known format, or a needed column is missing.
     """
     if not path.is_dir():
         raise DataError(f"{path}: no such folder; give a folder with a recording")
-    streams = _hyperliquid_folder(path) or _own_folder(path)
+    streams = _hyperliquid_folder(path) or _own_folder(path, part)
     if streams:
         return streams
+    if _own_folder(path, ALL):
+        raise DataError(f"{path}: no books are recorded {between(part)}")
     if any(path.glob("ticks/*/*.csv")):
         raise DataError(
             f"{path}: only ticks are recorded, and they hold no sizes; record with MM_HARVEST_DEPTH_LEVELS=5"
@@ -97,19 +105,44 @@ def _hyperliquid_folder(path: Path) -> dict[str, Streams]:
     }
 
 
-def _own_folder(path: Path) -> dict[str, Streams]:
-    def opened(folder: Path, columns: tuple[str, ...]) -> tuple[CsvFile, ...]:
-        return tuple(CsvFile.open(file, columns) for file in sorted(folder.glob("*.csv")))
-
-    return {
-        folder.name: Streams(
-            Rows(opened(folder, OWN_DEPTH_COLUMNS), _book_parser(folder.name, OWN_LEVELS)),
+def _own_folder(path: Path, part: Part) -> dict[str, Streams]:
+    coins = {coin_of(folder.name) for name in (DEPTH.name, DEPTH.parquet) for folder in path.glob(f"{name}/*")}
+    streams = {
+        coin: Streams(
+            Rows(_days(path, DEPTH, coin, part, OWN_DEPTH_COLUMNS), _book_parser(coin, OWN_LEVELS)),
             Rows((), _parse_quote),
-            Rows(opened(path / "trades" / folder.name, OWN_TRADE_COLUMNS), _trade_parser(folder.name)),
+            Rows(_days(path, TRADES, coin, part, OWN_TRADE_COLUMNS), _trade_parser(coin)),
         )
-        for folder in sorted(path.glob("depth/*"))
-        if any(folder.glob("*.csv"))
+        for coin in sorted(coins)
     }
+    return {coin: files for coin, files in streams.items() if files.books.files}
+
+
+def _days(
+    path: Path, family: Family, coin: str, part: Part, columns: tuple[str, ...]
+) -> tuple[CsvFile | ParquetFile, ...]:
+    """A file a day: Parquet where it stands for all of the CSV, else the CSV."""
+    folders = (family.parquet_path(path, coin, date.min).parent, family.csv_path(path, coin, date.min).parent)
+    stems = {file.stem for folder in folders for file in (*folder.glob("*.parquet"), *folder.glob("*.csv"))}
+    days = []
+    for stem in sorted(stems):
+        with suppress(ValueError):
+            days.append(date.fromisoformat(stem))
+    return tuple(_day(path, family, coin, day, columns) for day in days if part.has_day(day))
+
+
+def _day(path: Path, family: Family, coin: str, day: date, columns: tuple[str, ...]) -> CsvFile | ParquetFile:
+    csv, parquet = family.csv_path(path, coin, day), family.parquet_path(path, coin, day)
+    stored = ParquetFile(parquet, columns)
+    if parquet.exists() and (not csv.exists() or stored.covers(csv)):
+        return stored
+    return CsvFile.open(csv, columns)
+
+
+def between(part: Part) -> str:
+    """Its days, for people."""
+    ends = (part.since and f"from {part.since}", part.until and f"to {part.until}")
+    return f"on {part.since}" if part.since == part.until else " ".join(end for end in ends if end)
 
 
 def _number(text: str) -> Decimal:

@@ -5,9 +5,7 @@ is the state after the block. A trade id is taken once. A trade needs a living b
 replay of old prints at every (re)connect and prints inside a hole are left out. Where neither book nor bbo of
 a coin says anything for more than `HOLE_MS`, a `Hole` is yielded and nothing is carried over it.
 
-Funding, mark, oracle and open interest are in no recording. The asset context is therefore *made up* from the
-mid: oracle = mark = mid, funding at the venue's interest rate, no open interest, and as day volume what the
-recording traded so far.
+Funding, mark, oracle and open interest are in no such recording; asset contexts are made up (`made_up`).
 """
 
 import heapq
@@ -15,22 +13,20 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
-from services.venue.market.feed import Hole, Pacer, Raw
-from services.venue.market.formats import Quote, Streams, find_streams
+from services.venue.market.feed import ALL, Hole, Pacer, Part, Raw
+from services.venue.market.formats import Quote, Streams, between, find_streams
+from services.venue.market.frames import Frames, find_frames
+from services.venue.market.made_up import Contexts, best
 from services.venue.market.universe import KNOWN_COINS
 from shared.errors import DataError
-from shared.hyperliquid.wire import ActiveAssetCtx, Bbo, Ctx, L2Book, MarketEvent, WireLevel, WireTrade
+from shared.hyperliquid.wire import Bbo, L2Book, MarketEvent, WireLevel, WireTrade
 from shared.messages import CoinMeta
 from shared.recent import Recent
 
 HOLE_MS = 5000
-CTX_MS = 1000
-INTEREST_1H = Decimal("0.0000125")
-"""0.01 % per 8 h: the funding rate of a perp that trades at its oracle."""
 SEEN_TRADES = 4096
 SAMPLE_ROWS = 500
 LOWEST_LEVERAGE = 3
-ZERO = Decimal(0)
 
 Item = tuple[int, int, Raw]
 """Time, order inside the block (trades, bbo, book), event."""
@@ -39,9 +35,9 @@ Item = tuple[int, int, Raw]
 class Recording:
     """An opened recording. `warnings` names the file tails that are left out; reading is repeatable."""
 
-    def __init__(self, path: Path, streams: dict[str, Streams]) -> None:
+    def __init__(self, path: Path, streams: dict[str, Streams], part: Part = ALL) -> None:
         self.path = path
-        self._streams = streams
+        self._streams, self._part = streams, part
         self.warnings: list[str] = []
         spans: list[tuple[int, int]] = []
         for files in streams.values():
@@ -57,14 +53,20 @@ class Recording:
                     spans.append((first, last))
         if not spans:
             raise DataError(f"{path}: the recording holds no book; nothing can be replayed")
-        self.start_ms = min(first for first, _ in spans)
-        self.end_ms = max(last for _, last in spans)
+        self.start_ms = int(max(min(first for first, _ in spans), part.from_ms))
+        self.end_ms = int(min(max(last for _, last in spans), part.end_ms - 1))
+        if part.from_ms > self.end_ms or self.start_ms >= part.end_ms:
+            raise DataError(f"{path}: nothing is recorded {between(part)}")
         self.coins = tuple(_meta(coin, files) for coin, files in streams.items())
 
     def raw(self) -> Iterator[tuple[int, Raw]]:
         """Everything recorded, holes marked (see `feed.Source`)."""
         coins = (_coin_events(coin, files) for coin, files in self._streams.items())
-        return heapq.merge(*coins, key=lambda item: item[0])
+        for item in heapq.merge(*coins, key=lambda item: item[0]):
+            if item[0] >= self._part.end_ms:
+                return
+            if item[0] >= self._part.from_ms:
+                yield item
 
     def events(self, fast_ms: int = 500, slow_ms: int = 5000) -> Iterator[tuple[int, MarketEvent]]:
         """What a client of all channels would have received, with the exchange's time."""
@@ -74,13 +76,20 @@ class Recording:
                 yield time_ms, event
 
 
-def open_recording(path: Path) -> Recording:
+def open_recording(path: Path, part: Part = ALL) -> Recording | Frames:
     """Recognise a recording folder, check every header and read every file once for its span and tail.
 
     Raises:
-        DataError: not a recording, or damaged in a way that cannot be left out.
+        DataError: not a recording, damaged in a way that cannot be left out, or nothing of `part` in it.
     """
-    return Recording(path, find_streams(path))
+    files = find_frames(path)
+    if files:
+        return Frames(path, files, part)
+    streams = find_streams(path, part)
+    absent = sorted(set(part.coins) - streams.keys())
+    if absent:
+        raise DataError(f"{path}: no books of {', '.join(absent)}; there are {', '.join(streams)}")
+    return Recording(path, {coin: files for coin, files in streams.items() if part.has_coin(coin)}, part)
 
 
 def _meta(coin: str, streams: Streams) -> CoinMeta:
@@ -106,7 +115,7 @@ def _decimals(value: Decimal) -> int:
 def _coin_events(coin: str, streams: Streams) -> Iterator[tuple[int, Raw]]:
     quotes = heapq.merge(_bbos(coin, streams.bbos), _books(coin, streams), key=lambda item: item[:2])
     merged = heapq.merge(_trades(streams.trades), _with_holes(coin, quotes), key=lambda item: item[:2])
-    contexts = _Contexts(coin)
+    contexts = Contexts(coin)
     alive = False
     held: list[tuple[WireTrade, ...]] = []
     for time_ms, _, raw in merged:
@@ -150,15 +159,11 @@ def _books(coin: str, streams: Streams) -> Iterator[Item]:
             raise DataError(f"{coin}: book at {book.time} ms after one at {last_ms} ms; time may not go back")
         last_ms = book.time
         if not streams.bbos.files:
-            best = _best(book.levels[0]), _best(book.levels[1])
-            if best != touch:
-                touch = best
-                yield book.time, 1, Bbo(coin, book.time, best)
+            shown = best(book.levels[0]), best(book.levels[1])
+            if shown != touch:
+                touch = shown
+                yield book.time, 1, Bbo(coin, book.time, shown)
         yield book.time, 2, book
-
-
-def _best(levels: tuple[WireLevel, ...]) -> WireLevel | None:
-    return levels[0] if levels else None
 
 
 def _bbos(coin: str, rows: Iterable[Quote]) -> Iterator[Item]:
@@ -196,48 +201,3 @@ def _trades(rows: Iterable[WireTrade]) -> Iterator[Item]:
         frame.append(trade)
     if frame:
         yield frame[-1].time, 0, tuple(frame)
-
-
-class _Contexts:
-    """Makes up the asset context of a coin, at most one a second."""
-
-    def __init__(self, coin: str) -> None:
-        self._coin = coin
-        self._next_ms = 0
-        self._first_px: Decimal | None = None
-        self._ntl = self._base = ZERO
-
-    def note(self, trades: tuple[WireTrade, ...]) -> None:
-        for trade in trades:
-            self._ntl += trade.px * trade.sz
-            self._base += trade.sz
-
-    def due(self, time_ms: int, raw: Raw) -> ActiveAssetCtx | None:
-        if time_ms < self._next_ms:
-            return None
-        if isinstance(raw, Bbo):
-            bid, ask = raw.bbo
-        elif isinstance(raw, L2Book):
-            bid, ask = _best(raw.levels[0]), _best(raw.levels[1])
-        else:
-            return None
-        if bid is None or ask is None:
-            return None
-        self._next_ms = time_ms + CTX_MS
-        mid = (bid.px + ask.px) / 2
-        self._first_px = self._first_px or mid
-        return ActiveAssetCtx(
-            self._coin,
-            Ctx(
-                funding=INTEREST_1H,
-                openInterest=ZERO,
-                prevDayPx=self._first_px,
-                dayNtlVlm=self._ntl,
-                oraclePx=mid,
-                markPx=mid,
-                premium=ZERO,
-                midPx=mid,
-                impactPxs=(bid.px, ask.px),
-                dayBaseVlm=self._base,
-            ),
-        )

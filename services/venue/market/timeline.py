@@ -6,6 +6,7 @@ from itertools import count
 from services.venue.config import VenueConfig
 from services.venue.market.book import FIRST_FLOW_OID, Book, Fill, Sign
 from services.venue.market.feed import Raw
+from services.venue.market.frames import Frames
 from services.venue.market.market import Market, Owners
 from services.venue.market.modelled import ModelledMarket
 from services.venue.market.replay import Recording, open_recording
@@ -24,7 +25,7 @@ class Timeline:
 
     def __init__(self, config: VenueConfig) -> None:
         path = config.recording
-        self.recording: Recording | None = open_recording(path) if path is not None else None
+        self.recording: Recording | Frames | None = open_recording(path) if path is not None else None
         oids = count(FIRST_FLOW_OID)
         self._replayed: ReplayMarket | None = None
         self._parts: list[Market] = []
