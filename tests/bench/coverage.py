@@ -254,10 +254,11 @@ def edge(seed: int) -> Iterable[Trial]:
 
 
 def calibration(seed: int) -> Iterable[Trial]:
-    """Gate 3 on two days: a coin whose best half spread is known, and one with no edge at any."""
-    earns = PlantedCoin("EARN", clustering=0.4, orders_per_s=0.1, tick_px=0.0011)
-    found = gate3(_measured([earns, _with_edge("NONE", 0.0)], 2, seed))
-    best = 1 / earns.kappa_per_bps + earns.impact_bps + FEE_BPS
+    """Gate 3 on two days: a coin whose best half spread is known, and one that loses a tenth of a bps at any: in
+    two days the drift of the price moves an edge in bps by several hundredths, so a planted zero is none."""
+    earns = PlantedCoin("EARN", clustering=0.4, orders_per_s=0.1, tick_px=0.0011, sigma=2e-5, impact_bps=0.3)
+    found = gate3(_measured([earns, _with_edge("NONE", -0.1)], 2, seed))
+    best = earns.beyond_bps + earns.impact_bps + FEE_BPS
     yield from covers("gate 3: range of the best half spread", found.coins["EARN"].half_spread_bps, best)
     yield from covers("gate 3: 1/κ + AS + fee", found.coins["EARN"].formula_bps, best)
     verdicts = {name: judgement.verdict for name, judgement in found.section.by_coin.items()}
