@@ -2,11 +2,11 @@
 
 Time is the recording's. Nothing here reads a clock or a random number, so two runs give the same bytes:
 `decisions.jsonl` (every target, lease change, order, configuration and event, in order), `fills.jsonl` (fills and
-funding) and `summary.json`.
+funding) and `summary.json`. A recording is read as it is played: days take no more memory than minutes.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,12 +15,14 @@ from typing import IO, Any
 
 import msgspec
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from services import load as load_service
-from services.ingestor.inputs import Connected, EventReceived
-from services.venue.market.feed import Hole, Pacer, Source
+from services.ingestor.inputs import Connected, Disconnected, EventReceived, FrameReceived
+from services.venue.market.feed import ALL, Hole, Pacer, Part, Source
+from services.venue.market.frames import Frames, decoded, made_up
 from services.venue.market.replay import Recording, open_recording
+from shared.config import EngineConfig
 from shared.config import load as load_settings
 from shared.errors import DataError, InvariantError
 from shared.messages import (
@@ -56,10 +58,10 @@ ZERO = Decimal(0)
 
 @dataclass
 class Observer:
-    """Writes what was decided and recomputes, on its own, what must be true of it."""
+    """Writes what was decided, where that is wanted, and recomputes, on its own, what must be true of it."""
 
-    decisions: IO[bytes]
-    fills: IO[bytes]
+    decisions: IO[bytes] | None = None
+    fills: IO[bytes] | None = None
     counts: Counter[str] = field(default_factory=Counter)
     rejects: Counter[str] = field(default_factory=Counter)
     books: dict[str, Book] = field(default_factory=dict)
@@ -68,6 +70,8 @@ class Observer:
     positions: dict[str, Decimal] = field(default_factory=dict)
     account: AccountStatus | None = None
     crossed_quotes: int = 0
+    max_position_usd: Decimal = ZERO
+    """Largest sum over the coins of |position| at its mark."""
 
     def __call__(self, now_ms: int, message: Message) -> None:
         if isinstance(message, Book):
@@ -77,9 +81,12 @@ class Observer:
             self.counts["trades"] += len(message.trades)
         elif isinstance(message, AccountStatus):
             self.account = message
+            gross_usd = sum((abs(coin.position_sz) * coin.mark_px for coin in message.coins), ZERO)
+            self.max_position_usd = max(self.max_position_usd, gross_usd)
         elif isinstance(message, (Fill, Funding)):
             self._note_money(message)
-            self.fills.write(_ENCODER.encode(message) + b"\n")
+            if self.fills is not None:
+                self.fills.write(_ENCODER.encode(message) + b"\n")
         elif not isinstance(message, _NOT_DECISIONS):
             self._note_decision(message)
 
@@ -98,7 +105,8 @@ class Observer:
                 self.rejects[message.reason] += 1
         elif isinstance(message, Event):
             self.counts[f"events_{message.level}"] += 1
-        self.decisions.write(_ENCODER.encode(message) + b"\n")
+        if self.decisions is not None:
+            self.decisions.write(_ENCODER.encode(message) + b"\n")
 
     def _crosses(self, target: TargetQuotes) -> int:
         book = self.books.get(target.coin)
@@ -136,7 +144,11 @@ class Observer:
 
 
 def run_replay(
-    recording: Path, out: Path, progress: Callable[[float], None] = lambda _: None, **settings: Any
+    recording: Path,
+    out: Path,
+    progress: Callable[[float], None] = lambda _: None,
+    part: Part = ALL,
+    **settings: Any,
 ) -> dict[str, Any]:
     """Replay `recording` into the folder `out`; returns the content of `summary.json`.
 
@@ -146,28 +158,42 @@ def run_replay(
         DataError: not a recording, or damaged.
         ConfigError: a setting is wrong.
     """
-    opened = open_recording(recording)
+    opened, configs = open_recording(recording, part), path_settings(settings)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with open(out / "decisions.jsonl", "wb") as decisions, open(out / "fills.jsonl", "wb") as fills:
             observer = Observer(decisions, fills)
-            _drive(opened, observer, progress, settings)
-        summary = _summary(opened, observer)
+            play(opened, observer, configs, progress)
+        summary = summary_of(opened, observer)
         (out / "summary.json").write_bytes(msgspec.json.format(_ENCODER.encode(summary), indent=2) + b"\n")
     except OSError as error:
         raise DataError(f"{out}: cannot be written: {error}; choose another --out") from error
     return summary
 
 
-def _drive(
-    recording: Recording, observer: Observer, progress: Callable[[float], None], settings: dict[str, Any]
-) -> None:
-    parts = []
+def path_settings(settings: Mapping[str, Any]) -> dict[str, EngineConfig]:
+    """The settings of each service of the trading path, with these in place of what files and environment say.
+
+    Raises:
+        ConfigError: one of them is wrong.
+    """
+    configs: dict[str, EngineConfig] = {}
     for name in TRADING_PATH:
-        service = load_service(name)
-        own = {key: value for key, value in settings.items() if key in service.config.model_fields}
-        config = load_settings(service.config, run_id=RUN_ID, **own)
-        parts.append((service, service.core(config)))
+        model = load_service(name).config
+        own = {key: value for key, value in settings.items() if key in model.model_fields}
+        configs[name] = load_settings(model, **{"run_id": RUN_ID, **own})
+    return configs
+
+
+def play(
+    recording: Recording | Frames,
+    observer: Observer,
+    configs: Mapping[str, EngineConfig],
+    progress: Callable[[float], None] = lambda _: None,
+) -> None:
+    """The trading path with these settings over the whole recording."""
+    services = [load_service(name) for name in TRADING_PATH]
+    parts = [(service, service.core(configs[service.name])) for service in services]
     start_ms, span_ms = recording.start_ms, max(recording.end_ms - recording.start_ms, 1)
     pipeline = Pipeline(parts, observer, start_ms)
     universe = Universe(coins=recording.coins, time_ms=start_ms)
@@ -185,8 +211,11 @@ def _drive(
     progress(1.0)
 
 
-def socket_events(recording: Source) -> Iterator[tuple[int, Any]]:
+def socket_events(recording: Source | Frames) -> Iterator[tuple[int, Any]]:
     """What the ingestor's socket would have brought; a hole of the recording is a connection that was lost."""
+    if isinstance(recording, Frames):
+        yield from _received(recording)
+        return
     pacer = Pacer()
     connected_ms = recording.start_ms
     for time_ms, raw in recording.raw():
@@ -199,7 +228,30 @@ def socket_events(recording: Source) -> Iterator[tuple[int, Any]]:
             yield time_ms, EventReceived(event, float(time_ms))
 
 
-def _summary(recording: Recording, observer: Observer) -> dict[str, Any]:
+def _received(recording: Frames) -> Iterator[tuple[int, Any]]:
+    """Frame by frame what the recorder's socket brought, the ends of its connections too."""
+    contexts, begun = recording.made_up(), False
+    for received_ms, frame, mark in recording.lines():
+        now_ms = int(received_ms)
+        if mark == "connected":
+            if begun:
+                yield now_ms, Connected()
+        elif mark is not None:
+            yield now_ms, Disconnected(mark.lost)
+        else:
+            yield now_ms, FrameReceived(frame.encode(), received_ms)
+            event = decoded(frame) if contexts else None
+            if event is not None:
+                for _, ctx in made_up(contexts, now_ms, event):
+                    yield now_ms, EventReceived(ctx, received_ms)
+        begun = True
+
+
+def summary_of(recording: Recording | Frames, observer: Observer) -> dict[str, Any]:
+    """
+    Raises:
+        InvariantError: the ledger's PnL is not that of its fills.
+    """
     error_usd = observer.ledger_error_usd()
     if error_usd > Decimal("1e-9"):
         raise InvariantError(f"the ledger and its fills differ by ${error_usd}")
@@ -213,6 +265,7 @@ def _summary(recording: Recording, observer: Observer) -> dict[str, Any]:
         "counts": dict(sorted(observer.counts.items())),
         "rejects": dict(sorted(observer.rejects.items())),
         "crossed_quotes": observer.crossed_quotes,
+        "max_position_usd": observer.max_position_usd,
         "ledger_error_usd": error_usd,
         "session": account,
     }
@@ -222,7 +275,8 @@ def _summary(recording: Recording, observer: Observer) -> dict[str, Any]:
 def shown_progress(name: str) -> Iterator[Callable[[float], None]]:
     """A bar on the terminal's standard error; silent elsewhere."""
     console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(f"replaying {name}", total=1.0)
         yield lambda done: bar.update(task, completed=done)
 
