@@ -18,6 +18,7 @@ from services.ingestor.config import IngestorConfig
 from services.ingestor.core import Ingestor
 from services.ingestor.inputs import Connected, EventReceived
 from services.venue.market.feed import Hole
+from services.venue.market.frames import Frames
 from services.venue.market.replay import Recording
 from shared.config import load
 from shared.data_files import DEPTH_LEVELS, MARKET_FAMILIES, VENUE_MARKER, venue_of
@@ -77,7 +78,7 @@ def _claim(data_dir: Path, venue: str) -> None:
 
 
 def _rows(
-    recording: Recording | Foreign, data_dir: Path, progress: Callable[[float], None]
+    recording: Recording | Frames | Foreign, data_dir: Path, progress: Callable[[float], None]
 ) -> Iterator[list[Effect]]:
     """What the harvester wants done; a hole is a connection that was lost."""
     ingestor = Ingestor(load(IngestorConfig))

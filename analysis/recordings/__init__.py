@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.recordings import aster, binance, frames, standx
+from analysis.recordings import aster, binance, standx
 from analysis.recordings.foreign import Foreign
+from services.venue.market.frames import Frames
 from services.venue.market.replay import Recording, open_recording
 from shared.errors import DataError
 
@@ -25,7 +26,6 @@ class Shape:
 
 
 SHAPES = (
-    Shape("replay", "*usd_*.gz", "raw Hyperliquid frames, `<receive ns> <frame>` a line", frames.open_folder),
     Shape("aster", "orderbook_*USDT.csv.gz", "Aster books and trades_*USDT.csv.gz", aster.open_folder),
     Shape("binance", "*usdt_*.gz", "raw Binance USD-M frames, `<receive ns> <frame>` a line", binance.open_folder),
     Shape("standx", "orderbook_*.parquet", "StandX books and trades_*.parquet", standx.open_folder),
@@ -33,7 +33,7 @@ SHAPES = (
 OWN = ("ticks", "trades", "depth", "parquet", "parquet_trades", "parquet_depth")
 
 
-def open_any(folder: Path) -> tuple[str, Recording | Foreign]:
+def open_any(folder: Path) -> tuple[str, Recording | Frames | Foreign]:
     """The venue's name (`replay` for Hyperliquid's) and the recording of a folder.
 
     Raises:
