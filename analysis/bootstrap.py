@@ -52,10 +52,10 @@ class Resampled(NamedTuple):
         """One-sided upper bounds."""
         return self.values + self._quantile(level, -1) * self.se
 
-    def p_above(self, threshold: float | Floats = 0.0) -> Floats:
-        """One-sided p-values of "the truth is above"; 1 where nothing can be said."""
+    def p_above(self) -> Floats:
+        """One-sided p-values of "the truth is above zero"; 1 where nothing can be said."""
         with np.errstate(all="ignore"):
-            observed = (self.values - threshold) / self.se
+            observed = self.values / self.se
         drawn = (1 + (self.t >= observed).sum(axis=0)) / (1 + len(self.t))
         p = np.maximum(drawn, stats.t.sf(observed, max(self.blocks - 1, 1)))
         return np.where(self._valid() & np.isfinite(observed), p, 1.0)

@@ -1,6 +1,6 @@
 """Many coins at once: a promise about each must hold for all of them together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 FAMILYWISE = 0.05
 """Chance of at least one false rejection among all."""
@@ -29,8 +29,3 @@ def holm_levels(p_values: Sequence[float], alpha: float = FAMILYWISE) -> list[fl
             failed = p_values[i] > 1 - level
         levels[i] = level
     return levels
-
-
-def rejected(p_by_name: Mapping[str, float], alpha: float = FAMILYWISE) -> set[str]:
-    """The names whose hypothesis is rejected, with at most `alpha` chance of any false one."""
-    return {name for name, p in zip(p_by_name, holm(list(p_by_name.values())), strict=True) if p <= alpha}
