@@ -15,6 +15,7 @@ from typing import Any
 from services.monitor.coin import Coin
 from services.monitor.config import MonitorConfig
 from services.monitor.final import FinalState
+from services.monitor.first30 import FirstMinutes
 from services.monitor.risk import Rules
 from services.monitor.twin import Twin
 from shared.messages import (
@@ -81,6 +82,7 @@ class Monitor:
         self.twin = Twin()
         self.rules = Rules()
         self._final = FinalState()
+        self._first = FirstMinutes()
         self.dark_fills: Counter[str] = Counter()
         self.halt: HaltState | None = None
         self.feed: FeedHealth | None = None
@@ -207,6 +209,7 @@ class Monitor:
         line = self.twin.line(now_ms) if self.mode == "live" else None
         if line is not None:
             yield line
+        yield from self._first.tick(now_ms, self.account, self.halt, self.rules.report, self.coins)
         for service, beat in self.heartbeats.items():
             age_ms = now_ms - beat.time_ms
             if age_ms > self._silence_ms and service not in self._silent:
