@@ -161,6 +161,38 @@ def status(
     return show(run_dir(), as_json, [coin.strip() for coin in asset.split(",") if coin.strip()])
 
 
+@app.command()
+def logs(
+    coin: Annotated[
+        str, typer.Option("--coin", "--asset", "--coins", help="Only these coins, comma separated.")
+    ] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
+    service: Annotated[str, typer.Option(help="Only these services, comma separated.")] = "",
+    level: Annotated[str, typer.Option(help="Only from this level on: debug, info, warning, error.")] = "debug",
+    tag: Annotated[str, typer.Option(help="Only lines whose [TAG] contains this.")] = "",
+    since: Annotated[str, typer.Option(help="From then on: 90s, 10m, 2h, 7d, or a UTC time.")] = "",
+    config: Config = None,
+    as_json: AsJson = False,
+) -> int:
+    """What everybody said, by time: the last 200 lines, or all of them since then. What a line means: docs/logs.md
+
+    With --coin also the errors that concern all coins. Of log files (local), containers (Docker) or the bus,
+    whichever there is; goes on through restarts. Exit code 3 when nothing runs and there are no files.
+
+    \b
+    market_maker logs --follow                     everything, as it comes
+    market_maker logs --coin BTC --follow          one coin
+    market_maker logs --level warning --since 2h   what needed attention
+    market_maker logs --tag FILL --since 1d --json fills of a day for jq
+    """
+    from market_maker.deployment import run_dir
+    from market_maker.logs import show, wanted
+
+    if config:
+        os.environ["MM_CONFIG"] = str(config)
+    return show(wanted(coin, service, level, tag, since), run_dir(), follow, as_json)
+
+
 def _stop() -> int:
     from market_maker.deployment import run_dir
     from market_maker.launch import stop
@@ -383,6 +415,40 @@ def check_data(context: typer.Context) -> int:
     from market_maker.check_data import main as check_main
 
     return check_main(context.args)
+
+
+@app.command()
+def record(
+    out: Annotated[Path, typer.Option(callback=absolute, help="New folder for the recording.")],
+    coins: Annotated[
+        str | None, typer.Option("--asset", "--coins", help="Coins, comma separated; default: the top ones.")
+    ] = None,
+    top_n: TopN = None,
+    venue: Annotated[
+        str | None,
+        typer.Option(help="hyperliquid (default), testnet, or sim: a bundled venue that runs."),
+    ] = None,
+    dex: Dex = None,
+    duration: Annotated[float | None, typer.Option(min=1, help="Seconds; default: until Ctrl+C.")] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> int:
+    """Record what the venue says, frame by frame, so that it can be replayed as it was. No key, no orders.
+
+    The same subscriptions as the market maker's own; lost connections come back by themselves and are marked. What
+    was received more than five seconds ago survives whatever kills the machine. The folder works with replay,
+    ./start_mm_bot.sh --recording, venue --source, analyze --recording and import-recording.
+
+    \b
+    market_maker record --out rec --asset BTC,ETH         two coins until Ctrl+C
+    market_maker record --out rec --duration 86400        a day of the 30 largest: about 1 GB
+    market_maker replay --recording rec --out replayed
+    """
+    from market_maker.record import Wanted, run
+
+    if config:
+        os.environ["MM_CONFIG"] = str(config)
+    return run(Wanted(out, coins, top_n, venue, dex, duration, as_json))
 
 
 @app.command()

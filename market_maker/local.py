@@ -95,6 +95,7 @@ def build_plan(checked: Checked, run_id: str, server: redis_server.Server, foreg
         bus_socket=str(bus_socket),
         bus_user=access.SUPERVISOR,
         bus_password=passwords[access.SUPERVISOR],
+        log_format=config.log_format,
         lifeline=foreground,
     )
 

@@ -7,11 +7,14 @@ children's standard output intact.
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 MAX_BYTES = 10 * 1024 * 1024
 KEEP = 5
+GIVE_UP = 2
+"""Times the limit: a file that still cannot be rotated is emptied then, and its lines are lost."""
 
 
 def open_log(path: Path) -> BinaryIO:
@@ -24,13 +27,19 @@ def rotate(path: Path, max_bytes: int = MAX_BYTES, keep: int = KEEP) -> bool:
     """Rotate when larger than `max_bytes`; at most `keep` old files remain. True when it was done."""
     if not path.exists() or path.stat().st_size <= max_bytes:
         return False
-    for number in range(keep - 1, 0, -1):
-        older = _numbered(path, number)
-        if older.exists():
-            older.replace(_numbered(path, number + 1))
-    with path.open("rb") as source, _numbered(path, 1).open("wb") as target:
-        shutil.copyfileobj(source, target)
-        os.truncate(path, 0)
+    fresh = path.with_name(f"{path.name}.new")
+    try:
+        with path.open("rb") as source, fresh.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        for number in range(keep - 1, 0, -1):
+            if numbered(path, number).exists():
+                numbered(path, number).replace(numbered(path, number + 1))
+        fresh.replace(numbered(path, 1))
+    except OSError:  # a full disk: older lines are given up rather than that the file grows for ever
+        fresh.unlink(missing_ok=True)
+        if path.stat().st_size <= GIVE_UP * max_bytes:
+            raise
+    os.truncate(path, 0)
     return True
 
 
@@ -43,5 +52,40 @@ def last_lines(path: Path, count: int) -> list[str]:
         return file.read().decode(errors="replace").splitlines()[-count:]
 
 
-def _numbered(path: Path, number: int) -> Path:
+class Tail:
+    """One log file with its older parts, read on where it was left, also when it has been rotated in between."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._place = 0
+        self._rest = b""
+
+    def past(self, since_ms: int) -> Iterator[str]:
+        """Lines of the parts that were still written to after `since_ms`, oldest first."""
+        for number in range(KEEP, 0, -1):
+            older = numbered(self._path, number)
+            if older.exists() and older.stat().st_mtime * 1000 >= since_ms:
+                with older.open("rb") as file:
+                    yield from (line.decode(errors="replace").rstrip("\r\n") for line in file)
+        yield from self.read()
+
+    def read(self) -> Iterator[str]:
+        """Whole lines only; the rest waits until it is one."""
+        if self._path.stat().st_size < self._place:
+            yield from self._lines(numbered(self._path, 1))
+            self._place, self._rest = 0, b""
+        yield from self._lines(self._path)
+
+    def _lines(self, path: Path) -> Iterator[str]:
+        with path.open("rb") as file:
+            file.seek(self._place)
+            for line in file:
+                self._place += len(line)
+                line = self._rest + line
+                self._rest = b"" if line.endswith(b"\n") else line
+                if not self._rest:
+                    yield line.decode(errors="replace").rstrip("\r\n")
+
+
+def numbered(path: Path, number: int) -> Path:
     return path.with_name(f"{path.name}.{number}")

@@ -42,6 +42,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     bus_socket: str = ""
     bus_user: str = ""
     bus_password: str = ""
+    log_format: Literal["pretty", "json"] = "pretty"
     lifeline: bool = False
     """Stop when standard input closes: the run belongs to a command in the foreground."""
 

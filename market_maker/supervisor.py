@@ -23,7 +23,7 @@ import msgspec
 from market_maker import logfiles, resp
 from market_maker.plan import ChildState, Plan, Process, SupervisorState
 from shared.clock import monotonic_s, wall_ms
-from shared.log import render
+from shared.log import parse, render
 from shared.messages import Event
 from shared.streams import EVENTS, FIELD
 
@@ -138,8 +138,10 @@ class Supervisor:
         return True
 
     def _last_words(self, spec: Process) -> str:
-        lines = logfiles.last_lines(self.log_dir / f"{spec.name}.log", 1)
-        return f": {lines[0]}" if lines else ""
+        for line in logfiles.last_lines(self.log_dir / f"{spec.name}.log", 1):
+            event = parse(line)
+            return f": {event.service}: {event.text.partition(' traceback=')[0]}" if event else f": {line}"
+        return ""
 
     # ---- while running ----
 
@@ -215,14 +217,13 @@ class Supervisor:
     def _say(self, level: Literal["info", "warning", "error"], text: str) -> None:
         """One line in the combined event log and in our own; a full disk or a dead Redis silences only one."""
         event = Event(service="supervisor", level=level, tag="SUPERVISOR", text=text, time_ms=int(wall_ms()))
-        line = render(event)
         try:
             length, body = str(EVENTS.maxlen), msgspec.json.encode(event).decode()
             self._bus("XADD", EVENTS.key(), "MAXLEN", "~", length, "*", FIELD.decode(), body)
         except OSError as error:
-            line += f" (not on the bus: {error})"
+            event = msgspec.structs.replace(event, text=f"{text} (not on the bus: {error})")
         with contextlib.suppress(OSError):
-            print(line, flush=True)
+            print(render(event, self.plan.log_format), flush=True)
 
     def _bus(self, *arguments: str) -> str:
         plan = self.plan

@@ -125,6 +125,7 @@ class Monitor:
             return self._take_status(now_ms, msg)
         elif isinstance(msg, Started):
             self.twin.begin(now_ms)
+            return (self._mode_line(),)
         else:
             self._take_for_coin(now_ms, msg)
         return ()
@@ -178,6 +179,12 @@ class Monitor:
             return None
         text = f"the executor is in {status.mode} mode and we are in {self.mode}: its money is not shown here"
         return Event(level="error", tag="MONITOR", text=text)
+
+    def _mode_line(self) -> Event:
+        """The first thing that whoever opens the combined log should know."""
+        if self.mode == "live":
+            return Event(level="warning", tag="LIVE", text=f"Real orders and real money on {self.venue}.")
+        return Event(tag="SHADOW", text=f"Simulated orders on prices of {self.venue}: no key, no money.")
 
     def _take_account(self, status: AccountStatus, counted: bool = True) -> None:
         """`counted` is False for time that an earlier life of this process has already summed up."""

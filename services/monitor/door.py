@@ -3,18 +3,15 @@
 import asyncio
 import sys
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, TextIO
 
 from services.monitor.config import MonitorConfig
 from services.monitor.core import RedisMemory, RuleProofs, Show
 from shared.errors import BusError
-from shared.log import LEVELS, Lines, render
-from shared.messages import Event
+from shared.log import LEVELS, Lines, is_for_people, render
 from shared.rule_proofs import read_proofs
 from shared.service import Port
-
-_COLOURS = {"debug": "\033[2m", "info": "", "warning": "\033[33m", "error": "\033[31m"}
-_PLAIN = "\033[0m"
 
 
 class MonitorDoor:
@@ -24,7 +21,7 @@ class MonitorDoor:
         self._config = config
         out = out or sys.stdout
         self._lines = Lines(out)
-        self._coloured = config.log_format == "pretty" and out.isatty()
+        self._coloured = is_for_people(out)
 
     async def run(self, port: Port) -> None:
         """Look now and then; while Redis does not answer, nothing is known of its memory."""
@@ -39,16 +36,13 @@ class MonitorDoor:
             await asyncio.sleep(self._config.monitor_memory_interval_s)
 
     async def apply(self, effects: Sequence[Any]) -> Sequence[Any]:
+        threshold = LEVELS[self._config.log_level]
+        events = [effect.event for effect in effects if isinstance(effect, Show)]
         lines = [
-            self._line(effect.event)
-            for effect in effects
-            if isinstance(effect, Show) and LEVELS[effect.event.level] >= LEVELS[self._config.log_level]
+            render(event, self._config.log_format, self._coloured)
+            for event in sorted(events, key=attrgetter("time_ms"))
+            if LEVELS[event.level] >= threshold
         ]
         if lines:
             self._lines.write("\n".join(lines))
         return ()
-
-    def _line(self, event: Event) -> str:
-        text = render(event, self._config.log_format)
-        colour = _COLOURS[event.level] if self._coloured else ""
-        return f"{colour}{text}{_PLAIN}" if colour else text

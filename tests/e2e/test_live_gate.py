@@ -306,9 +306,8 @@ def test_7_rebooted_and_everything_is_in_shadow(confirmed: Place, name: str, red
     with process(environment, "-m", "services", name) as running, Redis.from_url(redis_url) as bus:
         assert running.stdout is not None
         line = running.stdout.readline()
-        assert line.startswith(
-            f"{name}: in shadow mode, as live trading was confirmed before the machine rebooted;"
-        )
+        said = "in shadow mode, as live trading was confirmed before the machine rebooted;"
+        assert f"WARNING {name} - [CONFIRM LIVE] {said}" in line
         assert "--stop, then MM_SHADOW_MODE=false ./start_mm_bot.sh asks for it" in line
         wait_until(lambda: f'"service":"{name}"' in status(bus), 20)
         assert '"mode":"live"' not in status(bus) and not holds_the_lock(confirmed)

@@ -2,6 +2,7 @@
 
 import io
 
+import msgspec
 import pytest
 
 from services.monitor.config import MonitorConfig
@@ -38,12 +39,20 @@ async def test_the_threshold_is_the_operators(threshold, lines):
     assert len(text.splitlines()) == lines
 
 
-async def test_colour_on_a_terminal_for_what_needs_attention():
-    text = await shown(Terminal(), event("info"), event("warning"), event("error"))
-    calm, warning, error = text.splitlines()
-    assert calm == render(event("info"))
-    assert warning == f"\033[33m{render(event('warning'))}\033[0m"
-    assert error == f"\033[31m{render(event('error'))}\033[0m"
+async def test_a_batch_is_shown_by_time():
+    late, early = msgspec.structs.replace(event(text="late"), time_ms=9), event(text="early")
+    assert [line[-5:].strip() for line in (await shown(io.StringIO(), late, early)).splitlines()] == [
+        "early",
+        "late",
+    ]
+
+
+async def test_colour_on_a_terminal_only(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    assert await shown(Terminal(), event("error")) == render(event("error"), coloured=True) + "\n"
+    assert await shown(io.StringIO(), event("error")) == render(event("error")) + "\n"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert await shown(Terminal(), event("error")) == render(event("error")) + "\n"
 
 
 async def test_machines_get_json_without_colour():
