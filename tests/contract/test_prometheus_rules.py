@@ -1,5 +1,6 @@
 """Every alert on both sides of its threshold and of its `for`, by promtool; scrape jobs against the services."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -15,8 +16,6 @@ from tests.fixtures.monitor_session import service_metrics
 
 ROOT = Path(__file__).resolve().parents[2] / "prometheus"
 RULES = sorted((ROOT / "rules").glob("*.yml"))
-LATER = {"BusLag": "mm_bus_lag"}
-"""Alerts that wait for the metric they look at; nothing may be alerted on what nobody measures."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,9 @@ BUCKETS = tuple(f'mm_quote_cycle_seconds_bucket{{job="quoter",le="{le}"}}' for l
 SIDES = tuple(f'mm_quoting{{asset="BTC",side="{side}"}}' for side in ("bid", "ask"))
 PHASES = ("refused", "ready")
 WATCHDOG_AGE = 'mm_service_heartbeat_age_seconds{service="watchdog"}'
+HALTED = 'mm_halted{reason="operator"}'
+LACKS = ("lease_expired", "max_inventory")
+GROUP = '{service="harvester",stream="trades"}'
 RULE = 'mm_rule_fired{{rule="ofi",level="{}",asset="{}"}}'
 CASES = (
     gauge("KillSwitchTriggered", "critical", 0, f"mm_kill_switch_triggered{BTC}", 1, 0),
@@ -74,10 +76,37 @@ CASES = (
     Case("RecoveryRefused", "critical", 0, tuple(f'mm_recovery_phase{{stage="{of}"}}' for of in PHASES),
          ("1x1000", "_x1000"), ("_x1000", "1x1000")),
     gauge("ConfirmationEnds", "warning", 0, "mm_confirmation_left_seconds", 1_799, 1_800),
+    gauge("GateEvidenceEnds", "warning", 0, "mm_gate_evidence_left_seconds", 86_399, 86_400),
     Case("LiveNotQuoting", "critical", 120, (*SIDES, "mm_live"), ("0x1000", "0x1000", "1x1000"),
          ("0x1000", "1x1000", "1x1000")),
+    Case("LiveNotQuoting", "critical", 120, (*SIDES, "mm_live", HALTED), ("0x1000", "0x1000", "1x1000", "_x1000"),
+         ("0x1000", "0x1000", "1x1000", "1x1000")),
     Case("LiveNotQuoting", "critical", 120, (*SIDES, "mm_live"), ("0x1000", "0x1000", "1x1000"),
          ("0x1000", "0x1000", "0x1000")),
+    Case("NothingQuoted", "warning", 120, (*SIDES, "mm_live"), ("0x1000", "0x1000", "0x1000"),
+         ("0x1000", "1x1000", "0x1000")),
+    Case("NothingQuoted", "warning", 120, (*SIDES, "mm_live", HALTED), ("0x1000", "0x1000", "0x1000", "0x1000"),
+         ("0x1000", "0x1000", "0x1000", "1x1000")),
+    Case("NothingQuoted", "warning", 120, (*SIDES, "mm_live"), ("0x1000", "0x1000", "0x1000"),
+         ("0x1000", "0x1000", "1x1000")),
+    Case("LeaseLost", "critical", 30, tuple(f'mm_side_blocked{{side="bid",reason="{why}"}}' for why in LACKS),
+         ("1x1000", "_x1000"), ("_x1000", "1x1000")),
+    Case("FeedSilent", "critical", 10, tuple(f'mm_data_staleness_secs{{asset="{coin}"}}' for coin in "AB"),
+         ("11x1000", "10.1x1000"), ("11x1000", "9.9x1000")),
+    Case("FeedReconnects", "warning", 0, ("mm_ws_reconnects_total",), ("0 0 8x1000",), ("0 0 4x1000",),
+         settle_s=15),
+    Case("ServiceDown", "warning", 30, ('up{job="guard"}', 'up{job="watchdog"}'), ("0x1000", "1x1000"),
+         ("1x1000", "0x1000")),
+    Case("ServiceRestarts", "warning", 0, ('mm_service_restarts_total{service="guard"}',), ("0 0 4x1000",),
+         ("0 0 1x1000",), settle_s=15),
+    Case("RedisLost", "critical", 10, ('mm_bus_up{job="guard"}', 'mm_bus_up{job="quoter"}'),
+         ("0x1000", "1x1000"), ("1x1000", "1x1000")),
+    gauge("BusLag", "warning", 30, f"mm_bus_lag{GROUP}", 1_001, 1_000),
+    gauge("BusLag", "warning", 30, f"mm_bus_pending{GROUP}", 101, 100),
+    Case("BusLost", "warning", 0, ('mm_bus_lost_total{job="harvester",stream="trades"}',), ("0 1x20 2x20",),
+         ("3x1000",), settle_s=5),
+    gauge("DiskFilling", "warning", 300, "mm_disk_used_ratio", 0.91, 0.9),
+    gauge("DiskFullSoon", "warning", 600, "mm_disk_days_left", 2.9, 3),
     Case("WatchdogMissing", "critical", 30, ("mm_live", WATCHDOG_AGE), ("1x1000", "_x1000"),
          ("1x1000", "9.9x1000")),
     Case("WatchdogMissing", "critical", 30, ("mm_live", WATCHDOG_AGE), ("1x1000", "10x1000"),
@@ -197,17 +226,43 @@ def test_every_alert_has_its_case_with_its_own_for_and_severity():
         (rule["alert"], rule["labels"]["severity"], seconds(rule["for"])) for rule in alerts() if "alert" in rule
     }
     assert declared == {(case.alert, case.severity, case.for_s) for case in CASES} | {("Watchdog", "none", 0)}
-    assert not {rule.get("alert") for rule in alerts()} & LATER.keys()
 
 
-def test_alerts_wait_only_for_metrics_that_nobody_measures_yet():
-    assert not set(LATER.values()) & {metric.name for metric in GRID}
-
-
-def test_each_alert_tells_what_and_what_to_do():
+def test_each_alert_tells_what_what_the_bot_did_and_what_to_do():
+    boards = {json.loads(path.read_text())["uid"] for path in (ROOT.parent / "grafana/dashboards").glob("*.json")}
     for rule in alerts():
         if "alert" in rule:
-            assert rule["annotations"]["summary"] and rule["annotations"]["description"], rule["alert"]
+            told = rule["annotations"]
+            assert all(told[name] for name in ("summary", "description", "bot", "todo", "runbook_url")), rule
+            assert told["dashboard_url"].rpartition("/")[2] in boards, rule["alert"]
+
+
+def test_every_alert_but_the_heartbeat_says_whether_money_is_real():
+    assert all(("mode" in rule["labels"]) == (rule["alert"] != "Watchdog") for rule in alerts() if "alert" in rule)
+
+
+@pytest.mark.parametrize(
+    ("live", "mode"),
+    [("1x1000", "live"), ("0x1000", "shadow"), ("_x1000", "unknown"), ("1x30 _x300", "live"), ("1 0x1000", "shadow")],
+)
+def test_the_mode_of_an_alert_is_the_last_that_the_executor_told(live: str, mode: str, tmp_path: Path):
+    """Also when its silence is the very reason of the alert."""
+    labels = f'{{alertname="MetricsAbsent",alertstate="firing",severity="critical",mode="{mode}"}}'
+    test = {
+        "interval": "5s",
+        "input_series": [{"series": "mm_live", "values": live}],
+        "promql_expr_test": [
+            {
+                "expr": 'count by (alertname, alertstate, severity, mode) (ALERTS{alertname="MetricsAbsent"})',
+                "eval_time": "20m",
+                "exp_samples": [{"labels": labels, "value": 1}],
+            }
+        ],
+    }
+    file = tmp_path / "mode.yml"
+    content = {"rule_files": [str(path) for path in RULES], "evaluation_interval": "5s", "tests": [test]}
+    file.write_text(yaml.safe_dump(content))
+    promtool("test", "rules", str(file))
 
 
 def test_configuration_is_valid_and_scrapes_each_service_on_its_own_port():
