@@ -193,6 +193,30 @@ def logs(
     return show(wanted(coin, service, level, tag, since), run_dir(), follow, as_json)
 
 
+@app.command()
+def first30(
+    shadow: Annotated[bool, typer.Option("--shadow", help="Also when it trades in shadow.")] = False,
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long to watch.")] = 30,
+    as_json: AsJson = False,
+) -> int:
+    """Watch the first half hour of live trading: what must happen by which minute, and the red flags, each with
+    value, threshold, verdict and the command to run.
+
+    A session younger than --minutes is watched from its own beginning, an older one from now. Changes nothing, and
+    may be stopped with Ctrl+C at any time. Writes logs/first30-TIME.md and .json. Exit code 2 when a red flag stood,
+    3 when nothing runs. mm_monitor tells the same by itself after a live start, in lines that begin with [FIRST30].
+
+    \b
+    market_maker first30                        right after a live start
+    market_maker first30 --shadow --minutes 5   in shadow, the first five minutes
+    """
+    from market_maker.deployment import run_dir
+    from market_maker.first30.command import Wanted
+    from market_maker.first30.command import run as watch
+
+    return watch(run_dir(), Wanted(shadow, minutes, as_json))
+
+
 def _stop() -> int:
     from market_maker.deployment import run_dir
     from market_maker.launch import stop
