@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # the command line asks here for a password only, and should 
     from shared.service import Service
 
 OPERATOR = "operator"
+PEOPLE = "default"
+"""Has no password and may only read."""
 SUPERVISOR = "supervisor"
 ACL_FILE = Path("redis") / "users.acl"
 CHANNELS = {

@@ -202,9 +202,9 @@ def first30(
     """Watch the first half hour of live trading: what must happen by which minute, and the red flags, each with
     value, threshold, verdict and the command to run.
 
-    A session younger than --minutes is watched from its own beginning, an older one from now. Changes nothing, and
-    may be stopped with Ctrl+C at any time. Writes logs/first30-TIME.md and .json. Exit code 2 when a red flag stood,
-    3 when nothing runs. mm_monitor tells the same by itself after a live start, in lines that begin with [FIRST30].
+    A session younger than --minutes is watched from its own beginning, an older one from now. Changes nothing;
+    Ctrl+C ends it early. Writes logs/first30-TIME.md and .json. Exit code 2 when a red flag stood, 3 when nothing
+    runs. mm_monitor tells the same by itself after a live start, in lines with [FIRST30].
 
     \b
     market_maker first30                        right after a live start

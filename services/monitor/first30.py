@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from services.monitor.coin import Coin
+from shared.first30.checks import MM
 from shared.first30.look import Look, look_at
 from shared.first30.watch import MINUTES, First30, Item
 from shared.messages import AccountStatus, Event, HaltState, RiskReport, Severity
@@ -56,7 +57,7 @@ class FirstMinutes:
         age_ms = look.time_ms - look.session_start_ms
         self._watch = First30(look) if age_ms < MINUTES * 60_000 else None
         if self._watch is not None:
-            text = f"watching the first {MINUTES:.0f} minutes of this session; .venv/bin/market_maker first30 shows all"
+            text = f"watching the first {MINUTES:.0f} minutes of this session; {MM} first30 shows all"
             yield Event(tag=TAG, text=text)
             yield from (_line(item) for item in self._watch.items.values() if item.verdict in _LEVELS)
 
