@@ -42,8 +42,18 @@ class Notified:
     alerts: tuple[Alert, ...]
 
 
-def lines(notified: Notified) -> Iterator[Event]:
+@dataclass(frozen=True, slots=True)
+class NotListening:
+    """From the door: no notification will come, and why."""
+
+    why: str
+
+
+def lines(notified: Notified | NotListening) -> Iterator[Event]:
     """One event for each alert."""
+    if isinstance(notified, NotListening):
+        yield Event(level="warning", tag="ALERT", text=f"no alerts are taken: {notified.why}")
+        return
     for alert in notified.alerts[:MOST_ALERTS]:
         yield _line(alert)
 
