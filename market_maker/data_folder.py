@@ -9,7 +9,7 @@ filled by hand or by the predecessor of this bot: it counts as real Hyperliquid 
 from pathlib import Path
 
 from market_maker.live import gates
-from shared import incidents, market_profile
+from shared import flights, incidents, market_profile
 from shared.data_files import FAMILIES
 
 MARKER = "VENUE"
@@ -17,7 +17,7 @@ SHELF = "by-venue"
 UNMARKED = "hyperliquid"
 PLACES = (
     *(Path(name) for family in FAMILIES for name in (family.name, family.parquet)), Path("quarantine"),
-    incidents.FILE, market_profile.FILE, gates.FILE,
+    Path(flights.FOLDER), incidents.FILE, market_profile.FILE, gates.FILE,
 )  # fmt: skip
 """Folders and files that belong to one venue. Drills prove rules of the guard, not a market: their files stay."""
 

@@ -4,8 +4,6 @@ Streams forget and logs rotate, but the gates ask for five days: was there a hal
 under which settings and code did each run trade? Several processes append, one line at a time.
 """
 
-import errno
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from shared import json_lines
 from shared.errors import DataError
 
 Kind = Literal[
@@ -21,7 +20,6 @@ Kind = Literal[
 ]  # fmt: skip
 FILE = Path("state") / "incidents.jsonl"
 """In the data folder."""
-_TAIL_BYTES = 512 * 1024
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -45,31 +43,7 @@ def append(data_dir: Path, incident: Incident) -> None:
     Raises:
         OSError: as the system says it; nothing is written then.
     """
-    file = data_dir / FILE
-    file.parent.mkdir(parents=True, exist_ok=True)
-    line = msgspec.json.encode(incident) + b"\n"
-    descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        size = _without_torn_end(descriptor)
-        if os.write(descriptor, line) < len(line):
-            os.ftruncate(descriptor, size)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _without_torn_end(descriptor: int) -> int:
-    size = begin = os.fstat(descriptor).st_size
-    whole = 0
-    while begin and not whole:
-        end, begin = begin, max(0, begin - _TAIL_BYTES)
-        found = os.pread(descriptor, end - begin, begin).rfind(b"\n")
-        whole = begin + found + 1 if found >= 0 else 0
-    if whole < size:
-        os.ftruncate(descriptor, whole)
-    return whole
+    json_lines.append(data_dir / FILE, msgspec.json.encode(incident) + b"\n")
 
 
 def read(data_dir: Path) -> Iterator[Incident]:
@@ -99,8 +73,8 @@ def newest(data_dir: Path) -> list[Incident]:
     try:
         with (data_dir / FILE).open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _TAIL_BYTES))
-            lines = file.read().split(b"\n")[1 if size > _TAIL_BYTES else 0 : -1]
+            file.seek(max(0, size - json_lines.TAIL_BYTES))
+            lines = file.read().split(b"\n")[1 if size > json_lines.TAIL_BYTES else 0 : -1]
     except FileNotFoundError:
         return []
     return [incident for line in lines if (incident := _decoded(line)) is not None]

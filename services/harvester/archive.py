@@ -4,11 +4,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
+from services.harvester.config import EXPLAIN_DAYS
 from services.harvester.core import (
     Closed,
     Effect,
     Failed,
     Flush,
+    Full,
     MovedAside,
     Note,
     Repaired,
@@ -16,10 +18,12 @@ from services.harvester.core import (
     is_journal,
 )
 from services.harvester.dayfile import DayFile
+from services.harvester.flightfiles import FlightFiles
 from services.harvester.rows import Row, day_path
 from shared import incidents
 from shared.clock import utc_day
 from shared.data_files import JOURNAL_FAMILIES
+from shared.flights import Flight
 
 MAX_OPEN_FILES = 640
 """30 coins need 150 files; a process may usually open 1024. Of 200 coins (the most `top_n` allows) those that were
@@ -28,17 +32,20 @@ MAX_PENDING_ROWS = 1000
 """Per file; more than that is written without waiting for the next `Flush`."""
 MAX_NOTES_KNOWN = 10_000
 
-Result = Repaired | MovedAside | Failed | Resumed | Closed
+Result = Repaired | MovedAside | Full | Failed | Resumed | Closed
 
 
 class Archive:
     """Writes rows to their day's file. Bounded: open files, rows remembered and rows pending per file."""
 
-    def __init__(self, data_dir: Path, max_open_files: int = MAX_OPEN_FILES) -> None:
+    def __init__(
+        self, data_dir: Path, max_open_files: int = MAX_OPEN_FILES, explain_days: int = EXPLAIN_DAYS
+    ) -> None:
         self._data_dir, self._max_open_files = data_dir, max_open_files
         self._files: OrderedDict[tuple[str, str], DayFile] = OrderedDict()
         self._known_notes: OrderedDict[tuple[str, int, str], None] | None = None
         self._results: list[Result] = []
+        self._flights = FlightFiles(data_dir, explain_days)
         self._failing = False
         self.rows = 0
         """Rows handed to the operating system."""
@@ -46,7 +53,7 @@ class Archive:
     def apply(self, effects: Sequence[Effect]) -> list[Result]:
         """Carry out `effects` in order; trades and the journal are with the operating system when this returns."""
         self._results = []
-        lost = len([effect for effect in effects if isinstance(effect, Row) and not is_journal(effect)])
+        lost = len([effect for effect in effects if isinstance(effect, Row | Flight) and not is_journal(effect)])
         try:
             for effect in effects:
                 if isinstance(effect, Row):
@@ -58,11 +65,16 @@ class Archive:
                             self._flush([file])
                 elif isinstance(effect, Note):
                     self._note(effect.incident)
+                elif isinstance(effect, Flight):
+                    continue
                 elif isinstance(effect, Flush):
                     self._flush(list(self._files.values()))
                 else:
                     self._close_all()
             self._flush([file for file in self._files.values() if file.family.written_at_once])
+            flights = [effect for effect in effects if isinstance(effect, Flight)]
+            self._results += [Full(path) for path in self._flights.write(flights)]
+            lost -= len(flights)
         except OSError as error:
             lost += self._abandon()
             self._failing = True

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from shared.config import EngineConfig
 
+EXPLAIN_DAYS = 14
+
 
 class HarvesterConfig(EngineConfig):
     """What is recorded. Where: `data_dir`."""
@@ -19,6 +21,12 @@ class HarvesterConfig(EngineConfig):
     )
     harvest_depth_levels: int = Field(
         5, ge=1, le=5, description="Levels a side in the depth files; the columns of the rest stay empty."
+    )
+    harvest_explain_days: int = Field(
+        EXPLAIN_DAYS,
+        ge=0,
+        description="UTC days that what led to a fill is kept for `market_maker explain`, today included (3 kB a"
+        " fill, 6 MB a coin and day at most); 0: not at all.",
     )
     harvest_retry_s: float = Field(
         60.0, gt=0, description="Seconds between two tries after writing failed (disk full, read-only folder)."

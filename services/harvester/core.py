@@ -4,10 +4,12 @@ A tick row is written when the touch prices changed, a depth row when any record
 the same again is written once per `SAMPLE_MS` of venue time, so that a quiet coin can be told from a dead
 feed. Every trade is a row.
 
-The journal is what the bot did itself: every fill, the account by minutes, incidents.
+The journal is what the bot did itself: every fill, the account by minutes, incidents. Beside each fill goes its
+flight: what led to it.
 
-When the folder cannot be written, harvesting pauses until the next try: rows of the market are counted, not kept,
-and the journal waits in memory. If the process ends meanwhile, the next one finds fills and incidents on the bus.
+When the folder cannot be written, harvesting pauses until the next try: rows of the market and flights are
+counted, not kept, and the journal waits in memory. If the process ends meanwhile, the next one finds fills and
+incidents on the bus.
 """
 
 from collections import deque
@@ -20,10 +22,12 @@ from typing import TypeGuard
 from services.harvester.config import HarvesterConfig
 from services.harvester.diary import Diary
 from services.harvester.minutes import Minutes
+from services.harvester.recorder import Heard, Recorder
 from services.harvester.rows import Row, depth_row, fill_row, tick_row, trade_row
 from services.harvester.runs import Runs
 from shared.clock import utc
 from shared.data_files import JOURNAL_FAMILIES
+from shared.flights import Flight
 from shared.incidents import Incident
 from shared.messages import (
     AccountState,
@@ -82,6 +86,13 @@ class MovedAside:
 
 
 @dataclass(frozen=True, slots=True)
+class Full:
+    """No more flights of a coin are kept today."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """Writing failed; `lost_rows` were given up, whatever was written stays. `waiting` may be in part written:
     giving it again doubles nothing."""
@@ -103,7 +114,7 @@ class Closed:
     rows: int
 
 
-Effect = Row | Note | Flush | Close
+Effect = Row | Note | Flight | Flush | Close
 
 
 def is_journal(effect: Effect) -> TypeGuard[Row | Note]:
@@ -132,6 +143,7 @@ class Harvester:
         self._runs = Runs(config.run_id)
         self._minutes = Minutes(config, self._runs)
         self._diary = Diary(config.mode, self._runs)
+        self._recorder = Recorder() if config.harvest_explain_days else None
         self._last: dict[str, _Last] = {}
         self._failed_ms: int | None = None
         self._retry_at_ms = 0
@@ -143,6 +155,8 @@ class Harvester:
             self._runs.restore(now_ms, msg)
 
     def step(self, now_ms: int, msg: object) -> Iterable[Message | Effect]:
+        if self._recorder is not None and isinstance(msg, Heard):
+            self._recorder.take(now_ms, msg)
         match msg:
             case Book() if self._on:
                 return self._keep(now_ms, self._book_rows(msg))
@@ -157,16 +171,18 @@ class Harvester:
             case AssetConfig():
                 self._minutes.set_limit(msg)
             case Tick():
-                return [*self._keep(now_ms, self._minutes.tick(now_ms)), Flush()]
+                flights = self._recorder.due(now_ms) if self._recorder else []
+                return [*self._keep(now_ms, [*self._minutes.tick(now_ms), *flights]), Flush()]
             case Started():
                 return (self._started(),)
             case Stopping():
-                return [*self._waiting, *self._minutes.close(), Close()]
+                flights = self._recorder.rest() if self._recorder else []
+                return [*self._waiting, *self._minutes.close(), *flights, Close()]
             case Failed():
                 return self._stopped(now_ms, msg)
             case Resumed():
                 return self._resumed(now_ms)
-            case Repaired() | MovedAside() | Closed():
+            case Repaired() | MovedAside() | Full() | Closed():
                 return (self._report(msg),)
         return ()
 
@@ -194,7 +210,7 @@ class Harvester:
 
     # ---- while the disk refuses ----
 
-    def _keep(self, now_ms: int, effects: Sequence[Row | Note]) -> Sequence[Row | Note]:
+    def _keep(self, now_ms: int, effects: Sequence[Row | Note | Flight]) -> Sequence[Row | Note | Flight]:
         """What goes to the disk now: nothing before the next try, and then what has waited first."""
         if self._failed_ms is not None and now_ms < self._retry_at_ms:
             self._wait(effects)
@@ -202,7 +218,7 @@ class Harvester:
         waiting, self._waiting = self._waiting, deque()
         return [*waiting, *effects]
 
-    def _wait(self, effects: Iterable[Row | Note]) -> None:
+    def _wait(self, effects: Iterable[Row | Note | Flight]) -> None:
         for effect in effects:
             if is_journal(effect) and len(self._waiting) < WAITING_MAX:
                 self._waiting.append(effect)
@@ -239,7 +255,7 @@ class Harvester:
         market = f"ticks, trades, depth ({self._levels} levels)" if self._on else off
         return Event(tag=TAG, text=f"recording {market}, fills, account and incidents to {self._folder}")
 
-    def _report(self, notice: Repaired | MovedAside | Closed) -> Event:
+    def _report(self, notice: Repaired | MovedAside | Full | Closed) -> Event:
         match notice:
             case Repaired():
                 text = f"{notice.path}: torn end of {notice.cut_bytes} bytes cut off"
@@ -249,6 +265,9 @@ class Harvester:
                     f"{notice.path} has a foreign header ({notice.header!r}) and was moved to "
                     f"{notice.moved_to.name}; a new file begins"
                 )
+                return Event(level="warning", tag=TAG, text=text)
+            case Full():
+                text = f"{notice.path} has grown to its limit: what leads to fills of this coin is not kept today"
                 return Event(level="warning", tag=TAG, text=text)
             case Closed():
                 lost = f"; {self._lost} could not be written" if self._lost else ""

@@ -14,7 +14,7 @@ class ArchiveDoor:
     """One worker thread: batches are written in order even when the service is being stopped meanwhile."""
 
     def __init__(self, config: HarvesterConfig, core: Harvester) -> None:
-        self._archive = Archive(config.data_dir)
+        self._archive = Archive(config.data_dir, explain_days=config.harvest_explain_days)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="archive")
 
     async def run(self, port: Port) -> None:

@@ -1,10 +1,11 @@
-"""Records market, fills, account and incidents to `data/`; whatever the disk does, nobody waits for it."""
+"""Records market, fills and what led to them, account and incidents to `data/`; whatever the disk does, nobody
+waits for it."""
 
 from services.harvester.config import HarvesterConfig
 from services.harvester.core import Harvester
 from services.harvester.door import ArchiveDoor
 from shared.service import Service
-from shared.streams import ACCOUNT, ASSET_CONFIG, BOOK, EVENTS, FILLS, HALT, STATUS, TRADES
+from shared.streams import ACCOUNT, ASSET_CONFIG, BOOK, EVENTS, FILLS, HALT, ORDERS, RISK, STATUS, TARGET, TRADES
 
 SERVICE = Service(
     name="harvester",
@@ -16,6 +17,9 @@ SERVICE = Service(
         TRADES,
         FILLS.unconflated(),
         ASSET_CONFIG,
+        TARGET.unconflated(),
+        RISK.unconflated(),
+        ORDERS.unconflated(),
         STATUS.unconflated(),
         EVENTS.unconflated(),
         HALT,
