@@ -7,7 +7,9 @@ refused. Environment names are `MM_` + the field in capitals.
 
 import os
 import tomllib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
@@ -250,12 +252,28 @@ def config_file() -> Path:
     return Path(os.environ.get("MM_CONFIG") or DEFAULT_FILE)
 
 
+_TABLES: ContextVar[Mapping[str, dict[str, Any]] | None] = ContextVar("_TABLES", default=None)
+
+
+@contextmanager
+def tables_instead(tables: Mapping[str, dict[str, Any]]) -> Iterator[None]:
+    """Meanwhile these tables stand in place of the settings file."""
+    token = _TABLES.set(tables)
+    try:
+        yield
+    finally:
+        _TABLES.reset(token)
+
+
 def read_file(path: Path | None = None) -> dict[str, dict[str, Any]]:
     """The tables of the TOML file; `{}` when the default file does not exist.
 
     Raises:
         ConfigError: not TOML, a table nobody knows, or a named file that is missing.
     """
+    instead = _TABLES.get()
+    if instead is not None and path is None:
+        return dict(instead)
     path = path or config_file()
     if not path.exists():
         if "MM_CONFIG" in os.environ:
