@@ -106,7 +106,7 @@ CASES = (
     Case("BusLost", "warning", 0, ('mm_bus_lost_total{job="harvester",stream="trades"}',), ("0 1x20 2x20",),
          ("3x1000",), settle_s=5),
     gauge("DiskFilling", "warning", 300, "mm_disk_used_ratio", 0.91, 0.9),
-    gauge("DiskFullSoon", "warning", 600, "mm_disk_days_left", 2.9, 3),
+    gauge("DiskFullSoon", "warning", 600, "mm_disk_left_seconds", 259_199, 259_200),
     Case("WatchdogMissing", "critical", 30, ("mm_live", WATCHDOG_AGE), ("1x1000", "_x1000"),
          ("1x1000", "9.9x1000")),
     Case("WatchdogMissing", "critical", 30, ("mm_live", WATCHDOG_AGE), ("1x1000", "10x1000"),
