@@ -33,6 +33,7 @@ CHANNELS = {
 
 _READ = "+ping +xread +xrange +xrevrange +xlen +get +hget +hgetall"
 _SERVICE = f"{_READ} +xadd +xreadgroup +xack +xautoclaim +xgroup|create +set +del +hset +publish +info"
+_LOOK = " +xinfo|groups"
 _OPERATOR = f"{_READ} +xadd +info +subscribe +psubscribe +unsubscribe +punsubscribe"
 _PEOPLE = f"{_READ} +info +subscribe +psubscribe +unsubscribe +punsubscribe +keys +scan +type +exists +ttl"
 
@@ -43,7 +44,7 @@ def rules(services: "Iterable[Service[Any]]", hashes: Mapping[str, str]) -> str:
     for service in services:
         lines.append(
             f"user {service.name} on #{hashes[service.name]} resetchannels resetkeys"
-            f" {_keys(service)}{_channels(service)} -@all {_SERVICE}"
+            f" {_keys(service)}{_channels(service)} -@all {_SERVICE}{_LOOK if service.looks_at else ''}"
         )
     lines.append(
         f"user {OPERATOR} on #{hashes[OPERATOR]} resetchannels resetkeys"
@@ -62,7 +63,7 @@ def _keys(service: "Service[Any]") -> str:
     an interruption. Both need read and write.
     """
     write = {*service.writes, STATUS, EVENTS, HALT, *(s for s in service.reads if s.policy == "every")}
-    read = {*service.reads, *service.restores, UNIVERSE} - write
+    read = {*service.reads, *service.restores, *service.looks_at, UNIVERSE} - write
     return " ".join(
         [f"%RW~{_pattern(stream)}" for stream in ALL if stream.name in {s.name for s in write}]
         + [f"%R~{_pattern(stream)}" for stream in ALL if stream.name in {s.name for s in read - write}]

@@ -11,7 +11,7 @@ XADD could enter twice). Only commands that Redis 7, Redis 8 and Valkey share.
 import asyncio
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from operator import itemgetter
@@ -50,6 +50,18 @@ class Delivery:
         return int(self.entry_id.split("-", 1)[0])
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in a stream, over all coins, for one group of readers."""
+
+    group: str
+    stream: str
+    lag: int | None
+    """Entries not read yet; None while the server cannot say."""
+    pending: int
+    """Entries read and not acknowledged."""
+
+
 class Reader(Protocol):
     """A cursor over some streams of some coins; `skipped` and `lost` count entries by stream name."""
 
@@ -72,6 +84,7 @@ class Bus(Protocol):
     async def history(self, streams: Sequence[Stream], coin: str) -> list[Message]: ...
     async def halt_state(self) -> HaltState: ...
     async def memory_ratio(self) -> float: ...
+    async def backlogs(self, streams: Sequence[Stream], coins: Sequence[str]) -> list[Backlog]: ...
     async def close(self) -> None: ...
 
 
@@ -87,6 +100,17 @@ def keys_of(streams: Sequence[Stream], coins: Sequence[str]) -> dict[str, Stream
         for stream in streams
         for key in ([stream.key(coin) for coin in coins] if stream.per_coin else [stream.key()])
     }
+
+
+def summed(backlogs: Iterable[Backlog]) -> list[Backlog]:
+    """Of all keys of a stream; what is not known of one is not known of all."""
+    sums: dict[tuple[str, str], Backlog] = {}
+    for one in backlogs:
+        of = one.group, one.stream
+        before = sums.get(of, Backlog(*of, 0, 0))
+        lag = None if one.lag is None or before.lag is None else before.lag + one.lag
+        sums[of] = Backlog(*of, lag, before.pending + one.pending)
+    return list(sums.values())
 
 
 class RedisBus:
@@ -204,6 +228,25 @@ class RedisBus:
             raise BusError(f"no answer from {self.name}: {error}") from error
         limit = int(info.get("maxmemory", 0))
         return int(info["used_memory"]) / limit if limit else 0.0
+
+    async def backlogs(self, streams: Sequence[Stream], coins: Sequence[str]) -> list[Backlog]:
+        """What waits for each group of readers; a stream that nobody has written has none."""
+        keys = keys_of(streams, coins)
+        pipeline = self._write.pipeline(transaction=False)
+        for key in keys:
+            pipeline.xinfo_groups(key)
+        try:
+            replies = await pipeline.execute(raise_on_error=False) if keys else []
+        except (RedisError, OSError) as error:
+            raise BusError(f"no answer from {self.name}: {error}") from error
+        found = []
+        for stream, groups in zip(keys.values(), replies, strict=True):
+            if isinstance(groups, Exception):
+                if "no such key" in str(groups):
+                    continue
+                raise BusError(f"cannot look at the readers of {stream.name}: {groups}")
+            found += [Backlog(_text(g["name"]), stream.name, g.get("lag"), int(g["pending"])) for g in groups]
+        return summed(found)
 
     async def close(self) -> None:
         for client in (self._write, *self._readers):

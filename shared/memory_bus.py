@@ -7,7 +7,7 @@ from operator import itemgetter
 
 import msgspec
 
-from shared.bus import BLOCK_MS, Delivery, key_of, keys_of
+from shared.bus import BLOCK_MS, Backlog, Delivery, key_of, keys_of, summed
 from shared.clock import wall_ms
 from shared.messages import HaltState, Message
 from shared.streams import HALT, STREAM_OF, Stream, channel_of, field_of
@@ -82,6 +82,19 @@ class MemoryBus:
     async def memory_ratio(self) -> float:
         """No server, no limit."""
         return 0.0
+
+    async def backlogs(self, streams: Sequence[Stream], coins: Sequence[str]) -> list[Backlog]:
+        keys = keys_of(streams, coins)
+        return summed(
+            Backlog(
+                group,
+                keys[key].name,
+                sum(number > cursor for number, _ in self.entries.get(key, ())),
+                len(self._unacked.get((group, key), {})),
+            )
+            for (group, key), cursor in self._cursors.items()
+            if key in keys
+        )
 
     async def close(self) -> None:
         """Nothing to give back."""

@@ -40,7 +40,18 @@ from shared.messages import (
 )
 from shared.metrics import ServiceMetrics
 from shared.outbox import Outbox
-from shared.service import BusBack, BusLost, Door, FinishingDoor, Restorable, Service, Started, Stopping, Tick
+from shared.service import (
+    BusBack,
+    BusLost,
+    Door,
+    FinishingDoor,
+    MeasuringDoor,
+    Restorable,
+    Service,
+    Started,
+    Stopping,
+    Tick,
+)
 from shared.streams import HALT, UNIVERSE
 
 STUCK_AFTER_S = 30
@@ -75,6 +86,8 @@ class Runtime:
         self.log = Log(service.name, config.log_level, config.log_format)
         self.registry = CollectorRegistry()
         self.metrics = ServiceMetrics(self.registry)
+        if isinstance(self.door, MeasuringDoor):
+            self.door.measure(self.metrics)
         self.outbox = Outbox()
         self.coins: tuple[str, ...] = ()
         self.bus_up = bus is not None
@@ -289,8 +302,9 @@ class Runtime:
                 if any(isinstance(output, TargetQuotes) for output in outputs):
                     self.metrics.quote_cycle_seconds.observe(monotonic_s() - begun_s)
                     self.metrics.tick_to_target_seconds.observe((now_ms - message.received_ms) / 1e3)
-            elif message.trigger == "book":
-                if any(isinstance(output, OrderUpdate) and output.status == "pending" for output in outputs):
+            elif any(isinstance(output, OrderUpdate) and output.status == "pending" for output in outputs):
+                self.metrics.target_to_order_seconds.observe(max(0.0, now_ms - message.computed_ms) / 1e3)
+                if message.trigger == "book":
                     self.metrics.tick_to_order_seconds.observe((now_ms - message.source_ms) / 1e3)
 
     async def _read_loop(self, reader: Reader, pause_s: float) -> None:

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from shared.bus import Bus
 from shared.config import EngineConfig
 from shared.messages import Message
+from shared.metrics import ServiceMetrics
 from shared.streams import Stream
 
 Config = TypeVar("Config", bound=EngineConfig)
@@ -94,6 +95,14 @@ class FinishingDoor(Door, Protocol):
         """After the last effects."""
 
 
+@runtime_checkable
+class MeasuringDoor(Door, Protocol):
+    """A door that measures what the runtime cannot see."""
+
+    def measure(self, metrics: ServiceMetrics) -> None:
+        """Called once, before anything else, with what is to be exposed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Service(Generic[Config]):
     """The declaration of one service: wiring, settings, core and door.
@@ -109,6 +118,8 @@ class Service(Generic[Config]):
     reads: tuple[Stream, ...] = ()
     writes: tuple[Stream, ...] = ()
     restores: tuple[Stream, ...] = ()
+    looks_at: tuple[Stream, ...] = ()
+    """Streams whose readers it watches without reading them."""
     tick_ms: int = 1000
     door: Callable[[Config, Any], Door] | None = None
     """Called with the settings and the core."""

@@ -21,6 +21,7 @@ from shared.clock import wall_ms
 from shared.errors import VenueError
 from shared.hyperliquid.rest import InfoClient
 from shared.hyperliquid.ws import VenueSocket, open_socket
+from shared.metrics import ServiceMetrics
 from shared.service import Port
 
 BATCH_FRAMES = 16
@@ -37,6 +38,10 @@ class VenueDoor:
         self._next: asyncio.Queue[LoadUniverse | Connect] = asyncio.Queue()
         self._outgoing: tuple[bytes, ...] = ()
         self._socket: VenueSocket | None = None
+        self._metrics: ServiceMetrics | None = None
+
+    def measure(self, metrics: ServiceMetrics) -> None:
+        self._metrics = metrics
 
     async def apply(self, effects: Sequence[Any]) -> Sequence[Any]:
         for effect in effects:
@@ -101,5 +106,8 @@ class VenueDoor:
             published = Published(
                 tuple(max(0.0, now_ms - frame.received_ms) for frame in batch if isinstance(frame, FrameReceived))
             )
+            if self._metrics is not None:
+                for latency_ms in published.latencies_ms:
+                    self._metrics.frame_to_bus_seconds.observe(latency_ms / 1e3)
             if isinstance(batch[-1], Disconnected):
                 return

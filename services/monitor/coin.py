@@ -2,8 +2,12 @@
 
 from collections import Counter, defaultdict
 
+from services.monitor.edge import Edge
 from services.monitor.estimators import Markouts, Volatility
+from services.monitor.microprice import Microprice
+from services.monitor.uptime import Uptime
 from shared.messages import (
+    AccountStatus,
     AssetConfig,
     AssetCtx,
     Book,
@@ -19,6 +23,9 @@ from shared.units import Side
 SIDES: tuple[Side, Side] = ("bid", "ask")
 LONGEST_STEP_S = 5.0
 """Time between two statuses that is still known; a longer silence of the executor is nobody's quoting time."""
+HORIZONS_MS = {"1s": 1_000, "5s": 5_000, "30s": 30_000}
+HEADLINE = "5s"
+"""The horizon by which adverse selection is told."""
 _RESOLVE_AFTER_MS = 1000
 _REASONS = frozenset(Reason)
 
@@ -26,7 +33,8 @@ _REASONS = frozenset(Reason)
 class Coin:
     """One row of the grid."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, tight_bps: float) -> None:
+        """`tight_bps`: our spread up to which quoting counts as tight."""
         self.name = name
         self.book: Book | None = None
         self.ctx: AssetCtx | None = None
@@ -37,7 +45,12 @@ class Coin:
         self.noquote_s: defaultdict[tuple[Side, str], float] = defaultdict(float)
         self.rejected: Counter[str] = Counter()
         self.volatility = Volatility()
-        self.markouts = Markouts()
+        self.microprice = Microprice()
+        self.by_horizon = {name: Markouts(horizon_ms) for name, horizon_ms in HORIZONS_MS.items()}
+        self.markouts = self.by_horizon[HEADLINE]
+        self.edge = Edge()
+        self.uptime = Uptime(tight_bps)
+        self.last_fills: dict[Side, Fill] = {}
         self._longest_gap_ms = 0.0
         self._slowest_cycle_ms: float | None = None
 
@@ -46,8 +59,9 @@ class Coin:
     def take_book(self, book: Book) -> None:
         if self.book is not None:
             self._longest_gap_ms = max(self._longest_gap_ms, book.received_ms - self.book.received_ms)
-        self.markouts.resolve(book.received_ms, self.book)
+        self._resolve(book.received_ms)
         self.volatility.update(book)
+        self.microprice.take(self.book, book, self.flow_imbalance)
         self.book = book
 
     def take_target(self, target: TargetQuotes) -> None:
@@ -57,25 +71,48 @@ class Coin:
             self._slowest_cycle_ms = max(self._slowest_cycle_ms or 0.0, cycle_ms)
 
     def take_fill(self, now_ms: int, fill: Fill) -> None:
-        self.markouts.add(now_ms, fill.time_ms, fill.side, float(fill.mid_px))
+        self.edge.add(fill)
+        self.last_fills[fill.side] = fill
+        for markouts in self.by_horizon.values():
+            markouts.add(now_ms, fill.time_ms, fill.side, float(fill.mid_px), float(fill.sz))
 
     def take_order(self, order: OrderUpdate) -> None:
         if order.status == "rejected":
             self.rejected[order.reason if order.reason in _REASONS else "other"] += 1
 
-    def take_status(self, status: CoinStatus, step_s: float) -> None:
+    def take_status(self, status: CoinStatus, account: AccountStatus, step_s: float) -> None:
         """The executor's newest line; `step_s` since the one before counts for how that one was."""
         if 0 < step_s <= LONGEST_STEP_S:
+            if self.status is not None:
+                self.uptime.add(step_s, account.time_ms, self.status)
             for side in SIDES:
                 reason = self.blocked(side)
                 if reason is not None:
                     self.noquote_s[side, reason] += step_s
         self.status = status
+        self.edge.settle(account.session_start_ms, status)
 
     def tick(self, now_ms: int) -> None:
-        self.markouts.resolve(now_ms - _RESOLVE_AFTER_MS, self.book)
+        self._resolve(now_ms - _RESOLVE_AFTER_MS)
+
+    def _resolve(self, until_ms: float) -> None:
+        for name, markouts in self.by_horizon.items():
+            won_usd = markouts.resolve(until_ms, self.book)
+            if name == HEADLINE:
+                self.edge.moved(won_usd)
 
     # ---- what follows from them ----
+
+    @property
+    def flow_imbalance(self) -> float | None:
+        """Of takers, as the newest lease has it."""
+        return self.lease.ofi if self.lease is not None else None
+
+    @property
+    def kappa_per_frac(self) -> float | None:
+        """Decay of the market orders' reach beyond the touch, by the screener's estimate."""
+        parts = self.config.parts if self.config is not None else None
+        return 1e4 / parts.reach_bps if parts is not None and parts.reach_bps > 0 else None
 
     @property
     def max_inv_usd(self) -> float | None:

@@ -12,12 +12,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services import SERVICES
+from services.monitor import alerts
 from services.monitor.coin import Coin
 from services.monitor.config import MonitorConfig
+from services.monitor.files import DiskTrend, FilesSeen
 from services.monitor.final import FinalState
 from services.monitor.first30 import FirstMinutes
 from services.monitor.risk import Rules
 from services.monitor.twin import Twin
+from shared.bus import Backlog
 from shared.messages import (
     AccountStatus,
     AssetConfig,
@@ -62,6 +66,13 @@ class RedisMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlogs:
+    """From the door: what waits in the streams for each service; empty while Redis does not answer."""
+
+    backlogs: tuple[Backlog, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RuleProofs:
     """From the door: when each rule of the guard proved itself in a drill, in Unix ms."""
 
@@ -73,6 +84,7 @@ class Monitor:
 
     def __init__(self, config: MonitorConfig) -> None:
         self.venue, self.mode = config.venue, config.mode
+        self._tight_bps = config.monitor_uptime_spread_bps
         self._silence_ms = config.monitor_silence_s * 1000
         self.coins: dict[str, Coin] = {}
         self.account: AccountStatus | None = None
@@ -87,27 +99,36 @@ class Monitor:
         self.halt: HaltState | None = None
         self.feed: FeedHealth | None = None
         self.heartbeats: dict[str, Heartbeat] = {}
+        self.restarts: Counter[str] = Counter()
         self.redis_memory_ratio: float | None = None
+        self.backlogs: tuple[Backlog, ...] = ()
+        self.files = FilesSeen()
+        self.disk_trend = DiskTrend()
         self.converted_ms: int | None = None
         self.stall_panics = 0
         self._silent: set[str] = set()
         self._events, self._orders, self._fills = (Recent(_REMEMBERED) for _ in range(3))
 
     def restore(self, now_ms: int, msg: Message) -> None:
-        """Statuses and heartbeats from before a restart of ours, so that a dead service is missed at once."""
+        """From before a restart of ours: statuses and heartbeats, so that a dead service is missed at once, and
+        the session's fills."""
         if isinstance(msg, Heartbeat):
-            self._take_heartbeat(msg)
+            self._take_heartbeat(msg, counted=False)
         elif isinstance(msg, AccountStatus) and msg.mode == self.mode:
             self._take_account(msg, counted=False)
+        elif isinstance(msg, Fill) and msg.mode == self.mode and msg.coin in self.coins:
+            self.coins[msg.coin].take_fill(now_ms, msg)
 
     def step(self, now_ms: int, msg: Any) -> Iterable[Event | Show]:
         if isinstance(msg, Event):
             return self._take_event(msg)
         if isinstance(msg, Tick):
             return self._tick(now_ms)
+        if isinstance(msg, alerts.Notified | alerts.NotListening):
+            return alerts.lines(msg)
         if isinstance(msg, Universe):
             names = [meta.coin for meta in msg.coins]
-            self.coins = {name: self.coins.get(name) or Coin(name) for name in names}
+            self.coins = {name: self.coins.get(name) or Coin(name, self._tight_bps) for name in names}
         elif isinstance(msg, HaltState):
             self._final.take(self.halt, msg)
             self.halt = msg
@@ -119,6 +140,12 @@ class Monitor:
             self.rules.proofs_ms = msg.by_rule
         elif isinstance(msg, RedisMemory):
             self.redis_memory_ratio = msg.ratio or None
+        elif isinstance(msg, Backlogs):
+            self.backlogs = msg.backlogs
+        elif isinstance(msg, FilesSeen):
+            self.files = msg
+            if msg.disk is not None:
+                self.disk_trend.take(now_ms, msg.disk.free)
         elif isinstance(msg, Heartbeat):
             self._take_heartbeat(msg)
         elif isinstance(msg, AccountStatus):
@@ -157,12 +184,16 @@ class Monitor:
         if self.mode == "live":
             self.twin.take(fill)
 
-    def _take_heartbeat(self, beat: Heartbeat) -> None:
-        """In shadow there is nothing to watch: a watchdog's word is left over from live trading."""
+    def _take_heartbeat(self, beat: Heartbeat, counted: bool = True) -> None:
+        """In shadow there is nothing to watch: a watchdog's word is left over from live trading. `counted` is
+        False for restarts that an earlier life of this process has counted."""
         known = self.heartbeats.get(beat.service)
         left_over = beat.service == "watchdog" and self.mode == "shadow"
-        if not left_over and (known is None or beat.time_ms >= known.time_ms):
-            self.heartbeats[beat.service] = beat
+        if beat.service not in SERVICES or left_over or (known is not None and beat.time_ms < known.time_ms):
+            return
+        if counted and known is not None and known.run_id == beat.run_id:
+            self.restarts[beat.service] += beat.started_ms > known.started_ms
+        self.heartbeats[beat.service] = beat
 
     def _take_status(self, now_ms: int, status: AccountStatus) -> Iterable[Event]:
         if status.mode == self.mode:
@@ -196,7 +227,7 @@ class Monitor:
         step_s = (status.time_ms - before.time_ms) / 1000 if follows and before is not None else 0.0
         for line in status.coins:
             if line.coin in self.coins:
-                self.coins[line.coin].take_status(line, step_s)
+                self.coins[line.coin].take_status(line, status, step_s)
 
     def _take_event(self, event: Event) -> Iterable[Show]:
         key = (event.service, event.time_ms, event.tag, event.coin, event.text)

@@ -104,23 +104,29 @@ def adverse_selection_bps(side: Side, mid_before_px: float, mid_after_px: float)
 
 @dataclass(slots=True)
 class Markouts:
-    """Running mean of adverse selection five seconds after our fills."""
+    """Running mean of adverse selection some time after our fills."""
 
+    horizon_ms: int = MARKOUT_MS
     mean_bps: float | None = None
     _weight: float = 0.0
-    _pending: deque[tuple[float, Side, float]] = field(default_factory=lambda: deque(maxlen=MAX_PENDING))
+    _pending: deque[tuple[float, Side, float, float]] = field(default_factory=lambda: deque(maxlen=MAX_PENDING))
 
-    def add(self, now_ms: int, time_ms: int, side: Side, mid_before_px: float) -> None:
+    def add(self, now_ms: int, time_ms: int, side: Side, mid_before_px: float, sz: float) -> None:
         """A fill at `time_ms`; one whose horizon has passed unseen is dropped, never valued with a later mid."""
-        if now_ms <= time_ms + MARKOUT_MS + MARKOUT_TOLERANCE_MS:
-            self._pending.append((time_ms + MARKOUT_MS, side, mid_before_px))
+        if now_ms <= time_ms + self.horizon_ms + MARKOUT_TOLERANCE_MS:
+            self._pending.append((time_ms + self.horizon_ms, side, mid_before_px, sz))
 
-    def resolve(self, until_ms: float, last: Book | None) -> None:
-        """Value the fills whose horizon lies before `until_ms`, with the last book at or before it."""
+    def resolve(self, until_ms: float, last: Book | None) -> float:
+        """Value the fills whose horizon lies before `until_ms`, with the last book at or before it; what the moves
+        of the mid have brought us with them, in USD, - lost."""
+        won_usd = 0.0
         while self._pending and self._pending[0][0] < until_ms:
-            due_ms, side, before_px = self._pending.popleft()
+            due_ms, side, before_px, sz = self._pending.popleft()
             if last is not None and due_ms - MARKOUT_TOLERANCE_MS <= last.received_ms <= due_ms:
-                self._take(adverse_selection_bps(side, before_px, last.mid_px))
+                against_bps = adverse_selection_bps(side, before_px, last.mid_px)
+                self._take(against_bps)
+                won_usd -= against_bps / 1e4 * before_px * sz
+        return won_usd
 
     def _take(self, value_bps: float) -> None:
         self._weight = (1 - MARKOUT_ALPHA) * self._weight + 1

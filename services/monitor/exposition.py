@@ -9,10 +9,15 @@ from collections.abc import Callable, Iterable, Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from services.monitor.bounds import Bounds
 from services.monitor.coin import SIDES, Coin
+from services.monitor.coin_exposition import traded, wanted
 from services.monitor.core import FRESH_MS, Monitor
 from services.monitor.live_exposition import live_samples, reducing_samples
+from services.monitor.microprice import book_imbalance
 from services.monitor.risk import halt_code, rule_samples
+from services.monitor.system_exposition import system_samples
+from services.monitor.uptime import quote_spread_bps
 from shared.clock import wall_ms
 from shared.messages import CoinStatus
 from shared.metrics import GRID
@@ -35,13 +40,6 @@ def _utilization(coin: Coin) -> float | None:
     return None if coin.status is None or not limit else abs(float(coin.status.position_sz)) / limit
 
 
-def _imbalance(coin: Coin) -> float | None:
-    if coin.book is None:
-        return None
-    bid_sz, ask_sz = float(coin.book.bids[0].sz), float(coin.book.asks[0].sz)
-    return (bid_sz - ask_sz) / (bid_sz + ask_sz)
-
-
 _OF_COIN: dict[str, Callable[[Coin], float | None]] = {
     "mm_position": _ledger(lambda line: line.position_sz),
     "mm_max_position": _max_position,
@@ -58,7 +56,13 @@ _OF_COIN: dict[str, Callable[[Coin], float | None]] = {
     "mm_orders_cancelled_total": _ledger(lambda line: line.orders_canceled),
     "mm_mid_price": lambda coin: coin.book.mid_px if coin.book else None,
     "mm_spread_bps": lambda coin: coin.book.spread_bps if coin.book else None,
-    "mm_book_imbalance": _imbalance,
+    "mm_book_imbalance": lambda coin: book_imbalance(coin.book) if coin.book else None,
+    "mm_kappa": lambda coin: coin.kappa_per_frac,
+    "mm_microprice_deviation_bps": lambda coin: (
+        coin.microprice.deviation_bps(coin.book, coin.flow_imbalance) if coin.book else None
+    ),
+    "mm_beta_book": lambda coin: coin.microprice.beta[0] if coin.microprice.beta else None,
+    "mm_beta_flow": lambda coin: coin.microprice.beta[1] if coin.microprice.beta else None,
     "mm_sigma": lambda coin: coin.volatility.sigma,
     "mm_volatility_regime": lambda coin: coin.volatility.regime,
     "mm_funding_rate": lambda coin: coin.ctx.funding_1h_frac if coin.ctx else None,
@@ -74,6 +78,7 @@ class GridCollector(Collector):
     def __init__(self, core: Monitor, venue: str, version: str, now_ms: Callable[[], float] = wall_ms) -> None:
         self._core, self._now_ms = core, now_ms
         self._venue, self._version = venue, version
+        self._bounds = Bounds()
 
     def collect(self) -> Iterator[Metric]:
         now_ms = self._now_ms()
@@ -93,22 +98,29 @@ class GridCollector(Collector):
             name: [((coin.name,), value) for coin in coins if (value := read(coin)) is not None]
             for name, read in _OF_COIN.items()
         }
-        parts = self._sides, self._present, self._risk, self._account, self._live, self._services, self._build
+        parts = self._sides, self._present, self._risk, self._account, self._live, self._system
         for part in parts:
             for name, labels, value in part(now_ms):
                 samples.setdefault(name, []).append((labels, value))
-        return {metric.name: samples.get(metric.name, []) for metric in GRID}
+        return {
+            metric.name: list(self._bounds.within(metric, samples.get(metric.name, ()), self._core.coins))
+            for metric in GRID
+        }
 
     def _sides(self, now_ms: float) -> Iterable[tuple[str, tuple[str, ...], float]]:
         """Orders and reasons, while the executor is there to tell."""
         heard = self._heard(now_ms)
         for coin in self._core.coins.values():
+            yield from traded(coin)
             for (side, reason), seconds in coin.noquote_s.items():
                 yield "mm_noquote_seconds_total", (coin.name, side, reason), seconds
             for reason, count in coin.rejected.items():
                 yield "mm_orders_rejected_total", (coin.name, reason), count
             if coin.status is None or not heard:
                 continue
+            spread_bps = quote_spread_bps(coin.status)
+            if spread_bps is not None:
+                yield "mm_quote_spread_bps", (coin.name,), spread_bps
             yield "mm_open_orders", (coin.name,), coin.status.resting_bids + coin.status.resting_asks
             best = {"bid": coin.status.best_bid_px, "ask": coin.status.best_ask_px}
             for side in SIDES:
@@ -128,7 +140,13 @@ class GridCollector(Collector):
                 yield "mm_data_staleness_secs", (coin.name,), staleness_s
             if coin.target is not None and now_ms - coin.target.computed_ms <= FRESH_MS:
                 yield "mm_regime_multiplier", (coin.name,), coin.target.multiplier
+                yield from wanted(coin.name, coin.target)
+            if coin.book is not None:
+                yield "mm_touch_price", (coin.name, "bid"), float(coin.book.bids[0].px)
+                yield "mm_touch_price", (coin.name, "ask"), float(coin.book.asks[0].px)
             lease = coin.lease
+            if lease is not None:
+                yield "mm_lease_left_seconds", (coin.name,), (lease.valid_until_ms - now_ms) / 1000
             if lease is not None and lease.ofi is not None and now_ms <= lease.valid_until_ms:
                 yield "mm_ofi", (coin.name,), lease.ofi
                 yield "mm_flow_imbalance", (coin.name,), lease.ofi
@@ -158,10 +176,12 @@ class GridCollector(Collector):
         account = self._core.account
         if self._core.executor_mode is not None:
             yield "mm_live", (), float(self._core.executor_mode == "live")
+            yield "mm_mode", (self._core.executor_mode,), 1.0
         if account is None:
             return
         equity_usd = float(account.starting_balance_usd + account.pnl_usd)
         yield "mm_session_pnl_usd", (), float(account.pnl_usd)
+        yield "mm_day_pnl_usd", (), float(account.day_pnl_usd)
         yield "mm_account_value_usd", (), equity_usd
         for coin in self._core.coins.values():
             if coin.status is not None:
@@ -174,17 +194,6 @@ class GridCollector(Collector):
             yield from reducing_samples(account, self._core.coins)
         yield from live_samples(self._core, now_ms, heard)
 
-    def _services(self, now_ms: float) -> Iterable[tuple[str, tuple[str, ...], float]]:
-        core = self._core
-        for service, beat in core.heartbeats.items():
-            yield "mm_service_heartbeat_age_seconds", (service,), max(0.0, now_ms - beat.time_ms) / 1000
-            yield "mm_service_memory_bytes", (service,), beat.rss_mb * 1024 * 1024
-        if core.feed is not None:
-            yield "mm_ws_reconnects_total", (), core.feed.reconnects_total
-        if core.redis_memory_ratio is not None:
-            yield "mm_redis_memory_ratio", (), core.redis_memory_ratio
-        if core.converted_ms is not None:
-            yield "mm_converter_last_success_timestamp_seconds", (), core.converted_ms / 1000
-
-    def _build(self, now_ms: float) -> Iterable[tuple[str, tuple[str, ...], float]]:
+    def _system(self, now_ms: float) -> Iterable[tuple[str, tuple[str, ...], float]]:
         yield "mm_build_info", (self._version, self._venue), 1.0
+        yield from system_samples(self._core, now_ms)

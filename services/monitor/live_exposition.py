@@ -61,6 +61,10 @@ def _rejects(account: AccountStatus, rejects: dict[str, int]) -> Samples:
 
 
 def _twin(core: Monitor) -> Samples:
+    for coin, (live, shadow) in core.twin.pairs():
+        yield "mm_twin_fill_difference", (coin,), live.fills - shadow.fills
+        if live.edge_bps is not None and shadow.edge_bps is not None:
+            yield "mm_twin_edge_difference_bps", (coin,), float(live.edge_bps - shadow.edge_bps)
     for (coin, mode), tally in core.twin.tallies.items():
         yield "mm_twin_fills_total", (coin, mode), tally.fills
         yield "mm_twin_fill_usd_total", (coin, mode), float(tally.volume_usd)

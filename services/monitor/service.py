@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from services.monitor.config import MonitorConfig
 from services.monitor.core import NAME, Monitor
-from services.monitor.door import MonitorDoor
+from services.monitor.door import COUNTED, MonitorDoor
 from services.monitor.exposition import GridCollector
 from shared.service import Service
 from shared.streams import (
@@ -32,7 +32,7 @@ def running_version() -> str:
 
 
 def build_door(config: MonitorConfig, core: Monitor) -> MonitorDoor:
-    return MonitorDoor(config)
+    return MonitorDoor(config, coins=lambda: tuple(core.coins))
 
 
 SERVICE = Service(
@@ -42,7 +42,8 @@ SERVICE = Service(
     metrics_port=9090,
     reads=(BOOK, CTX, ASSET_CONFIG, TARGET, RISK, RISK_REPORT, ORDERS, FILLS, FEED, STATUS, EVENTS, HALT),
     writes=(EVENTS,),
-    restores=(STATUS,),
+    restores=(STATUS, FILLS),
+    looks_at=COUNTED,
     door=build_door,
     collector=lambda core: GridCollector(core, core.venue, running_version()),
     background=True,

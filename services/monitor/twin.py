@@ -3,6 +3,7 @@
 Both are counted from the same moment on, so that they can be compared; nothing of this reaches an order.
 """
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 from shared.messages import ZERO, Event, Fill, Mode
@@ -51,6 +52,11 @@ class Twin:
             return
         self.tallies.setdefault((fill.coin, fill.mode), Tally()).add(fill)
         self._since_line[fill.mode].add(fill)
+
+    def pairs(self) -> Iterator[tuple[str, tuple[Tally, Tally]]]:
+        """Each coin that was filled in either mode: live, shadow."""
+        for coin in {coin for coin, _ in self.tallies}:
+            yield coin, (self.tallies.get((coin, "live"), Tally()), self.tallies.get((coin, "shadow"), Tally()))
 
     def line(self, now_ms: int) -> Event | None:
         """When it is due."""

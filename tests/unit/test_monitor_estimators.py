@@ -63,7 +63,7 @@ def test_regime_is_told_after_five_minutes():
 
 def test_markout_takes_the_last_book_at_or_before_its_horizon():
     markouts = Markouts()
-    markouts.add(1_000, 1_000, "bid", 100.0)
+    markouts.add(1_000, 1_000, "bid", 100.0, 1.0)
     markouts.resolve(6_000, book(time_ms=5_900))
     assert markouts.mean_bps is None, "the horizon has not passed"
     markouts.resolve(6_100, book(time_ms=6_000, bid="98.9", ask="99.1"))
@@ -73,7 +73,7 @@ def test_markout_takes_the_last_book_at_or_before_its_horizon():
 @pytest.mark.parametrize("book_ms", [3_999, 6_001])
 def test_markout_without_a_book_near_its_horizon_is_dropped(book_ms):
     markouts = Markouts()
-    markouts.add(1_000, 1_000, "ask", 100.0)
+    markouts.add(1_000, 1_000, "ask", 100.0, 1.0)
     markouts.resolve(9_000, book(time_ms=book_ms, bid="89.9", ask="90.1"))
     markouts.resolve(19_000, book(time_ms=6_000))
     assert markouts.mean_bps is None
@@ -81,7 +81,7 @@ def test_markout_without_a_book_near_its_horizon_is_dropped(book_ms):
 
 def test_fill_heard_too_late_is_not_valued_with_a_later_mid():
     markouts = Markouts()
-    markouts.add(8_001, 1_000, "ask", 100.0)
+    markouts.add(8_001, 1_000, "ask", 100.0, 1.0)
     markouts.resolve(20_000, book(time_ms=6_000, bid="89.9", ask="90.1"))
     assert markouts.mean_bps is None
 
@@ -90,7 +90,7 @@ def test_first_markouts_are_a_plain_mean():
     markouts = Markouts()
     for number, px in enumerate(("99.9", "99.8")):
         at_ms = 1_000 + number
-        markouts.add(at_ms, at_ms, "bid", 100.0)
+        markouts.add(at_ms, at_ms, "bid", 100.0, 1.0)
         markouts.resolve(
             at_ms + 5_001, book(time_ms=at_ms + 5_000, bid=f"{float(px) - 0.05}", ask=f"{float(px) + 0.05}")
         )

@@ -36,7 +36,7 @@ def test_nothing_is_shown_before_it_is_true():
 
 def test_every_grid_metric_appears_once_it_is_true_and_no_other():
     session = Session(start_ms=1_800_000_000_000)
-    for _ in range(400):
+    for _ in range(700):
         session.second()
     families = {
         sample.name

@@ -1,6 +1,5 @@
 """The guard's rules as metrics: what is told, what is remembered, what is no longer known."""
 
-from asyncio import CancelledError
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from services.monitor.risk import halt_code
 from shared import messages as m
 from shared.rule_proofs import add_proofs
 from tests.fixtures.make import live_status
+from tests.fixtures.one_look import OneLook
 from tests.unit.test_monitor_core import line, monitor, status
 from tests.unit.test_monitor_exposition import scrape
 
@@ -120,29 +120,10 @@ def test_requests_that_went_wrong_by_what_became_of_them():
     assert scrape(core, 1)["mm_exchange_errors_total", "throttled"] == 4
 
 
-class Bus:
-    async def memory_ratio(self) -> float:
-        return 0.5
-
-
-class Port:
-    """Takes one look of the door and ends it."""
-
-    bus = Bus()
-
-    def __init__(self) -> None:
-        self.inputs: tuple[Any, ...] = ()
-
-    async def handle(self, *inputs: Any) -> None:
-        self.inputs = inputs
-        raise CancelledError
-
-
 async def test_the_door_brings_what_drills_have_proven(tmp_path: Path):
     add_proofs(tmp_path, {"ofi": NOW_MS})
-    port = Port()
-    with pytest.raises(CancelledError):
-        await MonitorDoor(MonitorConfig(data_dir=tmp_path)).run(port)
+    port = OneLook()
+    await MonitorDoor(MonitorConfig(data_dir=tmp_path, metrics_port=0)).run(port)
     assert RuleProofs({"ofi": NOW_MS}) in port.inputs
     core = monitor()
     for message in port.inputs:

@@ -31,6 +31,7 @@ from shared.errors import KillSwitch, VenueError
 from shared.hyperliquid.limits import WEIGHT_A_MINUTE
 from shared.hyperliquid.replies import Answered, NotSent, Unknown
 from shared.hyperliquid.signing import require_fast_signing
+from shared.metrics import ServiceMetrics
 from shared.secrets import Credentials
 from shared.service import Port
 
@@ -75,6 +76,9 @@ class VenueDoor:
         self._under_way: dict[asyncio.Task[Input], Asked] = {}
         self._leaving = False
         self._finish_by_s = float("inf")
+
+    def measure(self, metrics: ServiceMetrics) -> None:
+        self._transport.metrics = metrics
 
     async def run(self, port: Port) -> None:
         """Hand over what comes back until cancelled."""

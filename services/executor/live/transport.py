@@ -22,12 +22,14 @@ from shared.hyperliquid import replies
 from shared.hyperliquid.account import RateLimit
 from shared.hyperliquid.account_info import AccountInfo
 from shared.hyperliquid.account_ws import AccountSocket
+from shared.hyperliquid.actions import BatchModify, Cancel, CancelByCloid, PlaceOrders
 from shared.hyperliquid.assets import asset_ids
 from shared.hyperliquid.exchange import ExchangeClient
 from shared.hyperliquid.limits import IpLimits
 from shared.hyperliquid.nonces import NonceCounter
-from shared.hyperliquid.replies import NotSent, Throttled
+from shared.hyperliquid.replies import Answered, NotSent, Refused, Throttled
 from shared.hyperliquid.rest import InfoClient
+from shared.metrics import ServiceMetrics
 from shared.secrets import Credentials
 
 SLOW_S = 1.0
@@ -35,6 +37,8 @@ SLOW_S = 1.0
 REMEMBERED_S = 30.0
 BUDGET_EVERY_S, ASSETS_EVERY_S = 50.0, 3_600.0
 _NEWEST_WEIGHT = 0.5
+ACTION_NAMES = {PlaceOrders: "place", Cancel: "cancel", CancelByCloid: "cancel", BatchModify: "modify"}
+"""What is told apart in measurements; the rest is rare."""
 
 
 class Pace:
@@ -73,6 +77,7 @@ class Transport:
         url, self._dex = config.url, config.dex
         self.limits = IpLimits(config.request_weight)
         self.socket: AccountSocket | None = None
+        self.metrics: ServiceMetrics | None = None
         self._assets: dict[str, int] | None = None
         self._assets_read_s = 0.0
         self._budget_read_s = float("-inf")
@@ -113,9 +118,13 @@ class Transport:
     async def _send_by(self, request: Send, socket: AccountSocket | None) -> replies.Outcome:
         begun_s = monotonic_s()
         result = await self._exchange.send(request.action, socket)
+        took_s = monotonic_s() - begun_s
         if not isinstance(result, NotSent | Throttled):
             pace = self._ways.rest if socket is None else self._ways.socket
-            pace.note(monotonic_s(), monotonic_s() - begun_s)
+            pace.note(monotonic_s(), took_s)
+        if self.metrics is not None and isinstance(result, Answered | Refused):
+            action = ACTION_NAMES.get(type(request.action), "other")
+            self.metrics.exchange_request_seconds.observe(took_s, action)
         return result
 
     async def ask_order(self, question: AskOrder) -> OrderFound | OrderUnfound:
