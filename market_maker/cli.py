@@ -194,6 +194,22 @@ def logs(
 
 
 @app.command()
+def top(
+    asset: Annotated[str, typer.Option("--asset", "--coins", help="Only these coins, comma separated.")] = "",
+) -> int:
+    """A live screen of the whole grid, for a terminal or SSH: mode, money and what can be lost on top, then a row
+    for each coin with its quotes, position, PnL, fills, reason and age. ? shows the keys.
+
+    It reads only; h halts everything after a typed reason and the word HALT, as `market_maker halt` does. Exit
+    code 3 when nothing runs.
+    """
+    from market_maker.deployment import run_dir
+    from market_maker.top.command import run as watch
+
+    return watch(run_dir(), [coin.strip() for coin in asset.split(",") if coin.strip()])
+
+
+@app.command()
 def first30(
     shadow: Annotated[bool, typer.Option("--shadow", help="Also when it trades in shadow.")] = False,
     minutes: Annotated[float, typer.Option(min=0.1, help="How long to watch.")] = 30,
@@ -477,21 +493,61 @@ def record(
 
 @app.command()
 def replay(
-    recording: Annotated[Path, typer.Option(callback=absolute, help="Folder of a recording.")],
-    out: Annotated[Path, typer.Option(callback=absolute, help="Folder for decisions, fills and summary.")],
+    recording: Annotated[
+        Path, typer.Option(callback=absolute, help="Folder of a recording, or a data folder of one's own.")
+    ],
+    out: Annotated[Path, typer.Option(callback=absolute, help="Folder for what comes out.")],
+    since: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Only from this UTC day on.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Only to this UTC day.")] = None,
+    asset: Annotated[str, typer.Option("--asset", "--coins", help="Only these coins, comma separated.")] = "",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=V1,V2", help="Try these values of a setting; may be repeated."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="With --set: processes at once; default one a core.")
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="tcp://HOST:8786", help="With --set: a Dask scheduler that does the work."),
+    ] = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> int:
     """Run the same services over a recording in one process, without Redis, as fast as possible.
 
     Writes OUT/decisions.jsonl, OUT/fills.jsonl and OUT/summary.json; two runs give identical bytes.
+
+    With --set each UTC day is replayed from a flat start under every combination of the values, in parallel. Any
+    setting of the trading path (validate-config lists them) and of [assets.COIN], which then holds for all coins
+    and wins over what the screener measures; lists are written 1:2.5:5. Writes OUT/sweep.csv, sweep.json and
+    sweep.png, and names a best one only where the days can show it. Exit code 1 when a day failed.
+
+    \b
+    market_maker replay --recording data --out out --since 2026-02-01 --until 2026-02-03
+    market_maker replay --recording data --out out --set base_spread_bps=1.5,3,4.5 --set max_inv_usd=100,200
+    market_maker replay --recording /mnt/data --out out --set skew_gain=0.5,1 --cluster tcp://10.0.0.5:8786
     """
-    from market_maker.replay import render, run_replay, shown_progress
+    from market_maker.arguments import day
+    from services.venue.market.feed import Part
 
     if config:
         os.environ["MM_CONFIG"] = str(config)
+    coins = tuple(coin.strip() for coin in asset.split(",") if coin.strip())
+    part = Part(day("--since", since), day("--until", until), coins)
+    if settings:
+        from market_maker.sweep.command import Wanted
+        from market_maker.sweep.command import run as sweep
+
+        if workers and cluster:
+            raise ConfigError("--workers and --cluster exclude each other: a cluster has the workers it has")
+        return sweep(Wanted(recording, out, part, tuple(settings), workers, cluster, as_json))
+    if workers or cluster:
+        raise ConfigError("--workers and --cluster belong to a sweep: --set NAME=V1,V2")
+    from market_maker.replay import render, run_replay, shown_progress
+
     with shown_progress(recording.name) as progress:
-        summary = run_replay(recording, out, progress)
+        summary = run_replay(recording, out, progress, part)
     print((out / "summary.json").read_text() if as_json else "\n".join(render(summary, out)))
     return 0
 
@@ -523,6 +579,33 @@ def screen(
 
 
 app.add_typer(analyze_app)
+
+
+@app.command()
+def explain(
+    fill: Annotated[
+        str, typer.Argument(metavar="[FILL]", help="Its id, COIN:NUMBER, or the id of its order or trade.")
+    ] = "",
+    last: Annotated[bool, typer.Option("--last", help="The newest fill.")] = False,
+    asset: Annotated[str, typer.Option("--asset", help="Only fills of this coin.")] = "",
+    as_json: AsJson = False,
+) -> int:
+    """Why an order was there, what filled it, and what came after: book, estimates, target, lease, the order's life,
+    the trades that hit it, markouts, and a verdict in words.
+
+    From the streams while the bot runs, and from data/explain and the recorded market ever after; what is no longer
+    recorded is said. Without a fill it lists the newest ones. Exit code 2 when no fill or more than one matches, 3
+    when nothing runs and none is recorded.
+
+    \b
+    market_maker explain                     the newest fills
+    market_maker explain BTC:12              the twelfth of BTC
+    market_maker explain --last --asset ETH  the newest of ETH
+    market_maker explain 0x9f… --json        all numbers, for a script
+    """
+    from market_maker.explain.command import show
+
+    return show(fill, last, asset, as_json)
 
 
 @app.command("list-dexs")

@@ -71,20 +71,25 @@ def halt(run_dir: Path, reason: str, as_json: bool = False, dry_run: bool = Fals
     reason = stated(reason)
 
     async def talk(bus: Bus) -> Answer:
-        before = await look(bus, wall_ms())
-        nothing = away(before)
-        if nothing:
-            return nothing
-        if dry_run:
-            return what_if_halted(before, reason)
-        sent = await send(bus, before, "halt", reason)
-        done, now = await until(bus, lambda now: now.halt.halted and clear(sent, now), WITHIN_S)
-        facts = {"halted": now.halt.halted, "reason": now.halt.reason, "resting": now.resting}
-        if done:
-            return Answer(OK, f"halted: {now.halt.reason}; no order rests", facts)
-        return Answer(TIMED_OUT, f"halt was sent, but after {WITHIN_S:.0f} s {unsettled(sent, now)}", facts)
+        return await halted(bus, reason, dry_run)
 
     return tell("halt", run(run_dir, talk), as_json)
+
+
+async def halted(bus: Bus, reason: str, dry_run: bool = False) -> Answer:
+    """The same over a bus, for a reason that is `stated`."""
+    before = await look(bus, wall_ms())
+    nothing = away(before)
+    if nothing:
+        return nothing
+    if dry_run:
+        return what_if_halted(before, reason)
+    sent = await send(bus, before, "halt", reason)
+    done, now = await until(bus, lambda now: now.halt.halted and clear(sent, now), WITHIN_S)
+    facts = {"halted": now.halt.halted, "reason": now.halt.reason, "resting": now.resting}
+    if done:
+        return Answer(OK, f"halted: {now.halt.reason}; no order rests", facts)
+    return Answer(TIMED_OUT, f"halt was sent, but after {WITHIN_S:.0f} s {unsettled(sent, now)}", facts)
 
 
 def what_if_halted(now: Snapshot, reason: str) -> Answer:

@@ -45,10 +45,11 @@ class Sent:
 
 def run(run_dir: Path, talk: Callable[[RedisBus], Awaitable[Answer]]) -> Answer:
     """Talk over the bus of what runs here; a bus that does not answer is an answer too."""
-    return asyncio.run(_within(run_dir, talk))
+    return asyncio.run(within(run_dir, talk))
 
 
-async def _within(run_dir: Path, talk: Callable[[RedisBus], Awaitable[Answer]]) -> Answer:
+async def within(run_dir: Path, talk: Callable[[RedisBus], Awaitable[Answer]]) -> Answer:
+    """The same, for a caller with a loop of its own."""
     bus = RedisBus(bus_url(run_dir))
     try:
         return await talk(bus)

@@ -270,6 +270,11 @@ def _rule_table(rows: Sequence[Sequence[str]], wide: bool) -> "Table":
 def _style(line: str, facts: dict[str, Any]) -> str | None:
     if line == _state_line(facts):
         return "bold red" if facts["halted"] or not facts["running"] else "bold"
+    return style_of(line)
+
+
+def style_of(line: str) -> str | None:
+    """Of a line of the headline, on a terminal."""
     return next((style for begin, style in STYLES.items() if line.startswith(begin)), None)
 
 
