@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from market_maker.config import LauncherConfig
 from market_maker.local import METRICS_PORT
 from market_maker.options import Checked
 from market_maker.prepare import IMAGE_UID
@@ -119,7 +120,15 @@ def _settings_of_the_file(checked: Checked) -> dict[str, str]:
         "MM_LIMITS": str(checked.venue.limits).lower(),
         "MM_SEED": str(checked.venue.seed),
         "MM_SPEED": checked.venue.speed,
+        **_alert_settings(config),
     }
+
+
+def _alert_settings(config: LauncherConfig) -> dict[str, str]:
+    """Who is told of alerts: names of files and a chat, no secrets."""
+    fields = [name for name in LauncherConfig.model_fields if name.startswith("alert_")]
+    given = {f"MM_{name.upper()}": getattr(config, name) for name in fields}
+    return {name: "" if value is None else str(value) for name, value in given.items()}
 
 
 def command(checked: Checked | None, run_dir: Path, *arguments: str) -> list[str]:
@@ -169,6 +178,7 @@ def environment(checked: Checked | None = None) -> dict[str, str]:
     return (
         clean
         | {name: str(value) for name, value in {**ports, "MM_UID": uid, "MM_GID": gid}.items()}
+        | {name: value for name, value in _alert_settings(config).items() if value}
         | {"MM_VENUE": config.venue}
     )
 

@@ -23,3 +23,19 @@ class LauncherConfig(EngineConfig):
         None, ge=1, description="Owner of data/ and logs/ in Docker mode; empty: you, or 10001 when you are root."
     )
     gid: int | None = Field(None, ge=1, description="Group of data/ and logs/ in Docker mode; empty: as uid.")
+    alert_telegram_token_file: Path | None = Field(
+        None, description="File with the token of a Telegram bot that tells alerts; empty: no Telegram."
+    )
+    alert_telegram_chat_id: int | None = Field(None, description="Chat that the Telegram bot writes to.")
+    alert_discord_url_file: Path | None = Field(
+        None, description="File with the webhook URL of a Discord channel for alerts; empty: no Discord."
+    )
+    alert_slack_url_file: Path | None = Field(
+        None, description="File with the webhook URL of a Slack channel for alerts; empty: no Slack."
+    )
+    alert_webhook_url_file: Path | None = Field(
+        None, description="File with a URL that gets alerts as Alertmanager's JSON; empty: none."
+    )
+    alert_heartbeat_url_file: Path | None = Field(
+        None, description="File with a URL that is called each minute while alerting works; empty: none."
+    )

@@ -1,4 +1,5 @@
-"""First container of a Compose start (`mm_prepare`), as root for a moment: folders, owners, bus passwords.
+"""First container of a Compose start (`mm_prepare`), as root for a moment: folders, owners, bus passwords, and
+who is told of alerts.
 
 Everything else runs without root on a read-only system, so what it may write has to be there before.
 A simulated market begins anew, unless the stack is up already (then this is a repeated `docker compose up`) or
@@ -13,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from market_maker import access, data_folder
+from market_maker import access, data_folder, notify_config
 from market_maker.config import LauncherConfig
 from market_maker.options import BUNDLED
 from services import SERVICES
@@ -25,6 +26,9 @@ IMAGE_UID = 10001
 """Owner of data and passwords when root starts the stack; otherwise the user who does."""
 REDIS_DATA = Path("redis")
 """In the state folder; one directory per venue, as simulated and real positions must not meet."""
+
+ALERTS = Path("alertmanager")
+"""Beside the folder of the bus passwords: Alertmanager's configuration, which names files and holds no secret."""
 
 
 def prepare(config: LauncherConfig, uid: int, gid: int) -> Iterator[str]:
@@ -39,7 +43,11 @@ def prepare(config: LauncherConfig, uid: int, gid: int) -> Iterator[str]:
             shutil.rmtree(bus)
         bus.mkdir(parents=True, exist_ok=True)
     access.prepare(config.secrets_dir, [load_service(name) for name in SERVICES])
-    for folder in (config.data_dir, config.secrets_dir, config.confirmation_dir):
+    alerts = config.secrets_dir.parent / ALERTS
+    alerts.mkdir(mode=0o700, parents=True, exist_ok=True)
+    receivers = notify_config.inside(notify_config.receivers(config))
+    (alerts / "alertmanager.yml").write_text(notify_config.alertmanager(receivers))
+    for folder in (config.data_dir, config.secrets_dir, config.confirmation_dir, alerts):
         if folder.exists():
             _give(folder, uid, gid)
     yield f"prepared for user {uid}:{gid}, venue {config.venue}"

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 import yaml
 
-from market_maker import compose
+from market_maker import compose, notify_config
+from market_maker.config import LauncherConfig
 from market_maker.options import Options, check
 from services import SERVICES, load
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 ALL: dict[str, dict[str, Any]] = FILE["services"]
-ON_EGRESS = {"ingestor", "executor", "watchdog"}
+ON_EGRESS = {"ingestor", "executor", "watchdog", "alertmanager"}
 
 
 def networks(name: str) -> set[str]:
@@ -35,7 +36,7 @@ def test_every_declared_service_is_a_container(name: str) -> None:
 
 
 def test_no_container_is_undeclared() -> None:
-    assert set(ALL) == {*SERVICES, "prepare", "redis", "prometheus", "grafana"}
+    assert set(ALL) == {*SERVICES, "prepare", "redis", "prometheus", "alertmanager", "grafana"}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -62,7 +63,7 @@ def test_every_published_port_is_on_loopback(name: str) -> None:
         assert "ports" in networks(name), "a port of a container on the internal bus alone is not reachable"
 
 
-def test_only_who_talks_to_the_venue_reaches_the_outside() -> None:
+def test_only_who_talks_to_the_venue_or_to_people_reaches_the_outside() -> None:
     assert FILE["networks"]["bus"] == {"internal": True}
     assert {name for name in ALL if "egress" in networks(name)} == ON_EGRESS
     assert all("bus" in networks(name) for name in ALL)
@@ -76,6 +77,7 @@ def test_profiles() -> None:
     assert [name for name, profiles in by_profile.items() if profiles == ["live"]] == ["watchdog"]
     assert {name for name, profiles in by_profile.items() if profiles == ["monitoring"]} == {
         "prometheus",
+        "alertmanager",
         "grafana",
     }
     assert all(not by_profile[name] for name in SERVICES if name not in ("venue", "watchdog"))
@@ -87,6 +89,15 @@ def test_the_key_of_the_watchdog_reaches_its_container_only() -> None:
     assert [name for name, entry in ALL.items() if "HL_WATCHDOG_KEY_FILE" in entry.get("environment", {})] == [
         "watchdog"
     ]
+
+
+def test_what_tells_people_is_read_by_alertmanager_only() -> None:
+    files = set(notify_config.SECRETS.values())
+    assert set(FILE["secrets"]) == files | {"hl_watchdog_key"}
+    assert set(ALL["alertmanager"]["secrets"]) == files
+    assert all(not files & set(entry.get("secrets", [])) for name, entry in ALL.items() if name != "alertmanager")
+    asked = {name for name in ALL["prepare"]["environment"] if name.startswith("MM_ALERT_")}
+    assert asked == {f"MM_{name.upper()}" for name in LauncherConfig.model_fields if name.startswith("alert_")}
 
 
 def test_no_key_reaches_any_container() -> None:
