@@ -13,6 +13,7 @@ import typer
 
 from market_maker.analyze_cli import app as analyze_app
 from market_maker.arguments import AsJson, absolute
+from market_maker.notify_cli import app as notify_app
 from market_maker.operate_cli import app as operate_app
 from market_maker.venue_cli import app as venue_app
 from shared.errors import ConfigError, MarketMakerError
@@ -247,6 +248,7 @@ def _stop() -> int:
 
 
 app.add_typer(operate_app)
+app.add_typer(notify_app)
 
 
 @app.command("generate-config")
@@ -590,12 +592,12 @@ def explain(
     asset: Annotated[str, typer.Option("--asset", help="Only fills of this coin.")] = "",
     as_json: AsJson = False,
 ) -> int:
-    """Why an order was there, what filled it, and what came after: book, estimates, target, lease, the order's life,
-    the trades that hit it, markouts, and a verdict in words.
+    """Why an order was there, what filled it, and what came after: book, estimates, target, lease, the order's
+    life, the trades that hit it, markouts, and a verdict in words.
 
-    From the streams while the bot runs, and from data/explain and the recorded market ever after; what is no longer
-    recorded is said. Without a fill it lists the newest ones. Exit code 2 when no fill or more than one matches, 3
-    when nothing runs and none is recorded.
+    From the streams while the bot runs, and from data/explain and the recorded market ever after; what is no
+    longer recorded is said. Without a fill it lists the newest ones. Exit code 2 when no fill or more than one
+    matches, 3 when nothing runs and none is recorded.
 
     \b
     market_maker explain                     the newest fills

@@ -12,6 +12,7 @@ from math import inf
 from typing import Protocol
 
 from shared.clock import ms_of_day
+from shared.errors import DataError
 from shared.hyperliquid.wire import L2Book, MarketEvent
 from shared.messages import CoinMeta
 
@@ -59,6 +60,10 @@ class Part:
 
 
 ALL = Part()
+
+
+class NothingRecorded(DataError):
+    """A recording holds nothing of the days asked for."""
 
 
 class Source(Protocol):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from services.venue.market.csvfile import CsvFile, Tail
-from services.venue.market.feed import ALL, Part
+from services.venue.market.feed import ALL, NothingRecorded, Part
 from services.venue.market.parquetfile import ParquetFile
 from shared.data_files import DEPTH, TRADES, Family, coin_of
 from shared.errors import DataError
@@ -77,7 +77,7 @@ def find_streams(path: Path, part: Part = ALL) -> dict[str, Streams]:
     if streams:
         return streams
     if _own_folder(path, ALL):
-        raise DataError(f"{path}: no books are recorded {between(part)}")
+        raise NothingRecorded(f"{path}: no books are recorded {between(part)}")
     if any(path.glob("ticks/*/*.csv")):
         raise DataError(
             f"{path}: only ticks are recorded, and they hold no sizes; record with MM_HARVEST_DEPTH_LEVELS=5"

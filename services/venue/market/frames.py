@@ -13,7 +13,7 @@ connection.
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from services.venue.market.csvfile import Tail, lines
-from services.venue.market.feed import ALL, Hole, Part, Raw
+from services.venue.market.feed import ALL, Hole, NothingRecorded, Part, Raw
 from services.venue.market.made_up import Contexts
 from services.venue.market.universe import KNOWN_COINS
 from shared.errors import DataError
@@ -85,11 +85,6 @@ def find_frames(path: Path) -> tuple[Path, ...]:
     """The files of a folder of raw frames in order; none where it is something else."""
     own = sorted(file for file in path.glob("frames-*.gz") if _NAME.fullmatch(file.name))
     return tuple(own or sorted(path.glob("*usd_*.gz")))
-
-
-def recorded_days(files: tuple[Path, ...]) -> list[date]:
-    """The UTC days on which a file begins, in order."""
-    return sorted({_begun(file).date() for file in files if _NAME.fullmatch(file.name)})
 
 
 class Frames:
@@ -160,7 +155,7 @@ class Frames:
     def _span(self) -> tuple[int, int]:
         first = next(iter(self.lines()), None)
         if first is None:
-            raise DataError(f"{self.path}: no frames are recorded for these days")
+            raise NothingRecorded(f"{self.path}: no frames are recorded for these days")
         tail = Tail()
         last_ms = int(first.received_ms)
         for line in lines(self._files[-1], tail):

@@ -9,15 +9,18 @@ Funding, mark, oracle and open interest are in no such recording; asset contexts
 """
 
 import heapq
+import re
 from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from services.venue.market.feed import ALL, Hole, Pacer, Part, Raw
+from services.venue.market.feed import ALL, Hole, NothingRecorded, Pacer, Part, Raw
 from services.venue.market.formats import Quote, Streams, between, find_streams
 from services.venue.market.frames import Frames, find_frames
 from services.venue.market.made_up import Contexts, best
 from services.venue.market.universe import KNOWN_COINS
+from shared.clock import utc_day
 from shared.errors import DataError
 from shared.hyperliquid.wire import Bbo, L2Book, MarketEvent, WireLevel, WireTrade
 from shared.messages import CoinMeta
@@ -27,6 +30,7 @@ HOLE_MS = 5000
 SEEN_TRADES = 4096
 SAMPLE_ROWS = 500
 LOWEST_LEVERAGE = 3
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 Item = tuple[int, int, Raw]
 """Time, order inside the block (trades, bbo, book), event."""
@@ -56,8 +60,14 @@ class Recording:
         self.start_ms = int(max(min(first for first, _ in spans), part.from_ms))
         self.end_ms = int(min(max(last for _, last in spans), part.end_ms - 1))
         if part.from_ms > self.end_ms or self.start_ms >= part.end_ms:
-            raise DataError(f"{path}: nothing is recorded {between(part)}")
+            raise NothingRecorded(f"{path}: nothing is recorded {between(part)}")
         self.coins = tuple(_meta(coin, files) for coin, files in streams.items())
+
+    @property
+    def own_days(self) -> list[date]:
+        """Days of files of one's own data folder, which holds one for each."""
+        stems = {file.path.stem for files in self._streams.values() for file in files.books.files}
+        return sorted(date.fromisoformat(stem) for stem in stems if _DAY.fullmatch(stem))
 
     def raw(self) -> Iterator[tuple[int, Raw]]:
         """Everything recorded, holes marked (see `feed.Source`)."""
@@ -90,6 +100,14 @@ def open_recording(path: Path, part: Part = ALL) -> Recording | Frames:
     if absent:
         raise DataError(f"{path}: no books of {', '.join(absent)}; there are {', '.join(streams)}")
     return Recording(path, {coin: files for coin, files in streams.items() if part.has_coin(coin)}, part)
+
+
+def days_of(recording: Recording | Frames) -> list[date]:
+    """UTC days in order: those that have a file where there is one for each, else all from first to last."""
+    if isinstance(recording, Recording) and recording.own_days:
+        return recording.own_days
+    first, last = utc_day(recording.start_ms), utc_day(recording.end_ms)
+    return [first + timedelta(days=i) for i in range((last - first).days + 1)]
 
 
 def _meta(coin: str, streams: Streams) -> CoinMeta:
