@@ -46,6 +46,9 @@ class Flight(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The ladder that the order was placed from; of an unknown order, the one at the fill."""
     lease: RiskLease | None = None
     """The newest when the order was placed; of an unknown order, the one at the fill."""
+    target_at_fill: TargetQuotes | None = None
+    """The newest when it filled, where that is another one."""
+    lease_at_fill: RiskLease | None = None
     book_at_rest: Book | None = None
     """The newest when the order came to rest."""
     book_before: Book | None = None

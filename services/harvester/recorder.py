@@ -209,7 +209,8 @@ class Recorder:
 
 def _flight(coin: Coin, pending: Pending) -> Flight:
     life = coin.lives.get(pending.fill.cloid)
-    grounds = pending.grounds if life is None else life.grounds
+    then = pending.grounds
+    grounds = then if life is None else life.grounds
     return Flight(
         fill=pending.fill,
         order=life.first if life else None,
@@ -218,6 +219,8 @@ def _flight(coin: Coin, pending: Pending) -> Flight:
         config=grounds.config,
         target=grounds.target,
         lease=grounds.lease,
+        target_at_fill=then.target if then.target != grounds.target else None,
+        lease_at_fill=then.lease if then.lease != grounds.lease else None,
         book_at_rest=life.book_at_rest if life else None,
         book_before=pending.before,
         book_after=pending.after,
