@@ -23,6 +23,7 @@ from services.guard.checks.ofi import OfiWindow, suppressed
 from services.guard.config import GuardConfig
 from services.guard.estimators import cascade, edges, jumps
 from services.monitor.estimators import volatility_regime
+from services.monitor.microprice import Rls, capped
 from services.quoter import governor
 from services.quoter.placement import caps
 from services.quoter.strategies import STRATEGIES
@@ -181,6 +182,26 @@ def _attribution(events: list[list[Any]], final_mid: float) -> Answer:
         "realized_gross": float(ledger.realized_usd),
         "unrealized": float(ledger.unrealized_usd),
     }
+
+
+# ---- monitor -------------------------------------------------------------------------------------------------
+
+
+def _rls(X: list[list[float]], y: list[float], lam: float, p0: float, beta0: list[float]) -> Answer:  # noqa: N803
+    regression = Rls((beta0[0], beta0[1]), p0, lam)
+    for x, label in zip(X, y, strict=True):
+        regression.update((x[0], x[1]), label)
+    p00, p01, p11 = regression.covariance
+    return {"beta": list(regression.beta), "P": [[p00, p01], [p01, p11]]}
+
+
+def _microprice(
+    mid: float, beta_book: float, book_imb: float, beta_flow: float, flow_imb: float, half_spread_frac: float,
+    cap_half_spreads: float,
+) -> Answer:  # fmt: skip
+    wanted = Rls((beta_book, beta_flow), 1.0, 1.0).predict((book_imb, flow_imb))
+    deviation = capped(wanted, half_spread_frac, cap_half_spreads)
+    return {"adj_bps_raw": wanted * 1e4, "adj_bps": deviation * 1e4, "microprice": mid * (1 + deviation)}
 
 
 # ---- guard ---------------------------------------------------------------------------------------------------
@@ -346,6 +367,8 @@ FUNCTIONS: dict[str, Callable[..., Answer]] = {
     "queue.v6": _v6_queue,
     "queue.prob": _prob_queue,
     "pnl.attribution": _attribution,
+    "micro.rls": _rls,
+    "micro.price": _microprice,
     "ofi.taker": _taker_ofi,
     "risk.v6_daily_stop": _daily_stop,
     "risk.drawdown": _drawdown,
