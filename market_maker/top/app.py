@@ -8,10 +8,11 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen, Screen
-from textual.widgets import DataTable, Footer, Input, Label, Static
+from textual.widgets import Footer, Input, Label, Static
 
 from market_maker.operator_bus import OK
 from market_maker.top import detail
+from market_maker.top.grid import Grid
 from market_maker.top.view import BY_VOLUME, columns, head, ordered
 from market_maker.top.watcher import Seen, Watcher
 from shared.errors import ConfigError
@@ -122,8 +123,7 @@ class Top(App[None]):
     ENABLE_COMMAND_PALETTE = False
     CSS = """
     #head { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
-    DataTable { height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
-    DataTable > .datatable--header { text-style: bold; background: $surface; }
+    Grid { height: 1fr; }
     Halt, Help { align: center middle; }
     #halt, #help { width: 78; max-width: 100%; height: auto; background: $surface; padding: 0 1; }
     #halt { border: heavy $error; }
@@ -145,62 +145,39 @@ class Top(App[None]):
         super().__init__()
         self._watcher = watcher
         self._by, self._backwards = BY_VOLUME, False
-        self._shown: list[str] = []
-        self._cells: list[list[Text]] = []
 
     def compose(self) -> ComposeResult:
         yield Static(id="head")
-        yield DataTable(cursor_type="row", cell_padding=0, zebra_stripes=False)
+        yield Grid()
         yield Footer()
 
     @property
-    def _table(self) -> DataTable[Text]:
-        return self.screen_stack[0].query_one(DataTable)
+    def _grid(self) -> Grid:
+        return self.screen_stack[0].query_one(Grid)
 
     def on_mount(self) -> None:
-        self._table.focus()
+        self._grid.focus()
         self.set_interval(EVERY_S, self.look_again)
 
     def on_resize(self) -> None:
-        self._rebuild()
+        self._arrange()
 
     async def look_again(self) -> None:
         self._show(await self._watcher.next())
 
     # ---- the table ----
 
-    def _rebuild(self) -> None:
-        """Columns for this width; rows come with the next look, which is now."""
-        self._table.clear(columns=True)
-        self._cells = []
-        for column, width in columns(self.size.width):
-            mark = "" if column.name != self._by else "▲" if self._backwards else "▼"
-            name = f"{mark}{column.name}" if column.right else f"{column.name}{mark}"
-            label = Text(name, justify="right" if column.right else "left")
-            self._table.add_column(label, width=width, key=column.name)
-        if self._watcher.seen is not None:
-            self._show(self._watcher.seen)
+    def _arrange(self) -> None:
+        """Columns for this width and order, and their rows."""
+        self._grid.head(columns(self.size.width), {self._by: "▲" if self._backwards else "▼"})
+        assert self._watcher.seen is not None
+        self._show(self._watcher.seen)
 
     def _show(self, seen: Seen) -> None:
         self.screen_stack[0].query_one("#head", Static).update(head(seen.facts, seen.silence))
         coins = ordered(seen.facts["coins"], self._by, self._backwards)
-        chosen = (
-            self._shown[self._table.cursor_row] if self._table.is_valid_row_index(self._table.cursor_row) else ""
-        )
-        self._shown = [coin["coin"] for coin in coins]
-        shown = [column for column, _ in columns(self.size.width)]
-        rows = [[column.text(coin) for column in shown] for coin in coins]
-        if len(rows) != len(self._cells):
-            self._table.clear()
-            self._table.add_rows(rows)
-        else:
-            for place, (row, before) in enumerate(zip(rows, self._cells, strict=True)):
-                for column, (cell, old) in enumerate(zip(row, before, strict=True)):
-                    if cell.plain != old.plain or cell.style != old.style:
-                        self._table.update_cell_at((place, column), cell)  # type: ignore[arg-type]
-        self._cells = rows
-        if chosen in self._shown and self._shown.index(chosen) != self._table.cursor_row:
-            self._table.move_cursor(row=self._shown.index(chosen), scroll=True)
+        shown = [column for column, _ in self._grid.columns]
+        self._grid.show([coin["coin"] for coin in coins], [tuple(of.cell(coin) for of in shown) for coin in coins])
 
     # ---- keys ----
 
@@ -212,15 +189,15 @@ class Top(App[None]):
         names = [BY_VOLUME, *(column.name for column, _ in columns(self.size.width))]
         place = names.index(self._by) if self._by in names else 0
         self._by, self._backwards = names[(place + step) % len(names)], False
-        self._rebuild()
+        self._arrange()
 
     def action_turn(self) -> None:
         self._backwards = not self._backwards
-        self._rebuild()
+        self._arrange()
 
     def action_by_volume(self) -> None:
         self._by, self._backwards = BY_VOLUME, False
-        self._rebuild()
+        self._arrange()
 
     def action_halt(self) -> None:
         self.push_screen(Halt(self._watcher))
@@ -228,11 +205,10 @@ class Top(App[None]):
     def action_help(self) -> None:
         self.push_screen(Help())
 
-    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        self.push_screen(Detail(self._watcher, self._shown[event.cursor_row]))
+    def on_grid_chosen(self, event: Grid.Chosen) -> None:
+        self.push_screen(Detail(self._watcher, event.coin))
 
-    def on_data_table_header_selected(self, event: DataTable.HeaderSelected) -> None:
-        name = event.column_key.value or BY_VOLUME
-        self._backwards = not self._backwards if name == self._by else False
-        self._by = name
-        self._rebuild()
+    def on_grid_head_clicked(self, event: Grid.HeadClicked) -> None:
+        self._backwards = not self._backwards if event.column == self._by else False
+        self._by = event.column
+        self._arrange()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from rich.text import Text
 
@@ -20,28 +20,35 @@ MOST_ALARMS = 3
 """Lines of the head about what is wrong."""
 
 
+class Cell(NamedTuple):
+    """Text and its style; the column decides on which side it stands."""
+
+    text: str
+    style: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """`least`: width of the terminal from which on it is shown; `weight` sorts, greatest first."""
 
     name: str
     width: int
-    text: Callable[[Coin], Text]
+    cell: Callable[[Coin], Cell]
     weight: Weight
     least: int = 0
     right: bool = True
 
 
-def _number(value: object, form: str, style: str = "") -> Text:
-    return Text("-" if value is None else format(float(str(value)), form), style, justify="right")
+def _number(value: float | None, form: str, style: str = "") -> Cell:
+    return Cell("-" if value is None else format(value, form), style)
 
 
-def _pnl(coin: Coin) -> Text:
+def _pnl(coin: Coin) -> Cell:
     cents = round(float(coin["pnl_usd"] or 0), 2) or 0.0
     return _number(cents, ".2f", "green" if cents > 0 else "red" if cents < 0 else "dim")
 
 
-def _position(coin: Coin) -> Text:
+def _position(coin: Coin) -> Cell:
     held = float(coin["position_usd"] or 0)
     return _number(held, ".2f", "" if held else "dim")
 
@@ -71,7 +78,7 @@ def _why(coin: Coin) -> str:
     return "; ".join(f"no {side}: {reason}" for side, reason in (("bid", bid), ("ask", ask)) if reason)
 
 
-def _age(coin: Coin) -> Text:
+def _age(coin: Coin) -> Cell:
     age_s = None if coin["book_age_s"] is None else max(0.0, coin["book_age_s"])
     return _number(age_s, ".1f", "red" if age_s is None or age_s > OLD_S else "")
 
@@ -80,12 +87,12 @@ def _of(value: object) -> float:
     return float(str(value)) if value is not None else -1.0
 
 
-def _px(coin: Coin, side: str) -> Text:
-    return Text(coin[f"{side}_px"] or "-", justify="right")
+def _px(coin: Coin, side: str) -> Cell:
+    return Cell(coin[f"{side}_px"] or "-")
 
 
 COLUMNS = (
-    Column("coin", 10, lambda coin: Text(coin["coin"], STATE_STYLES[state(coin)]), lambda coin: coin["coin"],
+    Column("coin", 10, lambda coin: Cell(coin["coin"], STATE_STYLES[state(coin)]), lambda coin: coin["coin"],
            right=False),
     Column("mid", 11, lambda coin: _number(coin["mid_px"], ".8g"), lambda coin: _of(coin["mid_px"]), 100),
     Column("spread", 7, lambda coin: _number(coin["spread_bps"], ".2f"), lambda coin: _of(coin["spread_bps"])),
@@ -98,13 +105,12 @@ COLUMNS = (
     Column("pos $", 9, _position,
            lambda coin: abs(float(coin["position_usd"] or 0))),
     Column("PnL $", 8, _pnl, lambda coin: float(coin["pnl_usd"] or 0)),
-    Column("fills", 6, lambda coin: Text(str(coin["fills"]), justify="right"), lambda coin: coin["fills"]),
+    Column("fills", 6, lambda coin: Cell(str(coin["fills"])), lambda coin: coin["fills"]),
     Column("age s", 6, _age, lambda coin: _of(coin["book_age_s"])),
-    Column(" state", 20, lambda coin: Text(f" {_why(coin)}", STATE_STYLES[state(coin)]),
+    Column(" state", 20, lambda coin: Cell(f" {_why(coin)}", STATE_STYLES[state(coin)]),
            lambda coin: list(STATE_STYLES).index(state(coin)),
            right=False),
 )  # fmt: skip
-SCROLLBAR = 1
 BY_VOLUME = ""
 """The order of the universe."""
 
@@ -112,7 +118,7 @@ BY_VOLUME = ""
 def columns(width: int) -> list[tuple[Column, int]]:
     """Those that fit, with their widths; the reason has what is left."""
     shown = [column for column in COLUMNS if width >= column.least]
-    left = width - sum(column.width for column in shown[:-1]) - SCROLLBAR
+    left = width - sum(column.width for column in shown[:-1])
     return [*((column, column.width) for column in shown[:-1]), (shown[-1], max(shown[-1].width, left))]
 
 
