@@ -9,7 +9,7 @@ import msgspec
 
 from analysis.store import Store, open_store
 from services.harvester.recorder import Heard, Recorder
-from shared import flights
+from shared import flights, incidents
 from shared.bus import RedisBus
 from shared.clock import utc_day
 from shared.errors import BusError, DataError
@@ -54,6 +54,8 @@ class Evidence(NamedTuple):
     mids: tuple[Mid, ...]
     sources: tuple[str, ...]
     """Where it was found."""
+    twin: bool = False
+    """A fill of the shadow that runs beside live trading."""
 
 
 def gather(url: str, data_dir: Path, fill: Fill) -> Evidence:
@@ -68,7 +70,16 @@ def gather(url: str, data_dir: Path, fill: Fill) -> Evidence:
         mids.setdefault(mid.time_ms, mid)
     sources += ["recorded market"] if recorded else []
     near = [mids[at_ms] for at_ms in sorted(mids) if -BEFORE_MS <= at_ms - fill.time_ms <= AFTER_MS]
-    return Evidence(flight, tuple(near), tuple(sources))
+    return Evidence(flight, tuple(near), tuple(sources), _is_twin(data_dir, fill))
+
+
+def _is_twin(data_dir: Path, fill: Fill) -> bool:
+    """Was it a live run in which a simulated fill happened?"""
+    starts = [
+        known for known in incidents.newest(data_dir) if known.kind == "start" and known.time_ms <= fill.time_ms
+    ]
+    newest = max(starts, key=lambda start: start.time_ms, default=None)
+    return fill.mode == "shadow" and newest is not None and newest.fields.get("mode") == "live"
 
 
 def _kept(data_dir: Path, fill: Fill) -> Flight | None:

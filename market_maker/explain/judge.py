@@ -81,5 +81,5 @@ def verdict_of(fill: Fill, sweep: Sweep, markouts: tuple[Markout, ...], fee_bps:
     judged = "adverse" if mark.edge_bps < 0 else "good"
     return (
         f"{filled}; {mark.horizon_s} s later the mid was {move}: {judged}; "
-        f"net edge {mark.edge_bps:+.1f} bps ({mark.edge_usd:+.4f} USD) after {cost}"
+        f"net edge {mark.edge_bps:+z.1f} bps ({mark.edge_usd:+.4f} USD) after {cost}"
     )

@@ -16,11 +16,11 @@ _STYLES = {"FILL": "bold yellow", "order": "cyan", "print": "magenta", "markout"
 _FOUND = {"flight": "what was recorded with the fill", "bus": "the streams of the running bot"}
 
 
-def name(fill: Fill) -> str:
+def name(fill: Fill, twin: bool = False) -> str:
     """One line that says which fill it is."""
     verb = "bought" if fill.side == "bid" else "sold"
     return (
-        f"{fill.mode.upper()} {fill.coin} {fill.side} L{fill.level}  {verb} {fill.sz} @ {fill.px}"
+        f"{fill.mode.upper()}{' TWIN' if twin else ''} {fill.coin} {fill.side} L{fill.level}  {verb} {fill.sz} @ {fill.px}"
         f" ({fill.px * fill.sz:.2f} USD)  {utc(fill.time_ms).isoformat(sep=' ', timespec='milliseconds')[:23]} UTC"
     )
 
@@ -30,7 +30,7 @@ def lines(evidence: Evidence, story: Story) -> list[Text]:
     fill, flight = story.fill, evidence.flight
     verdict = "bold red" if ": adverse" in story.verdict else "bold green" if ": good" in story.verdict else "bold"
     out = [
-        Text(name(fill), "bold"),
+        Text(name(fill, evidence.twin), "bold"),
         Text(f"fill {fill.fill_id}, number {fill.seq} of {fill.coin}", "dim"),
         Text(),
         Text(story.verdict, verdict),
@@ -63,11 +63,11 @@ def lines(evidence: Evidence, story: Story) -> list[Text]:
 
 def _sum(story: Story) -> str:
     marks = [
-        f"{mark.horizon_s} s {mark.markout_bps:+.2f}" if mark.markout_bps is not None else f"{mark.horizon_s} s ?"
+        f"{mark.horizon_s} s {mark.markout_bps:+z.2f}" if mark.markout_bps is not None else f"{mark.horizon_s} s ?"
         for mark in story.markouts
     ]
     return (
-        f"capture {story.capture_bps:+.2f} bps, fee {story.fee_bps:.2f} bps, markouts in bps: {', '.join(marks)}"
+        f"capture {story.capture_bps:+z.2f} bps, fee {story.fee_bps:.2f} bps, markouts in bps: {', '.join(marks)}"
     )
 
 
@@ -81,10 +81,13 @@ def _ladder(book: Book, target: TargetQuotes | None, fill: Fill) -> list[str]:
     shown = {
         level.px: (level.sz, side) for side, levels in (("bid", book.bids), ("ask", book.asks)) for level in levels
     }
+    decimals = max(-int(px.normalize().as_tuple().exponent) for px in (*ours, *shown))
     rows = []
     for px in sorted({*ours, *shown}, reverse=True):
         sz, side = shown.get(px, (None, ""))
-        rows.append(f"  {side:<4}{px:>14f} {'' if sz is None else f'{sz:f}':>16}  {ours.get(px, '')}".rstrip())
+        rows.append(
+            f"  {side:<4}{px:>14.{max(decimals, 0)}f} {'' if sz is None else f'{sz:f}':>16}  {ours.get(px, '')}".rstrip()
+        )
     return rows
 
 
@@ -93,6 +96,7 @@ def facts(evidence: Evidence, story: Story) -> dict[str, Any]:
     flight = msgspec.to_builtins(evidence.flight)
     return {
         "fill": msgspec.to_builtins(story.fill),
+        "twin": evidence.twin,
         "verdict": story.verdict,
         "capture_bps": story.capture_bps,
         "fee_bps": story.fee_bps,

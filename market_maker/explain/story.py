@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from market_maker.explain.evidence import FRESH_MS, Evidence
 from market_maker.explain.judge import HORIZONS_S, Markout, Sweep, markout_of, sweep_of, verdict_of
-from market_maker.explain.timeline import Moment, ahead_of, timeline_of
+from market_maker.explain.timeline import Moment, ahead_of, position_before, timeline_of
 from services.guard.estimators.edges import outcome
 from shared.flights import Flight
 from shared.messages import Fill
@@ -38,7 +38,6 @@ def tell(evidence: Evidence, now_ms: float) -> Story:
     fee_bps = float(fill.fee_usd / (fill.px * fill.sz)) * 1e4
     markouts = tuple(markout_of(fill, fee_bps, horizon_s, mids) for horizon_s in HORIZONS_S)
     sweep = sweep_of(fill, flight.prints)
-    before_sz = fill.position_sz + (-fill.sz if fill.side == "bid" else fill.sz)
     return Story(
         fill=fill,
         capture_bps=outcome(fill.side, float(fill.px), float(fill.mid_px), float(fill.mid_px), 0.0).capture_bps,
@@ -46,10 +45,10 @@ def tell(evidence: Evidence, now_ms: float) -> Story:
         sweep=sweep,
         markouts=markouts,
         verdict=verdict_of(fill, sweep, markouts, fee_bps, now_ms),
-        timeline=tuple(sorted(timeline_of(flight, sweep, markouts), key=lambda moment: moment.at_ms)),
+        timeline=tuple(timeline_of(flight, sweep, markouts)),
         estimates=tuple(_estimates(flight)),
-        gaps=tuple(_gaps(flight, markouts, now_ms)),
-        position_before_sz=before_sz,
+        gaps=tuple(_gaps(flight, evidence.twin, markouts, now_ms)),
+        position_before_sz=position_before(fill),
         ahead_sz=ahead_of(flight),
     )
 
@@ -83,13 +82,13 @@ def _estimates(flight: Flight) -> list[str]:
     return lines
 
 
-def _gaps(flight: Flight, markouts: tuple[Markout, ...], now_ms: float) -> list[str]:
+def _gaps(flight: Flight, twin: bool, markouts: tuple[Markout, ...], now_ms: float) -> list[str]:
     fill = flight.fill
     known_order = flight.order is not None
     gaps = []
     if not known_order:
-        twin = " (the shadow beside live trading does not tell its orders)" if fill.mode == "shadow" else ""
-        gaps.append(f"the life of the order is not recorded{twin}")
+        why = ": the shadow twin does not tell its orders, target and lease are those of the fill" if twin else ""
+        gaps.append(f"the life of the order{why or ' is not recorded'}")
     elif flight.steps and flight.steps[0].status != "pending":
         gaps.append("the first steps of the order are no longer recorded")
     if flight.target is None:

@@ -26,20 +26,33 @@ def ahead_of(flight: Flight) -> Decimal | None:
 
 
 def timeline_of(flight: Flight, sweep: Sweep, markouts: tuple[Markout, ...]) -> list[Moment]:
-    fill = flight.fill
-    moments = [*_decisions(flight), *_order(flight), *_market(flight, sweep)]
-    before_sz = fill.position_sz + (-fill.sz if fill.side == "bid" else fill.sz)
-    moments.append(
-        Moment(0, "FILL", f"{fill.sz} @ {fill.px} = {fill.px * fill.sz:.2f} USD, fee {fill.fee_usd:.4f} USD;"
-               f" position {before_sz.normalize():f} → {fill.position_sz.normalize():f}")
-    )  # fmt: skip
-    for mark in markouts:
-        if mark.mid_px is not None:
-            moments.append(
-                Moment(1000 * mark.horizon_s, "markout", f"{mark.markout_bps:+.2f} bps (mid {mark.mid_px:g}),"
-                       f" edge {mark.edge_bps:+.2f} bps")
-            )  # fmt: skip
-    return moments
+    """In order of time; of one moment first what caused, then what followed."""
+    moments = [
+        *_decisions(flight),
+        *_order(flight),
+        *_touch(flight.book_before, flight.fill),
+        *_prints(sweep),
+        Moment(0, "FILL", _fill_text(flight.fill)),
+        *_touch(flight.book_after, flight.fill),
+        *(Moment(1000 * mark.horizon_s, "markout", _markout_text(mark)) for mark in markouts if mark.mid_px),
+    ]
+    return sorted(moments, key=lambda moment: moment.at_ms)
+
+
+def _fill_text(fill: Fill) -> str:
+    before_sz = position_before(fill)
+    return (
+        f"{fill.sz} @ {fill.px} = {fill.px * fill.sz:.2f} USD, fee {fill.fee_usd:.4f} USD;"
+        f" position {before_sz.normalize():f} → {fill.position_sz.normalize():f}"
+    )
+
+
+def position_before(fill: Fill) -> Decimal:
+    return fill.position_sz + (-fill.sz if fill.side == "bid" else fill.sz)
+
+
+def _markout_text(mark: Markout) -> str:
+    return f"{mark.markout_bps:+z.2f} bps (mid {mark.mid_px:.8g}), edge {mark.edge_bps:+z.2f} bps"
 
 
 def _decisions(flight: Flight) -> list[Moment]:
@@ -55,7 +68,7 @@ def _decisions(flight: Flight) -> list[Moment]:
 def _target_text(target: TargetQuotes, side: str) -> str:
     quotes, reason = (target.bids, target.bid_reason) if side == "bid" else (target.asks, target.ask_reason)
     wanted = ", ".join(f"L{quote.level} {quote.px}" for quote in quotes) or f"none, reason {reason}"
-    return f"mid {target.mid_px:g}, {side}s wanted: {wanted}"
+    return f"mid {target.mid_px:.8g}, {side}s wanted: {wanted}"
 
 
 def _lease_text(lease: RiskLease, fill_ms: int, side: str) -> str:
@@ -93,22 +106,19 @@ def _ahead_text(sz: Decimal | None, fill: Fill) -> str:
     return f"{sz:f} ({sz * fill.px:,.0f} USD) ahead of us at this price"
 
 
-def _market(flight: Flight, sweep: Sweep) -> list[Moment]:
-    fill_ms = flight.fill.time_ms
-    moments = [
-        Moment(book.time_ms - fill_ms, what, _touch_text(book))
-        for what, book in (("book", flight.book_before), ("book", flight.book_after))
-        if book is not None and book.bids and book.asks
+def _prints(sweep: Sweep) -> list[Moment]:
+    shown, rest = sweep.prints[:MAX_PRINTS], sweep.prints[MAX_PRINTS:]
+    texts = [
+        f"{'sell' if trade.side == 'A' else 'buy'} {trade.sz:f} @ {trade.px:f}, trade {trade.tid}"
+        for trade in shown
     ]
-    for trade in sweep.prints[:MAX_PRINTS]:
-        text = f"{'sell' if trade.side == 'A' else 'buy'} {trade.sz:f} @ {trade.px:f}, trade {trade.tid}"
-        moments.append(Moment(trade.time_ms - fill_ms, "print", text))
-    if len(sweep.prints) > MAX_PRINTS:
-        rest = sweep.prints[MAX_PRINTS:]
-        moments.append(Moment(0, "print", f"and {len(rest)} more, {ntl_usd(rest):,.0f} USD"))
-    return moments
+    texts += [f"and {len(rest)} more, {ntl_usd(rest):,.0f} USD"] if rest else []
+    return [Moment(0, "print", text) for text in texts]
 
 
-def _touch_text(book: Book) -> str:
+def _touch(book: Book | None, fill: Fill) -> list[Moment]:
+    if book is None or not book.bids or not book.asks:
+        return []
     bid, ask = book.bids[0], book.asks[0]
-    return f"{bid.sz:f} @ {bid.px:f} | {ask.sz:f} @ {ask.px:f}, spread {book.spread_bps:.2f} bps"
+    text = f"{bid.sz:f} @ {bid.px:f} | {ask.sz:f} @ {ask.px:f}, spread {book.spread_bps:.2f} bps"
+    return [Moment(book.time_ms - fill.time_ms, "book", text)]
