@@ -160,9 +160,7 @@ def _plot(report: Report, path: Path) -> None:
     with mpl.rc_context(style):
         figure = Figure(figsize=(12.6, 3.9), layout="constrained")
         pnl, fills, edge = figure.subplots(1, 3)
-        for number, (name, points) in enumerate(
-            sorted(lines.items(), key=lambda line: list(lines).index(line[0]))
-        ):
+        for number, (name, points) in enumerate(lines.items()):
             points = sorted((point for point in points if point[1].days), key=lambda point: point[0])
             x, rows = [place for place, _ in points], [row for _, row in points]
             colour = f"C{number % 10}"
@@ -185,9 +183,8 @@ def _plot(report: Report, path: Path) -> None:
         edge.legend(handles=edge.get_lines()[-2:])
         if len(lines) > 1:
             pnl.legend(fontsize=8)
-        figure.suptitle(
-            f"{report.recording}, {len(report.days)} day{'s' * (len(report.days) != 1)}; bars: ± one se"
-        )
+        days = len(report.days)
+        figure.suptitle(f"{report.recording}, " + (f"{days} days; bars: ± one se" if days > 1 else "1 day"))
         figure.savefig(path, dpi=110, metadata={"Software": None})
 
 

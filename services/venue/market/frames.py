@@ -13,6 +13,7 @@ connection.
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -95,17 +96,18 @@ class Frames:
     """
 
     def __init__(self, path: Path, files: tuple[Path, ...], part: Part = ALL) -> None:
-        self.path, self._part = path, part
+        self.path, self._part = path, replace(part, coins=())
         self.header = _read_header(path)
         self._files = _of_part(files, part) if self.header else files
         self.warnings: list[str] = []
-        self.start_ms, self.end_ms = self._span()
         metas = self.header.coins if self.header else self._coins_seen()
         absent = sorted(set(part.coins) - {meta.coin for meta in metas})
         if absent:
             there = ", ".join(meta.coin for meta in metas)
             raise DataError(f"{path}: no frames of {', '.join(absent)}; there are {there}")
         self.coins = tuple(meta for meta in metas if part.has_coin(meta.coin))
+        self._part = part
+        self.start_ms, self.end_ms = self._span()
 
     def lines(self) -> Iterator[Line]:
         """Everything that was received, in order.
@@ -114,11 +116,8 @@ class Frames:
             DataError: damaged in the middle.
         """
         for file in self._files:
-            for number, line in enumerate(lines(file, Tail()), 1):
-                stamp, _, frame = line.partition(" ")
-                if not stamp.isdecimal() or not frame:
-                    raise DataError(f"{file}: line {number} is no `<receive ns> <frame>`; leave the file out")
-                received_ms = int(stamp) / 1_000_000
+            for received_ns, frame in _stamped(file, Tail()):
+                received_ms = received_ns / 1_000_000
                 if received_ms >= self._part.end_ms:
                     return
                 if received_ms >= self._part.from_ms and self._is_wanted(frame):
@@ -158,8 +157,8 @@ class Frames:
             raise NothingRecorded(f"{self.path}: no frames are recorded for these days")
         tail = Tail()
         last_ms = int(first.received_ms)
-        for line in lines(self._files[-1], tail):
-            last_ms = max(last_ms, int(line.partition(" ")[0]) // 1_000_000)
+        for received_ns, _ in _stamped(self._files[-1], tail):
+            last_ms = max(last_ms, received_ns // 1_000_000)
         if tail.text:
             self.warnings.append(tail.text)
         return int(first.received_ms), int(min(last_ms, self._part.end_ms - 1))
@@ -263,6 +262,15 @@ def _sizes(book: Bbo | L2Book) -> list[Decimal]:
 
 def _mark(frame: str) -> Literal["connected"] | Lost | None:
     return msgspec.json.decode(frame, type=_Mark).data if frame.startswith(_MARK) else None
+
+
+def _stamped(file: Path, tail: Tail) -> Iterator[tuple[int, str]]:
+    """Receive time and frame of each line; `tail` says what was left out."""
+    for number, line in enumerate(lines(file, tail), 1):
+        stamp, _, frame = line.partition(" ")
+        if not stamp.isdecimal() or not frame:
+            raise DataError(f"{file}: line {number} is no `<receive ns> <frame>`; leave the file out")
+        yield int(stamp), frame
 
 
 def _begun(file: Path) -> datetime:
