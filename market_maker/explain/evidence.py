@@ -75,10 +75,9 @@ def gather(url: str, data_dir: Path, fill: Fill) -> Evidence:
 
 def _is_twin(data_dir: Path, fill: Fill) -> bool:
     """Was it a live run in which a simulated fill happened?"""
-    starts = [
-        known for known in incidents.newest(data_dir) if known.kind == "start" and known.time_ms <= fill.time_ms
-    ]
-    newest = max(starts, key=lambda start: start.time_ms, default=None)
+    starts = (known for known in incidents.newest(data_dir) if known.kind == "start")
+    before = [start for start in starts if start.time_ms <= fill.time_ms]
+    newest = max(before, key=lambda start: start.time_ms, default=None)
     return fill.mode == "shadow" and newest is not None and newest.fields.get("mode") == "live"
 
 

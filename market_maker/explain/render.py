@@ -18,9 +18,9 @@ _FOUND = {"flight": "what was recorded with the fill", "bus": "the streams of th
 
 def name(fill: Fill, twin: bool = False) -> str:
     """One line that says which fill it is."""
-    verb = "bought" if fill.side == "bid" else "sold"
+    mode, verb = fill.mode.upper() + (" TWIN" if twin else ""), "bought" if fill.side == "bid" else "sold"
     return (
-        f"{fill.mode.upper()}{' TWIN' if twin else ''} {fill.coin} {fill.side} L{fill.level}  {verb} {fill.sz} @ {fill.px}"
+        f"{mode} {fill.coin} {fill.side} L{fill.level}  {verb} {fill.sz} @ {fill.px}"
         f" ({fill.px * fill.sz:.2f} USD)  {utc(fill.time_ms).isoformat(sep=' ', timespec='milliseconds')[:23]} UTC"
     )
 
@@ -85,9 +85,8 @@ def _ladder(book: Book, target: TargetQuotes | None, fill: Fill) -> list[str]:
     rows = []
     for px in sorted({*ours, *shown}, reverse=True):
         sz, side = shown.get(px, (None, ""))
-        rows.append(
-            f"  {side:<4}{px:>14.{max(decimals, 0)}f} {'' if sz is None else f'{sz:f}':>16}  {ours.get(px, '')}".rstrip()
-        )
+        size = "" if sz is None else f"{sz:f}"
+        rows.append(f"  {side:<4}{px:>14.{max(decimals, 0)}f} {size:>16}  {ours.get(px, '')}".rstrip())
     return rows
 
 

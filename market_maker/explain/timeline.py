@@ -108,10 +108,8 @@ def _ahead_text(sz: Decimal | None, fill: Fill) -> str:
 
 def _prints(sweep: Sweep) -> list[Moment]:
     shown, rest = sweep.prints[:MAX_PRINTS], sweep.prints[MAX_PRINTS:]
-    texts = [
-        f"{'sell' if trade.side == 'A' else 'buy'} {trade.sz:f} @ {trade.px:f}, trade {trade.tid}"
-        for trade in shown
-    ]
+    verb = {"A": "sell", "B": "buy"}
+    texts = [f"{verb[trade.side]} {trade.sz:f} @ {trade.px:f}, trade {trade.tid}" for trade in shown]
     texts += [f"and {len(rest)} more, {ntl_usd(rest):,.0f} USD"] if rest else []
     return [Moment(0, "print", text) for text in texts]
 
