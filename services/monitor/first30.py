@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from services.monitor.coin import Coin
 from shared.first30.checks import MM
 from shared.first30.look import Look, look_at
-from shared.first30.watch import MINUTES, First30, Item
+from shared.first30.watch import ANY_TIME, MINUTES, First30, Item
 from shared.messages import AccountStatus, Event, HaltState, RiskReport, Severity
 
 TAG = "FIRST30"
@@ -59,7 +59,12 @@ class FirstMinutes:
         if self._watch is not None:
             text = f"watching the first {MINUTES:.0f} minutes of this session; {MM} first30 shows all"
             yield Event(tag=TAG, text=text)
-            yield from (_line(item) for item in self._watch.items.values() if item.verdict in _LEVELS)
+            yield from (_line(item) for item in self._watch.items.values() if _worth_telling(item))
+
+
+def _worth_telling(item: Item) -> bool:
+    """At the beginning: what is there already, and a flag only if it is not well."""
+    return item.verdict in _LEVELS or (item.verdict == "ok" and item.stage != ANY_TIME)
 
 
 def _line(item: Item) -> Event:

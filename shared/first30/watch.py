@@ -12,6 +12,8 @@ from shared.first30.look import Look
 Verdict = Literal["ok", "waiting", "WARN", "RED"]
 WORST: tuple[Verdict, ...] = ("ok", "waiting", "WARN", "RED")
 MINUTES = 30.0
+ANY_TIME = "any"
+"""In place of minutes, of a red flag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class Item:
 
     name: str
     stage: str
-    """Minutes, or "any" of a red flag."""
+    """Minutes in which it is due, or ANY_TIME."""
     value: str
     threshold: str
     verdict: Verdict
@@ -105,7 +107,7 @@ class First30:
         subjects = named(filter(None, shown))
         value = f"{subjects} {value}" if subjects else value
         self._note(flag, verdict == "RED", value)
-        return Item(flag.name, "any", value, flag.threshold, verdict, flag.command)
+        return Item(flag.name, ANY_TIME, value, flag.threshold, verdict, flag.command)
 
     def _has_held(self, flag: Flag, subject: str, value: float) -> bool:
         """Beyond the limit, and for long enough."""
