@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from shared.bus import Bus, RedisBus
+from shared.bus import Backlog, Bus, Delivery, RedisBus, summed
 from shared.errors import BusError
 from shared.memory_bus import MemoryBus
 from shared.messages import Event, FeedHealth, HaltState, Message, PositionState, Trade, Trades, Universe
@@ -105,6 +105,29 @@ async def test_an_unconflated_reader_gets_every_book(bus: Bus) -> None:
     await reader.watch(["BTC"])
     assert [d.message.time_ms for d in await reader.read(100)] == [0, 1, 2, 3, 4]
     assert reader.skipped == {}
+
+
+async def test_what_waits_for_each_group_of_readers(bus: Bus) -> None:
+    await bus.publish([trades("BTC", 1), trades("BTC", 2), trades("ETH", 3), trades("ETH", 4)])
+    assert await bus.backlogs([TRADES, EVENTS], ["BTC", "ETH"]) == [], "nobody reads"
+    reader = bus.every([TRADES], "guard", "guard-1")
+    await reader.watch(["BTC", "ETH"])
+    got: list[Delivery] = []
+    while len(got) < 4:
+        got += await reader.read(50)
+    await reader.ack(got[:1])
+    await bus.publish([trades("BTC", 5), trades("ETH", 6), trades("ETH", 7)])
+    assert await bus.backlogs([TRADES, EVENTS], ["BTC", "ETH"]) == [Backlog("guard", "trades", 3, 3)]
+    assert await bus.backlogs([TRADES], ["BTC", "SOL"]) == [Backlog("guard", "trades", 1, 1)]
+
+
+def test_what_is_unknown_of_one_coin_is_unknown_of_all() -> None:
+    parts = [
+        Backlog("guard", "trades", 3, 1),
+        Backlog("guard", "trades", None, 2),
+        Backlog("quoter", "fills", 1, 0),
+    ]
+    assert summed(parts) == [Backlog("guard", "trades", None, 3), Backlog("quoter", "fills", 1, 0)]
 
 
 async def test_a_group_created_late_still_gets_everything(bus: Bus) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from services.executor.config import ExecutorConfig
 from services.executor.live import stream
@@ -31,6 +32,7 @@ from shared.errors import ConfigError, InvariantError
 from shared.hyperliquid.account import UserFills
 from shared.hyperliquid.actions import CancelByCloid, CancelByCloidWire
 from shared.hyperliquid.replies import Answered, Cancelled, Filled, NotSent, Resting, Throttled, Unknown
+from shared.metrics import ServiceMetrics
 from shared.secrets import Credentials, Secret
 from tests.fixtures.live_door import COIN, Core, Live, eventually, opened, permit
 from tests.fixtures.venue_client import new_cloid
@@ -89,6 +91,16 @@ async def test_orders_are_placed_followed_and_cancelled(live: Live) -> None:
     assert update.updates[0].order.cloid in {order.c for order in orders}
     assert (await live.act(live.cancel(*orders))) == Answered((Cancelled(), Cancelled()))
     assert live.resting() == set()
+
+
+async def test_how_long_each_kind_of_request_takes_is_measured(live: Live) -> None:
+    registry = CollectorRegistry()
+    live.door.measure(ServiceMetrics(registry))
+    order = live.order()
+    await live.act(live.place(order))
+    await live.act(live.cancel(order))
+    for action in ("place", "cancel"):
+        assert registry.get_sample_value("mm_exchange_request_seconds_count", {"action": action}) == 1
 
 
 async def test_a_fill_is_told_and_found(live: Live) -> None:

@@ -122,6 +122,8 @@ async def test_universe_subscriptions_and_books_reach_the_bus(venue: SmallVenue)
         assert (book.epoch, str(book.bids[0].px)) == (1, "100.0")
         kinds = [frame["subscription"]["type"] for frame in venue.received[0]]
         assert kinds == ["bbo", "l2Book", "trades", "activeAssetCtx", "l2Book"]
+        measured = run.runtime.registry.get_sample_value
+        await until(lambda: measured("mm_frame_to_bus_seconds_count") == 2)
 
 
 async def test_a_dropped_connection_is_replaced_and_subscribed_again(venue: SmallVenue) -> None:

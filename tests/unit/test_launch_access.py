@@ -77,6 +77,19 @@ def test_only_the_executor_writes_positions(client: Callable[[str], "redis.Redis
             user.hset("mm:position:{BTC}", "m", "x")
 
 
+def test_only_who_watches_readers_may_look_at_them(client: Callable[[str], "redis.Redis"]) -> None:
+    client("guard").xgroup_create("mm:trades:{BTC}", "guard", id="0", mkstream=True)
+    for service in DECLARED:
+        user = client(service.name)
+        if service.looks_at:
+            assert user.xinfo_groups("mm:trades:{BTC}")[0]["name"] == b"guard"
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                user.xread({"mm:depth:{BTC}": "0"})
+            continue
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            user.xinfo_groups("mm:trades:{BTC}")
+
+
 def test_people_may_look_and_subscribe_but_change_nothing(client: Callable[[str], "redis.Redis"]) -> None:
     people = client("default")
     assert people.ping()

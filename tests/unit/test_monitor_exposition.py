@@ -14,8 +14,8 @@ from services.monitor.exposition import FRESH_MS, GridCollector
 from shared import messages as m
 from shared.metrics import GRID
 from tests.fixtures.make import book, fill, request_budget
-from tests.fixtures.monitor_session import COINS, QUIET, Session
-from tests.unit.test_monitor_core import event, line, live, monitor, status
+from tests.fixtures.monitor_session import COINS, QUIET, Session, spread_parts
+from tests.unit.test_monitor_core import beat, event, line, live, monitor, status
 
 
 def scrape(core: Monitor, now_ms: float = 0.0) -> dict[tuple, float]:
@@ -295,6 +295,72 @@ def test_fills_live_and_of_the_twin_stand_side_by_side():
     assert [shown["mm_twin_fills_total", "BTC", mode] for mode in ("live", "shadow")] == [1, 2]
     assert [shown["mm_twin_fill_usd_total", "BTC", mode] for mode in ("live", "shadow")] == [20, 40]
     assert shown["mm_twin_edge_bps", "BTC", "live"] == pytest.approx(5.0)
+
+
+def test_what_differs_between_live_and_shadow():
+    core = monitor("BTC", "ETH", mode="live")
+    list(core.step(1_000, live(1_000, line())))
+    for mode, mid in (("live", "100.05"), ("shadow", "100.02")):
+        core.step(10, msgspec.structs.replace(fill(mode=mode), mid_px=Decimal(mid)))
+    core.step(10, fill("ETH", mode="shadow"))
+    shown = scrape(core, 1_000)
+    assert (shown["mm_twin_fill_difference", "BTC"], shown["mm_twin_fill_difference", "ETH"]) == (0, -1)
+    assert shown["mm_twin_edge_difference_bps", "BTC"] == pytest.approx(3.0)
+    assert ("mm_twin_edge_difference_bps", "ETH") not in shown, "nothing to compare with"
+
+
+def test_a_service_that_begins_anew_in_the_same_run_is_a_restart():
+    core = monitor()
+    for started_ms, run_id, expected in ((1, "a", 0), (1, "a", 0), (5, "a", 1), (9, "b", 1), (12, "b", 2)):
+        now_ms = 1_000 + started_ms
+        later = msgspec.structs.replace(beat(time_ms=now_ms), started_ms=started_ms, run_id=run_id)
+        core.step(now_ms, later)
+        assert scrape(core, now_ms)["mm_service_restarts_total", "quoter"] == expected
+    assert scrape(core, now_ms)["mm_service_start_timestamp_seconds", "quoter"] == 0.012
+
+
+def test_the_feed_grows_old_while_its_reader_is_silent():
+    core = monitor()
+    told = m.FeedHealth(
+        time_ms=5_000, connected=True, epoch=1, last_frame_ms=4_500.0, frames_total=9, refused_total=2,
+        reconnects_total=1, latency_p95_ms=1, latency_p99_ms=1, latency_samples=1,
+    )  # fmt: skip
+    core.step(5_000, told)
+    shown = scrape(core, 60_000)
+    assert shown["mm_feed_age_seconds",] == 55.5
+    assert (shown["mm_feed_connected",], shown["mm_feed_frames_total",], shown["mm_feed_refused_total",]) == (
+        1,
+        9,
+        2,
+    )
+
+
+def test_markouts_at_three_horizons_have_the_sign_of_money():
+    core = monitor()
+    core.step(10, fill(px="100"))
+    for at_ms, mid in ((1_001, 100.1), (5_001, 99.8), (30_001, 101.0)):
+        core.step(at_ms, book(time_ms=at_ms, bid=f"{mid - 0.1:.1f}", ask=f"{mid + 0.1:.1f}"))
+        core.step(at_ms + 1, book(time_ms=at_ms + 1))
+    shown = scrape(core)
+    values = [shown["mm_markout_bps", horizon, "BTC"] for horizon in ("1s", "5s", "30s")]
+    assert values == pytest.approx([10, -20, 100])
+    assert shown["mm_adverse_selection_bps", "BTC"] == pytest.approx(20)
+
+
+def test_a_lease_that_ended_has_less_than_nothing_left():
+    core = monitor()
+    permit = m.SidePermit()
+    core.step(0, m.RiskLease(coin="BTC", issued_ms=0, valid_until_ms=3_000, bid=permit, ask=permit))
+    assert scrape(core, 1_000)["mm_lease_left_seconds", "BTC"] == 2
+    assert scrape(core, 8_000)["mm_lease_left_seconds", "BTC"] == -5
+
+
+def test_kappa_is_what_the_screener_measured_and_absent_in_settings_that_were_not():
+    core = monitor()
+    core.step(0, m.AssetConfig(coin="BTC", parts=spread_parts(reach_bps=5.0)))
+    assert scrape(core)["mm_kappa", "BTC"] == 2_000
+    core.step(0, m.AssetConfig(coin="BTC"))
+    assert ("mm_kappa", "BTC") not in scrape(core)
 
 
 def test_markouts_are_those_of_our_own_fills():
