@@ -1,7 +1,7 @@
 """Log lines: `time level service coin [TAG] text key=value`, UTC, one line; or the same as one JSON object.
 
 A line is the rendering of an `Event`; services render their own, the monitor renders everyone's. What each line
-means stands in `market_maker/log_lines.py`.
+means: docs/logs.md.
 """
 
 import logging
