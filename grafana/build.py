@@ -4,10 +4,18 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana import grid, live, risk, stack
+from grafana import coin, gates, grid, latency, live, risk, stack
 
 FOLDER = Path(__file__).parent / "dashboards"
-BOARDS = {"grid.json": grid.build, "live.json": live.build, "risk.json": risk.build, "stack.json": stack.build}
+BOARDS = {
+    "grid.json": grid.build,
+    "coin.json": coin.build,
+    "risk.json": risk.build,
+    "live.json": live.build,
+    "latency.json": latency.build,
+    "stack.json": stack.build,
+    "data.json": gates.build,
+}
 
 
 def render(name: str) -> str:

@@ -4,18 +4,18 @@ from typing import Any
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
+from grafana.frame import GAIN, coin_variable, dashboard, first_row
 from grafana.panels import (
     BPS,
     Column,
     any_other_word,
     bars,
-    coin_variable,
-    dashboard,
     lines,
-    mode,
     number,
+    painted,
     placed,
     rows_by_coin,
+    spark,
     steps,
     timeline,
     words,
@@ -23,7 +23,6 @@ from grafana.panels import (
 
 UID = "mm-grid"
 COIN = '{asset=~"$asset"}'
-GAIN = steps("red", (0, "green"))
 
 
 def by_coin(metric: str) -> str:
@@ -85,70 +84,70 @@ _AGE = {
 
 COLUMNS: tuple[Column, ...] = (
     ("Mid", by_coin("mm_mid_price"), _PRICE),
+    ("Mid over time", by_coin("mm_mid_price"), {**spark("blue"), "custom.width": 150}),
     ("Spread", by_coin("mm_spread_bps"), {"unit": BPS, "decimals": 1, **_NUMBER}),
     ("Our bid", side_price("bid"), _PRICE),
     ("Our ask", side_price("ask"), _PRICE),
     ("Bid state", side_state("bid"), {"label": "bid_state", **_STATE}),
     ("Ask state", side_state("ask"), {"label": "ask_state", **_STATE}),
-    ("Multiplier", by_coin("mm_regime_multiplier"), {"unit": "suffix:x", "decimals": 1, **_NUMBER}),
+    ("Widening", by_coin("mm_regime_multiplier"), {"unit": "suffix:x", "decimals": 1, **_NUMBER}),
     ("Position", POSITION_USD, {"unit": "currencyUSD", "decimals": 2, **_NUMBER}),
     ("Inventory", by_coin("mm_inventory_utilization"), _BAR),
     ("PnL", by_coin("mm_daily_pnl"), {"unit": "currencyUSD", "decimals": 2, **_SIGNED}),
+    ("PnL over time", by_coin("mm_daily_pnl"), {**spark("purple"), "custom.width": 150}),
     ("Fills", by_coin("mm_orders_filled_total"), {"unit": "none", "decimals": 0, **_NUMBER}),
     ("Edge", by_coin("mm_edge_bps"), {"unit": BPS, "decimals": 1, **_SIGNED}),
     ("Data age", by_coin("mm_data_staleness_secs"), _AGE),
 )
 
 
-def summary() -> list[Any]:
-    halted = words({"0": ("running", "green"), "1": ("HALTED", "red")})
+def session() -> list[Any]:
     two_sided = "count(sum by (asset) (max_over_time(mm_quoting[30s])) == 2) or vector(0)"
+    uptime = "sum(mm_two_sided_today_seconds) / sum(mm_observed_today_seconds)"
     return [
-        mode((0, 0, 6, 4)),
-        number((6, 0, 3, 4), "State", "Halted: nothing is quoted until an operator resumes.",
-               ("max(mm_halted)", ""), "none", mapped=halted),
-        number((9, 0, 3, 4), "Session PnL", "Realised + unrealised - fees + funding since the session began.",
-               ("mm_session_pnl_usd", ""), "currencyUSD", colours=GAIN, decimals=2, history=True),
-        number((12, 0, 2, 4), "Fees paid", "Fees in the ledgers of all coins; a negative number is a rebate.",
+        number((0, 0, 4, 3), "Quoting both sides", "Coins with an order on bid and ask in the last 30 s.",
+               (two_sided, ""), "suffix: coins", decimals=0),
+        number((4, 0, 4, 3), "Uptime today", "Part of today for which both sides rested, mean of all coins.",
+               (uptime, ""), "percentunit", decimals=1, empty="nothing observed yet",
+               colours=steps("red", (0.5, "orange"), (0.9, "green"))),
+        number((8, 0, 4, 3), "Session PnL", "Realised + unrealised - fees + funding since the session began.",
+               ("mm_session_pnl_usd", ""), "currencyUSD", colours=GAIN, decimals=2),
+        number((12, 0, 3, 3), "Fees paid", "Fees in the ledgers of all coins; a negative number is a rebate.",
                ("sum(mm_fees_usd)", ""), "currencyUSD", decimals=2),
-        number((14, 0, 2, 4), "Volume", "Value of all fills in the ledgers.",
+        number((15, 0, 3, 3), "Volume", "Value of all fills in the ledgers.",
                ("sum(mm_fill_usd_total)", ""), "prefix:$", decimals=0),
-        number((16, 0, 2, 4), "Fills", "Fills in the ledgers of all coins, partial ones included.",
+        number((18, 0, 3, 3), "Fills", "Fills in the ledgers of all coins, partial ones included.",
                ("sum(mm_orders_filled_total)", ""), "none", decimals=0),
-        number((18, 0, 3, 4), "Quoting both sides", "Coins with an order on bid and ask in the last 30 s.",
-               (two_sided, ""), "none", decimals=0, history=True),
-        number((21, 0, 3, 4), "Account value", "Starting balance + session PnL.",
+        number((21, 0, 3, 3), "Account value", "Starting balance + session PnL.",
                ("mm_account_value_usd", ""), "prefix:$", decimals=2),
     ]  # fmt: skip
 
 
 def grid_table() -> list[Any]:
-    text = "One row per coin: the market, our best orders or why there are none, what we hold and earned."
-    return [rows_by_coin((0, 4, 24, 31), "Coins", text, COLUMNS)]
+    text = (
+        "One row per coin: the market, our best orders or why there are none, what we hold and earned. Click on a"
+        " heading to sort, on a coin to look at it alone."
+    )
+    return [rows_by_coin((0, 0, 24, 31), "Coins", text, COLUMNS)]
 
 
-def money(y: int) -> list[Any]:
-    parts = [
-        ("mm_session_pnl_usd", "PnL"),
-        ("sum(mm_realized_pnl)", "realised"),
-        ("sum(mm_unrealized_pnl)", "unrealised"),
-        ("-sum(mm_fees_usd)", "fees"),
-        ("sum(mm_funding_usd)", "funding"),
-    ]
+def money() -> list[Any]:
+    parts = [(f"sum by (part) (mm_edge_part_usd{COIN})", "{{part}}")]
     given_back = f"sum by (asset) (mm_peak_pnl{COIN}) - sum by (asset) (mm_daily_pnl{COIN})"
     return [
-        lines((0, y, 12, 10), "PnL by coin", "PnL in the ledger of each coin, net of fees and funding.",
+        lines((0, 0, 12, 10), "PnL by coin", "PnL in the ledger of each coin, net of fees and funding.",
               [(by_coin("mm_daily_pnl"), "{{asset}}")], "currencyUSD", beside=True, decimals=2),
-        lines((12, y, 12, 10), "Position by coin", "Signed position at the mid; + is long.",
+        lines((12, 0, 12, 10), "Position by coin", "Signed position at the mid; + is long.",
               [(POSITION_USD, "{{asset}}")], "currencyUSD", beside=True, decimals=2),
-        lines((0, y + 10, 12, 9), "Where the PnL comes from", "Parts of the PnL of all coins; fees as a loss.",
-              parts, "currencyUSD", decimals=2),
-        lines((12, y + 10, 12, 9), "Given back from the peak", "Highest PnL in this session less the PnL now.",
+        lines((0, 10, 12, 9), "What the PnL consists of",
+              "Won over the mid, given back in 5 s, moves of what was held, fees, funding: they add up to net.",
+              parts, "currencyUSD", decimals=2, empty="Nothing was traded.", looks={"/net/": painted("white", 2)}),
+        lines((12, 10, 12, 9), "Given back from the peak", "Highest PnL in this session less the PnL now.",
               [(given_back, "{{asset}}")], "currencyUSD", beside=True, low=0, decimals=2, at_least=0.1),
     ]  # fmt: skip
 
 
-def quoting(y: int) -> list[Any]:
+def quoting() -> list[Any]:
     sides = words({"2": ("both sides", "green"), "1": ("one side", "orange"), "0": ("none", "red")})
     lost = "sort_desc(topk(10, sum by (reason) (increase(mm_noquote_seconds_total" + COIN + "[$__range]))))"
     orders = [
@@ -158,26 +157,26 @@ def quoting(y: int) -> list[Any]:
         ("sum(rate(mm_orders_rejected_total" + COIN + "[$__rate_interval])) or vector(0)", "rejected"),
     ]
     return [
-        timeline((0, y, 12, 20), "Sides quoted", "In the last 30 s. Green: bid and ask. Orange: one. Red: none.",
+        timeline((0, 0, 12, 20), "Sides quoted", "In the last 30 s. Green: bid and ask. Orange: one. Red: none.",
                  (SIDES_QUOTED, "{{asset}}"), sides),
-        lines((12, y, 12, 10), "Sides without an order, by reason", "Number of sides; the names are reason codes.",
+        lines((12, 0, 12, 10), "Sides without an order, by reason", "Number of sides; the names are reason codes.",
               [("sum by (reason) (mm_side_blocked" + COIN + ")", "{{reason}}")], "none", stacked=True, low=0,
               decimals=0),
-        bars((12, y + 10, 12, 10), "Time not quoted, by reason", "Side-seconds without an order in this range.",
+        bars((12, 10, 12, 10), "Time not quoted, by reason", "Side-seconds without an order in this range.",
              (lost, "{{reason}}"), "s"),
-        lines((0, y + 20, 8, 9), "Orders per second", "All coins.", orders, "ops", low=0),
-        lines((8, y + 20, 8, 9), "Open orders", "Orders of ours on the book, all coins.",
+        lines((0, 20, 8, 9), "Orders per second", "All coins.", orders, "ops", low=0),
+        lines((8, 20, 8, 9), "Open orders", "Orders of ours on the book, all coins.",
               [("sum(mm_open_orders" + COIN + ")", "open")], "none", low=0, decimals=0),
-        lines((16, y + 20, 8, 9), "Cancels per fill", "Rolling hour; above 50 the governor widens the spread.",
+        lines((16, 20, 8, 9), "Cancels per fill", "Rolling hour; above 50 the governor widens the spread.",
               [("mm_cancel_fill_ratio", "all coins"), ("asset:mm_cancel_fill_ratio:1h" + COIN, "{{asset}}")],
               "none", beside=True, low=0, decimals=1),
     ]  # fmt: skip
 
 
-def market(y: int) -> list[Any]:
+def market() -> list[Any]:
     def panel(x: int, row: int, title: str, text: str, metric: str, unit: str, **more: Any) -> Any:
         query = (by_coin(metric), "{{asset}}")
-        return lines((x, y + row, 12, 9), title, text, [query], unit, beside=True, **more)
+        return lines((x, row, 12, 9), title, text, [query], unit, beside=True, **more)
 
     return [
         panel(0, 0, "Spread of the market", "From touch to touch.", "mm_spread_bps", BPS, low=0, decimals=1),
@@ -190,7 +189,7 @@ def market(y: int) -> list[Any]:
               empty="Not known yet: needs five minutes of mids."),
         panel(0, 18, "Order flow", "Bought - sold volume of the last 200 trades; the gate closes at 0.7.",
               "mm_ofi", "none", low=-1, high=1, decimals=2),
-        lines((12, y + 18, 12, 9), "Book imbalance", "Bid against ask size at the touch, mean of one minute.",
+        lines((12, 18, 12, 9), "Book imbalance", "Bid against ask size at the touch, mean of one minute.",
               [(f"sum by (asset) (avg_over_time(mm_book_imbalance{COIN}[1m]))", "{{asset}}")], "none", beside=True,
               low=-1, high=1, decimals=2),
         panel(0, 27, "Adverse selection", "Mid against our fills after 5 s; + costs us.",
@@ -201,13 +200,14 @@ def market(y: int) -> list[Any]:
 
 
 def build() -> Dashboard:
-    board = dashboard(UID, "Grid", "All coins of the market maker at one look.", "now-1h")
+    board = dashboard(UID, "Grid", "All coins of the market maker at one look.")
     board.with_variable(coin_variable())
     sections = (
-        ("", summary()),
+        ("", first_row()),
+        ("", session()),
         ("", grid_table()),
-        ("Money", money(36)),
-        ("Quoting", quoting(56)),
-        ("Market", market(86)),
+        ("Money", money()),
+        ("Quoting", quoting()),
+        ("Market", market()),
     )
     return placed(board, sections)

@@ -1,6 +1,7 @@
 """Shapes that the dashboards share: every panel has a title, a description, a unit and its place.
 
-Schema v1 of Grafana; colours say good (green), look (orange), bad (red), and nothing else.
+Schema v1 of Grafana; colours say good (green), look (orange), bad (red), and nothing else. What names a coin leads
+to that coin's dashboard.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,71 +24,32 @@ from grafana_foundation_sdk.models.common import (
     VizOrientation,
 )
 from grafana_foundation_sdk.models.dashboard import (
-    DashboardCursorSync,
-    DashboardLinkType,
     DashboardRegexMapOptions,
     DataSourceRef,
     DataTransformerConfig,
     DynamicConfigValue,
     FieldColorModeId,
     GridPos,
+    MatcherConfig,
     RegexMap,
     Threshold,
     ThresholdsMode,
     ValueMap,
     ValueMappingResult,
-    VariableRefresh,
-    VariableSort,
 )
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
-TAG = "market maker"
-"""Of all dashboards: each has links to those that carry it."""
 BPS = "suffix: bps"
 """Grafana has no basis points of its own."""
 
+COIN_BOARD = "mm-coin"
 Place = tuple[int, int, int, int]
-"""x, y, width, height on the grid of 24 columns."""
+"""x, y, width, height on the grid of 24 columns; y counts from the top of the section."""
+MISSED_SCRAPES_MS = 20_000
+"""A line goes on over a shorter hole."""
 Query = tuple[str, str]
 """PromQL and the legend of its series."""
-
-
-def dashboard(uid: str, title: str, description: str, since: str) -> dash.Dashboard:
-    return (
-        dash.Dashboard(title)
-        .uid(uid)
-        .description(description)
-        .tags([TAG])
-        .timezone("utc")
-        .time(since, "now")
-        .refresh("5s")
-        .tooltip(DashboardCursorSync.CROSSHAIR)
-        .editable()
-        .link(
-            dash.DashboardLink("Market maker")
-            .type(DashboardLinkType.DASHBOARDS)
-            .tags([TAG])
-            .keep_time(True)
-            .include_vars(True)
-        )
-        .with_variable(dash.DatasourceVariable("datasource").label("Data source").type("prometheus"))
-    )
-
-
-def coin_variable() -> dash.QueryVariable:
-    return (
-        dash.QueryVariable("asset")
-        .label("Coin")
-        .query("label_values(mm_mid_price, asset)")
-        .datasource(SOURCE)
-        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(VariableSort.ALPHABETICAL_ASC)
-        .multi(True)
-        .include_all(True)
-        .all_value(".*")
-        .current({"text": "All", "value": "$__all"})  # type: ignore[arg-type]
-    )
 
 
 def steps(base: str, *edges: tuple[float, str]) -> dash.ThresholdsConfig:
@@ -122,10 +84,23 @@ def _place(panel: Any, place: Place, title: str, description: str, unit: str) ->
     return panel.grid_pos(GridPos(x=x, y=y, w=w, h=h))
 
 
+def _to_coin(name: str) -> dict[str, Any]:
+    """A link of a field to the dashboard of the coin that `name` (a variable of Grafana's) holds."""
+    url = f"/d/{COIN_BOARD}/coin?var-coin=${{{name}}}&${{__url_time_range}}"
+    return {"title": f"Look at ${{{name}}}", "url": url, "targetBlank": False}
+
+
+def _link_coins(panel: Any, queries: Sequence[Query]) -> None:
+    if any("{{asset}}" in legend for _, legend in queries):
+        link = DynamicConfigValue(id_val="links", value=[_to_coin("__field.labels.asset")])
+        panel.override_by_regexp("/.*/", [link])
+
+
 def _ask(panel: Any, queries: Sequence[Query], instant: bool = False) -> Any:
     for index, (expr, legend) in enumerate(queries):
         query = Dataquery().expr(expr).legend_format(legend).ref_id(chr(ord("A") + index))
         panel.with_target(query.instant() if instant else query.range())
+    _link_coins(panel, queries)
     return panel
 
 
@@ -133,20 +108,22 @@ def number(
     place: Place,
     title: str,
     description: str,
-    query: Query,
+    query: Query | Sequence[Query],
     unit: str,
     *,
     colours: dash.ThresholdsConfig | None = None,
     mapped: ValueMap | None = None,
     decimals: int | None = None,
     named: bool = False,
+    filled: bool = False,
     history: bool = False,
     empty: str | None = None,
 ) -> stat.Panel:
-    """One big number; `named` shows the legend instead of the value, `history` a line behind it, `empty` is what
-    to say where there is none."""
-    panel = _ask(_place(stat.Panel(), place, title, description, unit), [query], instant=not history)
-    panel.color_mode(BigValueColorMode.VALUE)
+    """One big number; `named` shows the legend instead of the value, `filled` paints the whole panel in its
+    colour, `history` draws a line behind it, `empty` is what to say where there is none."""
+    queries = [query] if isinstance(query, tuple) else query
+    panel = _ask(_place(stat.Panel(), place, title, description, unit), queries, instant=not history)
+    panel.color_mode(BigValueColorMode.BACKGROUND_SOLID if filled else BigValueColorMode.VALUE)
     panel.graph_mode(BigValueGraphMode.AREA if history else BigValueGraphMode.NONE)
     panel.text_mode(BigValueTextMode.NAME if named else BigValueTextMode.VALUE)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
@@ -158,26 +135,6 @@ def number(
         panel.decimals(decimals)
     if empty:
         panel.no_value(empty)
-    return panel  # type: ignore[no-any-return]
-
-
-def mode(place: Place) -> stat.Panel:
-    """SHADOW or LIVE, filled with its colour; live with what it was confirmed without."""
-    text = "Shadow simulates orders, live sends them. WITHOUT: gates that had no evidence when it was confirmed."
-    either = (
-        'label_replace(max(mm_live) == 0, "mode", "SHADOW", "", "")'
-        ' or label_replace(max(mm_live) == 1, "mode", "LIVE", "", "")'
-    )
-    queries = (
-        (either, "{{mode}}"),
-        ("max by (gate) (mm_gate_missing)", "WITHOUT {{gate}}"),
-    )
-    panel = _ask(_place(stat.Panel(), place, "Mode", text, "none"), queries, instant=True)
-    panel.color_mode(BigValueColorMode.BACKGROUND_SOLID).graph_mode(BigValueGraphMode.NONE)
-    panel.text_mode(BigValueTextMode.NAME).no_value("unknown")
-    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-    panel.color_scheme(dash.FieldColor().mode(FieldColorModeId.THRESHOLDS))
-    panel.thresholds(steps("blue", (1, "red")))
     return panel  # type: ignore[no-any-return]
 
 
@@ -194,14 +151,17 @@ def lines(
     high: float | None = None,
     decimals: int | None = None,
     at_least: float | None = None,
+    looks: Mapping[str, Mapping[str, Any]] | None = None,
     empty: str | None = None,
 ) -> timeseries.Panel:
     """Lines over time; `beside` puts a legend with last values to the right, for many coins.
 
-    `at_least` is a highest value of the axis below which it never shrinks; `empty` says why there may be no line.
+    `at_least` is a highest value of the axis below which it never shrinks; `looks` are properties of the series
+    whose legend matches a pattern; `empty` says why there may be no line.
     """
     panel = _ask(_place(timeseries.Panel(), place, title, description, unit), queries)
     panel.line_width(1).fill_opacity(30 if stacked else 0).show_points(VisibilityMode.NEVER)
+    panel.span_nulls(MISSED_SCRAPES_MS)
     panel.color_scheme(dash.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
     panel.tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
     legend = common.VizLegendOptions().show_legend(True)
@@ -223,13 +183,35 @@ def lines(
         panel.no_value(empty)
     if decimals is not None:
         panel.decimals(decimals)
+    for pattern, properties in (looks or {}).items():
+        panel.override_by_regexp(pattern, _properties(properties))
     return panel  # type: ignore[no-any-return]
 
 
-def bars(place: Place, title: str, description: str, query: Query, unit: str) -> bargauge.Panel:
-    """Named bars, longest first as the query sorts them."""
+def painted(color: str, width: float = 1, **more: Any) -> dict[str, Any]:
+    """A look for `lines`: a series in its own colour."""
+    fixed = {"mode": "fixed", "fixedColor": color}
+    return {"color": fixed, "custom.lineWidth": width, **{f"custom.{name}": value for name, value in more.items()}}
+
+
+def bars(
+    place: Place,
+    title: str,
+    description: str,
+    query: Query,
+    unit: str,
+    *,
+    colours: dash.ThresholdsConfig | None = None,
+    low: float | None = 0,
+    empty: str | None = None,
+) -> bargauge.Panel:
+    """Named bars, longest first as the query sorts them; `empty` says why there may be none."""
     panel = _ask(_place(bargauge.Panel(), place, title, description, unit), [query], instant=True)
-    panel.orientation(VizOrientation.HORIZONTAL).thresholds(steps("orange")).min(0)
+    if low is not None:
+        panel.min(low)
+    if empty:
+        panel.no_value(empty)
+    panel.orientation(VizOrientation.HORIZONTAL).thresholds(colours or steps("orange"))
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.text(common.VizTextDisplayOptions().title_size(13).value_size(13))
     panel.sizing(BarGaugeSizing.MANUAL).min_viz_height(16).max_viz_height(32)
@@ -237,10 +219,16 @@ def bars(place: Place, title: str, description: str, query: Query, unit: str) ->
 
 
 def timeline(
-    place: Place, title: str, description: str, query: Query, states: ValueMap, empty: str | None = None
+    place: Place,
+    title: str,
+    description: str,
+    query: Query | Sequence[Query],
+    states: ValueMap,
+    empty: str | None = None,
 ) -> statetimeline.Panel:
     """One coloured strip per series; `empty` says why there may be none."""
-    panel = _ask(_place(statetimeline.Panel(), place, title, description, "none"), [query])
+    queries = [query] if isinstance(query, tuple) else query
+    panel = _ask(_place(statetimeline.Panel(), place, title, description, "none"), queries)
     panel.mappings([states]).show_value(VisibilityMode.NEVER).row_height(0.8).line_width(0).fill_opacity(80)
     panel.color_scheme(dash.FieldColor().mode(FieldColorModeId.THRESHOLDS)).thresholds(steps("text"))
     panel.legend(
@@ -256,10 +244,19 @@ def timeline(
 
 Column = tuple[str, str, Mapping[str, Any]]
 """Heading, PromQL, and properties of the field such as its unit."""
+SPARK_POINTS = 120
+COIN_LINK = {"links": [_to_coin("__value.raw")]}
+
+
+def spark(color: str) -> dict[str, Any]:
+    """Properties of a column that draws its query over time, without numbers."""
+    cell = {"type": "sparkline", "hideValue": True, "lineWidth": 1, "fillOpacity": 8, "gradientMode": "none"}
+    return {"spark": True, "custom.cellOptions": cell, "color": {"mode": "fixed", "fixedColor": color}}
 
 
 def rows_by_coin(place: Place, title: str, description: str, columns: Sequence[Column]) -> table.Panel:
-    return rows_by(("asset", "Coin"), {"field": "Coin"}, place, title, description, columns)
+    panel = rows_by(("asset", "Coin"), {"field": "Coin"}, place, title, description, columns)
+    return panel.override_by_name("Coin", _properties({**COIN_LINK, "custom.width": 100}))
 
 
 def rows_by(
@@ -269,14 +266,23 @@ def rows_by(
     title: str,
     description: str,
     columns: Sequence[Column],
+    empty: str | None = None,
 ) -> table.Panel:
     """One row per value of a label, `key` with its heading. A column that names a label of its query shows that
-    label, else the value."""
-    panel = _place(table.Panel(), place, title, description, "none")
+    label, one that is a `spark` its course, else the value."""
+    panel = _place(table.Panel(), place, title, description, "none").max_data_points(SPARK_POINTS)
+    if empty:
+        panel.no_value(empty)
     names, hidden = dict([key]), {"Time": True}
     for index, (heading, expr, properties) in enumerate(columns):
         ref = chr(ord("A") + index)
-        panel.with_target(Dataquery().expr(expr).instant().format(PromQueryFormat.TABLE).ref_id(ref))
+        query = Dataquery().expr(expr).ref_id(ref)
+        if properties.get("spark"):
+            panel.with_target(query.range())
+            panel.with_transformation(_over_time(ref))
+            names[f"Trend #{ref}"] = heading
+            continue
+        panel.with_target(query.instant().format(PromQueryFormat.TABLE))
         label = properties.get("label")
         names[label or f"Value #{ref}"] = heading
         if label:
@@ -300,17 +306,27 @@ def rows_by(
     return panel  # type: ignore[no-any-return]
 
 
+def _over_time(ref: str) -> DataTransformerConfig:
+    """The series of one query as cells; the others, which have but one moment, are left as they are."""
+    only = MatcherConfig(id_val="byRefId", options=ref)
+    return DataTransformerConfig(id_val="timeSeriesTable", filter_val=only, options={})
+
+
 def _properties(properties: Mapping[str, Any]) -> list[DynamicConfigValue]:
-    return [DynamicConfigValue(id_val=name, value=value) for name, value in properties.items() if name != "label"]
+    ours = ("label", "spark")
+    return [DynamicConfigValue(id_val=name, value=value) for name, value in properties.items() if name not in ours]
 
 
 def placed(board: dash.Dashboard, sections: Iterable[tuple[str, Iterable[Any]]]) -> dash.Dashboard:
-    """The board with its panels; a section with a title begins with a row."""
+    """The board with its panels, section under section; one with a title begins with a row."""
+    top = 0
     for title, panels in sections:
-        panels = list(panels)
         if title:
-            top = min(panel.build().grid_pos.y for panel in panels)
-            board.with_row(dash.Row(title).grid_pos(GridPos(x=0, y=top - 1, w=24, h=1)))
-        for panel in panels:
+            board.with_row(dash.Row(title).grid_pos(GridPos(x=0, y=top, w=24, h=1)))
+            top += 1
+        places = [(panel, panel.build().grid_pos) for panel in panels]
+        for panel, place in places:
+            place.y += top
             board.with_panel(panel)
+        top = max(place.y + place.h for _, place in places)
     return board

@@ -4,14 +4,12 @@ from typing import Any
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
+from grafana.frame import coin_variable, dashboard, first_row
 from grafana.panels import (
     BPS,
     Column,
     bars,
-    coin_variable,
-    dashboard,
     lines,
-    mode,
     number,
     placed,
     rows_by,
@@ -68,24 +66,23 @@ COLUMNS: tuple[Column, ...] = (
 
 
 def summary() -> list[Any]:
-    halted = words({"0": ("running", "green"), "1": ("HALTED", "red")})
     fired = "count(max by (rule) (mm_rule_fired) == 1) or vector(0)"
+    of_account = "/ on () max(mm_account_value_usd)"
     gaps = [
-        number((14 + 2 * index, 0, 2, 4), f"{percent} gap", "Loss if all coins move so far against us at once.",
-               (f'max(mm_possible_loss_usd{{gap="{gap}"}})', ""), "currencyUSD", decimals=2, empty=NOT_TOLD)
-        for index, (gap, percent) in enumerate(GAPS.items())
+        number((10 + 4 * index, 0, 4, 3), f"{percent} gap of the account",
+               "Loss if all coins move so far against us at once, as a part of the account.",
+               (f'max(mm_possible_loss_usd{{gap="{gap}"}}) {of_account}', ""), "percentunit", decimals=1,
+               empty=NOT_TOLD, colours=steps("text", (0.05, "orange"), (0.2, "red")))
+        for index, (gap, percent) in enumerate(list(GAPS.items())[1:])
     ]  # fmt: skip
     return [
-        mode((0, 0, 5, 4)),
-        number((5, 0, 3, 4), "State", "Halted: nothing is quoted until an operator resumes.",
-               ("max(mm_halted)", ""), "none", mapped=halted),
-        number((8, 0, 3, 4), "Rules that fire", "Rules that hold back quotes now, on any coin.",
+        number((0, 0, 5, 3), "Rules that fire", "Rules that hold back quotes now, on any coin.",
                (fired, ""), "none", decimals=0, colours=steps("green", (1, "orange")), history=True),
-        number((11, 0, 3, 4), "Left today", "What may still be lost before the daily stop.",
+        number((5, 0, 5, 3), "Left today", "What may still be lost before the daily stop.",
                ("max(mm_day_budget_left_usd)", ""), "currencyUSD", decimals=2, history=True, empty=NOT_TOLD,
                colours=steps("red", (0.01, "text"))),
         *gaps,
-        number((20, 0, 4, 4), "Liquidation distance", "Move of all coins against us at which the venue closes us.",
+        number((18, 0, 6, 3), "Liquidation distance", "Move of all coins against us at which the venue closes us.",
                ("max(mm_liquidation_distance)", ""), "percentunit", decimals=0, empty="nothing held",
                colours=steps("red", (0.1, "orange"), (0.3, "green"))),
     ]  # fmt: skip
@@ -94,43 +91,43 @@ def summary() -> list[Any]:
 def rules() -> list[Any]:
     text = "Each rule of the guard, closest to its limit first; on coins the one that is closest."
     return [
-        rows_by(("rule", "Rule"), {"field": "Close", "desc": True}, (0, 4, 24, 29), "Rules", text, COLUMNS),
+        rows_by(("rule", "Rule"), {"field": "Close", "desc": True}, (0, 0, 24, 29), "Rules", text, COLUMNS),
     ]
 
 
-def history(y: int) -> list[Any]:
+def history() -> list[Any]:
     often = "sort_desc(topk(12, round(sum by (rule) (increase(mm_rule_fired_total[$__range])) > 0)))"
     return [
-        timeline((0, y, 16, 12), "Rules that fired", "Yellow: wider. Orange: reduce only. Red: no quotes or halt.",
+        timeline((0, 0, 16, 12), "Rules that fired", "Yellow: wider. Orange: reduce only. Red: no quotes or halt.",
                  (f"max by (rule) ({FIRED}) > 0", "{{rule}}"), words(LEVEL_NUMBERS), empty="No rule has fired."),
-        bars((16, y, 8, 12), "How often", "Times that a rule began to fire in this range, on all coins.",
+        bars((16, 0, 8, 12), "How often", "Times that a rule began to fire in this range, on all coins.",
              (often, "{{rule}}"), "none"),
-        timeline((0, y + 12, 24, 12), "Coins held back", "By the tightest rule that fires on the coin.",
+        timeline((0, 12, 24, 12), "Coins held back", "By the tightest rule that fires on the coin.",
                  (f"max by (asset) ({FIRED}) > 0", "{{asset}}"), words(LEVEL_NUMBERS), empty="No coin."),
-        lines((0, y + 24, 24, 10), "How close", "Value against limit of the closest coin; at 1 a rule fires.",
+        lines((0, 24, 24, 10), "How close", "Value against limit of the closest coin; at 1 a rule fires.",
               [("max by (rule) (mm_rule_closeness)", "{{rule}}")], "percentunit", beside=True, low=0, at_least=1,
               decimals=0),
     ]  # fmt: skip
 
 
-def loss(y: int) -> list[Any]:
+def loss() -> list[Any]:
     gaps = [(f'max(mm_possible_loss_usd{{gap="{gap}"}})', f"{percent} gap") for gap, percent in GAPS.items()]
     held = [("max(mm_exposure_usd)", "held"), ("max(mm_resting_usd)", "resting, larger side")]
     return [
-        lines((0, y, 12, 9), "What a gap would cost", "All coins against us, orders on the way filled first.",
+        lines((0, 0, 12, 9), "What a gap would cost", "All coins against us, orders on the way filled first.",
               [*gaps, ("max(mm_day_budget_left_usd)", "left today")], "currencyUSD", low=0, decimals=2),
-        lines((12, y, 6, 9), "Held and resting", "Sum of positions; orders that may still fill.",
+        lines((12, 0, 6, 9), "Held and resting", "Sum of positions; orders that may still fill.",
               held, "currencyUSD", low=0, decimals=0),
-        lines((18, y, 6, 9), "Liquidation distance", "Move of all coins against us.",
+        lines((18, 0, 6, 9), "Liquidation distance", "Move of all coins against us.",
               [("max(mm_liquidation_distance)", "distance")], "percentunit", low=0, decimals=0,
               empty="Nothing was held."),
     ]  # fmt: skip
 
 
-def levels(y: int) -> list[Any]:
+def levels() -> list[Any]:
     def by_coin(x: int, row: int, title: str, text: str, metric: str, unit: str, **more: Any) -> Any:
         query = (f"max by (asset) ({metric}{COIN})", "{{asset}}")
-        return lines((x, y + row, 12, 9), title, text, [query], unit, beside=True, decimals=2, **more)
+        return lines((x, row, 12, 9), title, text, [query], unit, beside=True, decimals=2, **more)
 
     return [
         by_coin(0, 0, "Spreads asked wider", "Product of all rules that widen, 1 to 4.", "mm_tail_risk_multiplier",
@@ -141,7 +138,7 @@ def levels(y: int) -> list[Any]:
                 "mm_cascade_severity", "none", low=0, high=1, empty="Not known yet."),
         by_coin(12, 9, "Jump ratio", "Realised over bipower variance where it is highest; jumps make it large.",
                 "mm_jump_ratio", "none", low=0, empty="Not known yet."),
-        lines((0, y + 18, 12, 8), "Requests that went wrong", "In five minutes, by outcome; live only.",
+        lines((0, 18, 12, 8), "Requests that went wrong", "In five minutes, by outcome; live only.",
               [("sum by (reason) (increase(mm_exchange_errors_total[5m]))", "{{reason}}")], "none", low=0,
               decimals=0, at_least=1, empty="Live trading only."),
         by_coin(12, 18, "Adverse selection", "Mid against our fills after 5 s; + costs us.",
@@ -151,13 +148,14 @@ def levels(y: int) -> list[Any]:
 
 def build() -> Dashboard:
     text = "What stops the market maker, how close everything else is, and what can be lost."
-    board = dashboard(UID, "Risk", text, "now-1h")
+    board = dashboard(UID, "Risk", text)
     board.with_variable(coin_variable())
     sections = (
+        ("", first_row()),
         ("", summary()),
         ("", rules()),
-        ("Fired", history(34)),
-        ("What can be lost", loss(69)),
-        ("Widening and its causes", levels(79)),
+        ("Fired", history()),
+        ("What can be lost", loss()),
+        ("Widening and its causes", levels()),
     )
     return placed(board, sections)

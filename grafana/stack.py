@@ -1,112 +1,127 @@
-"""The dashboard of the machinery: are all services alive, fast and fed?"""
+"""The dashboard of the machinery: are all services alive and fed, and does the bus between them hold?"""
 
 from typing import Any
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from grafana.panels import Query, dashboard, lines, mode, number, placed, steps, timeline, words
+from grafana.frame import dashboard, first_row
+from grafana.latency import quantile
+from grafana.panels import Column, lines, number, placed, rows_by, steps, timeline, words
 
 UID = "mm-stack"
+_RIGHT = {"custom.align": "right"}
+_COLOURED: dict[str, Any] = {"custom.cellOptions": {"type": "color-text"}, "color": {"mode": "thresholds"}}
 
 
-def quantile(q: float, metric: str, by: str = "", of: str = "") -> str:
-    """`>= 0` drops the NaN of those that observed nothing."""
-    labels = f"{by}, le" if by else "le"
-    series = f"{metric}_bucket" + (f"{{{of}}}" if of else "")
-    return f"histogram_quantile({q}, sum by ({labels}) (rate({series}[$__rate_interval]))) >= 0"
+def _coloured(base: str, *edges: tuple[float, str]) -> dict[str, Any]:
+    return {**_RIGHT, **_COLOURED, "thresholds": steps(base, *edges).build().to_json()}
 
 
-def halves(metric: str) -> list[Query]:
-    return [(quantile(0.5, metric), "p50"), (quantile(0.99, metric), "p99")]
+def by_service(metric: str) -> str:
+    return f"max by (service) ({metric})"
+
+
+UP = 'label_replace(max by (job) (up), "service", "$1", "job", "(.+)")'
+COLUMNS: tuple[Column, ...] = (
+    ("State", f"max by (service) ({by_service('mm_service_heartbeat_age_seconds')} < bool 10)", {
+        **_COLOURED, "mappings": [words({"1": ("alive", "green"), "0": ("SILENT", "red")}).to_json()],
+    }),
+    ("Heartbeat", by_service("mm_service_heartbeat_age_seconds"), {
+        "unit": "s", "decimals": 1, **_coloured("text", (3, "orange"), (10, "red")),
+    }),
+    ("Endpoint", f"max by (service) ({UP})", {
+        **_COLOURED, "mappings": [words({"1": ("up", "green"), "0": ("down", "red")}).to_json()],
+    }),
+    ("Running for", f"time() - {by_service('mm_service_start_timestamp_seconds')}", {
+        "unit": "s", "decimals": 0, **_RIGHT,
+    }),
+    ("Restarts", by_service("mm_service_restarts_total"), {
+        "unit": "none", "decimals": 0, **_coloured("text", (1, "orange"), (5, "red")),
+    }),
+    ("Memory", by_service("mm_service_memory_bytes"), {"unit": "bytes", "decimals": 0, **_RIGHT}),
+    ("Not yet read", "sum by (service) (mm_bus_lag)", {
+        "unit": "none", "decimals": 0, **_coloured("text", (200, "orange"), (1000, "red")),
+    }),
+    ("Not acknowledged", "sum by (service) (mm_bus_pending)", {
+        "unit": "none", "decimals": 0, **_coloured("text", (50, "orange"), (100, "red")),
+    }),
+)  # fmt: skip
 
 
 def summary() -> list[Any]:
     alarm = steps("green", (1, "orange"))
+    silent = "count(mm_service_heartbeat_age_seconds >= 10) or vector(0)"
     return [
-        mode((0, 0, 6, 4)),
-        number((6, 0, 2, 4), "Services", "Services whose heartbeat is younger than 10 s.",
+        number((0, 0, 3, 3), "Services alive", "Services whose heartbeat is younger than 10 s.",
                ("count(mm_service_heartbeat_age_seconds < 10) or vector(0)", ""), "none", decimals=0),
-        number((8, 0, 3, 4), "Oldest heartbeat", "Every service beats once a second.",
-               ("max(mm_service_heartbeat_age_seconds)", ""), "s", decimals=1,
-               colours=steps("green", (3, "orange"), (10, "red"))),
-        number((11, 0, 2, 4), "Book age", "Greatest age of a book since the last scrape.",
-               ("max(mm_data_staleness_secs)", ""), "s", decimals=1,
-               colours=steps("green", (3, "orange"), (5, "red"))),
-        number((13, 0, 2, 4), "Redis use", "Used memory against its limit; full means that nothing is written.",
+        number((3, 0, 3, 3), "Services silent", "No heartbeat for 10 s; every service beats once a second.",
+               (silent, ""), "none", decimals=0, colours=steps("green", (1, "red"))),
+        number((6, 0, 3, 3), "Restarts", "In this run.", ("sum(mm_service_restarts_total)", ""), "none",
+               decimals=0, colours=alarm),
+        number((9, 0, 3, 3), "Redis use", "Used memory against its limit; full means that nothing is written.",
                ("max(mm_redis_memory_ratio)", ""), "percentunit", decimals=1,
                colours=steps("green", (0.5, "orange"), (0.75, "red"))),
-        number((15, 0, 2, 4), "Memory", "All services together, peaks.", ("sum(mm_service_memory_bytes)", ""),
+        number((12, 0, 3, 3), "Memory", "All services together, peaks.", ("sum(mm_service_memory_bytes)", ""),
                "bytes", decimals=0, colours=steps("green", (500e6, "orange"), (630e6, "red"))),
-        number((17, 0, 2, 4), "Reconnects", "Of the market-data feed, since the ingestor started.",
-               ("max(mm_ws_reconnects_total)", ""), "none", decimals=0, colours=alarm),
-        number((19, 0, 2, 4), "Stalls", "Everything was cancelled because the feed fell silent.",
+        number((15, 0, 3, 3), "Disk used", "Of the data folder's disk.", ("max(mm_disk_used_ratio)", ""),
+               "percentunit", decimals=0, empty="not told",
+               colours=steps("green", (0.85, "orange"), (0.95, "red"))),
+        number((18, 0, 3, 3), "Stalls", "Everything was cancelled because the feed fell silent.",
                ("max(mm_stall_panics_total)", ""), "none", decimals=0, colours=alarm),
-        number((21, 0, 3, 4), "Version and venue", "What is running, and on which prices.",
-               ("mm_build_info", "{{version}} {{venue}}"), "none", named=True),
+        number((21, 0, 3, 3), "Version and venue", "What is running, and on which prices.",
+               ("max by (version, venue) (mm_build_info)", "{{version}} {{venue}}"), "none", named=True),
     ]  # fmt: skip
 
 
-def services(y: int) -> list[Any]:
-    by_service = "{{service}}"
+def services() -> list[Any]:
+    legend = "{{service}}"
+    text = "One row per service. Not yet read and not acknowledged: entries that wait for it on the bus."
     return [
-        lines((0, y, 12, 9), "Heartbeat age", "Time since each service last said that its loop turns.",
-              [("max by (service) (mm_service_heartbeat_age_seconds)", by_service)], "s", beside=True, low=0,
-              at_least=1),
-        lines((12, y, 12, 9), "Memory", "Peak resident memory of each service.",
-              [("max by (service) (mm_service_memory_bytes)", by_service)], "bytes", stacked=True, beside=True,
-              low=0),
-        timeline((0, y + 9, 12, 8), "Endpoints", "Green while Prometheus can scrape the service.",
+        rows_by(("service", "Service"), {"field": "Service"}, (0, 0, 24, 12), "Services", text, COLUMNS),
+        lines((0, 12, 8, 9), "Heartbeat age", "Time since each service last said that its loop turns.",
+              [(by_service("mm_service_heartbeat_age_seconds"), legend)], "s", beside=True, low=0, at_least=1),
+        lines((8, 12, 8, 9), "Memory", "Peak resident memory of each service.",
+              [(by_service("mm_service_memory_bytes"), legend)], "bytes", stacked=True, beside=True, low=0),
+        timeline((16, 12, 8, 9), "Endpoints", "Green while Prometheus can scrape the service.",
                  ("max by (job) (up)", "{{job}}"), words({"1": ("up", "green"), "0": ("down", "red")})),
-        lines((12, y + 9, 12, 8), "Hours since the last conversion", "Ticks to Parquet, once a day; 26 h is late.",
-              [("(time() - max(mm_converter_last_success_timestamp_seconds)) / 3600", "converter")], "suffix: h",
-              low=0, at_least=26, decimals=1),
     ]  # fmt: skip
 
 
-def latency(y: int) -> list[Any]:
-    return [
-        lines((0, y, 8, 9), "Tick to target", "Frame received to quotes published; wanted p50 1 ms, p99 5 ms.",
-              halves("mm_tick_to_target_seconds"), "s", low=0),
-        lines((8, y, 8, 9), "Tick to order", "Frame received to order handed over; wanted p50 2 ms, p99 10 ms.",
-              halves("mm_tick_to_order_seconds"), "s", low=0),
-        lines((16, y, 8, 9), "Quote cycle", "Work of the quoter for one batch of books.",
-              [*halves("mm_quote_cycle_seconds"), ("max(job:mm_quote_cycle_seconds:p99_5m)", "p99 over 5 min")],
-              "s", low=0),
-        lines((0, y + 9, 12, 9), "Slowest quote by coin", "Slowest frame-to-target since the scrape before.",
-              [("max by (asset) (mm_quote_cycle_latency_ms)", "{{asset}}")], "ms", beside=True, low=0, decimals=1),
-        lines((12, y + 9, 12, 9), "Data age by coin", "Greatest age of the book since the scrape before.",
-              [("max by (asset) (mm_data_staleness_secs)", "{{asset}}")], "s", beside=True, low=0, decimals=1),
-    ]  # fmt: skip
-
-
-def bus(y: int) -> list[Any]:
+def bus() -> list[Any]:
     rate = "[$__rate_interval]"
+    of_group = "{{service}} {{stream}}"
     return [
-        lines((0, y, 12, 9), "One hop over the bus, p99",
+        lines((0, 0, 12, 9), "Not yet read", "Entries written that a service has not read, by stream.",
+              [("max by (service, stream) (mm_bus_lag) > 0", of_group)], "none", beside=True, low=0, decimals=0,
+              at_least=10, empty="Everything was read."),
+        lines((12, 0, 12, 9), "Not acknowledged", "Read, effect not happened yet.",
+              [("max by (service, stream) (mm_bus_pending) > 0", of_group)], "none", beside=True, low=0,
+              decimals=0, at_least=10, empty="Everything was acknowledged."),
+        lines((0, 9, 12, 9), "One hop over the bus, p99",
               "Written to handled. Background services look every 250 ms on purpose.",
               [(quantile(0.99, "mm_bus_hop_seconds", "job"), "{{job}}")], "s", beside=True, low=0),
-        lines((12, y, 12, 9), "Hop by stream, p99", "On the way to an order: quoter and executor only.",
+        lines((12, 9, 12, 9), "Hop by stream, p99", "On the way to an order: quoter and executor only.",
               [(quantile(0.99, "mm_bus_hop_seconds", "stream", 'job=~"quoter|executor"'), "{{stream}}")], "s",
               beside=True, low=0),
-        lines((0, y + 9, 8, 8), "Skipped entries", "Older entries of latest streams passed over: lag, no loss.",
+        lines((0, 18, 6, 8), "Skipped entries", "Older entries of latest streams passed over: lag, no loss.",
               [(f"sum by (job) (rate(mm_bus_skipped_total{rate}))", "{{job}}")], "ops", low=0),
-        lines((8, y + 9, 8, 8), "Lost entries", "Entries trimmed before they were handled: must stay at 0.",
+        lines((6, 18, 6, 8), "Lost entries", "Entries trimmed before they were handled: must stay at 0.",
               [("sum by (job) (mm_bus_lost_total) or sum by (job) (0 * mm_bus_up)", "{{job}}")], "none", low=0,
               decimals=0, at_least=1),
-        lines((16, y + 9, 8, 8), "Redis", "Used memory against its limit, and services that reach it.",
+        lines((12, 18, 6, 8), "Redis", "Used memory against its limit, and services that reach it.",
               [("max(mm_redis_memory_ratio)", "memory used"),
                ("sum(mm_bus_up) / count(mm_bus_up)", "services connected")], "percentunit", low=0, high=1),
-        lines((0, y + 17, 24, 6), "Times Redis was lost and found", "By service, since it started.",
+        lines((18, 18, 6, 8), "Times Redis was lost and found", "By service, since it started.",
               [("sum by (job) (mm_bus_reconnects_total)", "{{job}}")], "none", low=0, decimals=0, at_least=1),
     ]  # fmt: skip
 
 
 def build() -> Dashboard:
-    board = dashboard(UID, "Stack health", "The services, their speed, and the bus between them.", "now-1h")
+    board = dashboard(UID, "Stack", "The services and the bus between them.")
     sections = (
+        ("", first_row()),
         ("", summary()),
-        ("Services", services(5)),
-        ("Latency", latency(23)),
-        ("Bus", bus(42)),
+        ("Services", services()),
+        ("Bus", bus()),
     )
     return placed(board, sections)

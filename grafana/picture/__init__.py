@@ -1,0 +1,1 @@
+"""Dashboards as pictures without Grafana: their queries, answered by Prometheus and drawn as a page of HTML."""
