@@ -5,8 +5,9 @@
     python -m tests.bench venue --full-day no extrapolation from ten minutes of the modelled market
     python -m tests.bench data --coins=5   a modelled day of fewer coins (also --rows=N a coin)
 
-Sections: codec, bus, pipeline, stack, parquet, data, venue, signing, guard, crash. `stack` starts the real
-services with 30 coins on the bundled venue at 1x and 10x the recorded message rate and reads their own latencies.
+Sections: codec, bus, pipeline, stack, parquet, data, venue, signing, guard, crash; only when named: alerts.
+`stack` starts the real services with 30 coins on the bundled venue at 1x and 10x the recorded message rate and
+reads their own latencies.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ from shared.bus import RedisBus
 from shared.clock import monotonic_s
 from shared.messages import Book, Level
 from shared.streams import BOOK
+from tests.bench import alert_drill
 from tests.bench import data as recorded_data
 from tests.bench import guard as guarding
 from tests.bench import signing as trading_client
@@ -279,6 +281,10 @@ def venue() -> None:
     bundled_venue.report(row, full_day=FULL_DAY in sys.argv)
 
 
+def alerts() -> None:
+    alert_drill.run(sys.argv[1:])
+
+
 def data() -> None:
     recorded_data.report(row, sys.argv[1:])
 
@@ -293,14 +299,19 @@ SECTIONS = {
 }  # fmt: skip
 
 
+ONLY_WHEN_NAMED = {"alerts": alerts}
+"""Long, and no matter of speed."""
+
+
 def main(names: list[str]) -> None:
-    unknown = set(names) - set(SECTIONS)
+    sections = SECTIONS | ONLY_WHEN_NAMED
+    unknown = set(names) - set(sections)
     if unknown:
-        raise SystemExit(f"no section named {', '.join(sorted(unknown))}; there are: {', '.join(SECTIONS)}")
+        raise SystemExit(f"no section named {', '.join(sorted(unknown))}; there are: {', '.join(sections)}")
     print(f"python {sys.version.split()[0]}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     for name in names or SECTIONS:
         print(name)
-        SECTIONS[name]()
+        sections[name]()
 
 
 main([name for name in sys.argv[1:] if not name.startswith("--")])
