@@ -34,10 +34,16 @@ def test_nothing_is_shown_before_it_is_true():
     assert scrape(monitor()) == {}
 
 
-def test_every_grid_metric_appears_once_it_is_true_and_no_other():
-    session = Session(start_ms=1_800_000_000_000)
-    for _ in range(700):
-        session.second()
+@pytest.fixture(scope="module")
+def session() -> Session:
+    """Long enough for coefficients to be learned."""
+    made = Session(start_ms=1_800_000_000_000)
+    for _ in range(650):
+        made.second()
+    return made
+
+
+def test_every_grid_metric_appears_once_it_is_true_and_no_other(session: Session):
     families = {
         sample.name
         for family in GridCollector(session.core, "sim", "1", lambda: session.now_ms).collect()
@@ -46,12 +52,10 @@ def test_every_grid_metric_appears_once_it_is_true_and_no_other():
     assert families == {metric.name for metric in GRID}
 
 
-def test_promtool_finds_only_the_name_that_the_seeds_fixed():
+def test_promtool_finds_only_the_name_that_the_seeds_fixed(session: Session):
     if shutil.which("promtool") is None:
         pytest.skip("no promtool on this machine")
-    session = Session(start_ms=1_800_000_000_000)
-    for _ in range(400):
-        session.second()
+    session.second()
     text = generate_latest(session.registries["monitor"])
     checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=30)
     complaints = (checked.stdout + checked.stderr).decode().strip().splitlines()
