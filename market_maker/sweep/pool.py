@@ -92,7 +92,9 @@ def _connected(workers: int | None, cluster: str | None, jobs: int) -> "Iterator
         return
     count = max(1, min(workers or os.cpu_count() or 1, jobs))
     with (
-        LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None, memory_limit=0) as local,
+        LocalCluster(
+            n_workers=count, threads_per_worker=1, dashboard_address="127.0.0.1:0", memory_limit=0
+        ) as local,
         Client(local, set_as_default=False) as client,
     ):
         yield client
