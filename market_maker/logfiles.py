@@ -59,6 +59,7 @@ class Tail:
         self._path = path
         self._place = 0
         self._rest = b""
+        self._known = self._rotation()
 
     def past(self, since_ms: int) -> Iterator[str]:
         """Lines of the parts that were still written to after `since_ms`, oldest first."""
@@ -71,10 +72,19 @@ class Tail:
 
     def read(self) -> Iterator[str]:
         """Whole lines only; the rest waits until it is one."""
-        if self._path.stat().st_size < self._place:
-            yield from self._lines(numbered(self._path, 1))
-            self._place, self._rest = 0, b""
+        older, rotation = numbered(self._path, 1), self._rotation()
+        if rotation not in (None, self._known) and _beginning(older) != _beginning(self._path):  # copied, and emptied as well
+            yield from self._lines(older)
+            self._place, self._rest, self._known = 0, b"", rotation
         yield from self._lines(self._path)
+
+    def _rotation(self) -> tuple[int, int] | None:
+        """What tells one rotation from the next: each makes a new file."""
+        try:
+            newest = numbered(self._path, 1).stat()
+        except FileNotFoundError:
+            return None
+        return newest.st_mtime_ns, newest.st_ino
 
     def _lines(self, path: Path) -> Iterator[str]:
         with path.open("rb") as file:
@@ -85,6 +95,12 @@ class Tail:
                 self._rest = b"" if line.endswith(b"\n") else line
                 if not self._rest:
                     yield line.decode(errors="replace").rstrip("\r\n")
+
+
+def _beginning(path: Path) -> bytes:
+    """Enough to tell two log files apart: the first line with its time."""
+    with path.open("rb") as file:
+        return file.read(256)
 
 
 def numbered(path: Path, number: int) -> Path:
