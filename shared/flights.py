@@ -1,7 +1,7 @@
 """What led to a fill, kept beside it: `data/explain/COIN/YYYY-MM-DD.jsonl`, one flight a line.
 
 Streams forget within seconds (books, targets) to minutes; whoever asks tomorrow why an order was there finds it
-here. A flight takes about 3 kB; a file ends at `MAX_DAY_BYTES`.
+here. A flight takes about 5 kB; a file ends at `MAX_DAY_BYTES`.
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ from shared.messages import AssetConfig, Book, Fill, OrderUpdate, RiskLease, Tar
 Decoded = TypeVar("Decoded")
 FOLDER = "explain"
 """In the data folder."""
-MAX_DAY_BYTES = 6 * 1024 * 1024
-"""Of one coin: some 2000 fills."""
+MAX_DAY_BYTES = 8 * 1024 * 1024
+"""Of one coin: some 1700 fills."""
 
 
 class Step(msgspec.Struct, frozen=True, array_like=True):

@@ -1,5 +1,6 @@
 """A story for people and for programs."""
 
+from textwrap import wrap
 from typing import Any
 
 import msgspec
@@ -33,7 +34,7 @@ def lines(evidence: Evidence, story: Story) -> list[Text]:
         Text(name(fill, evidence.twin), "bold"),
         Text(f"fill {fill.fill_id}, number {fill.seq} of {fill.coin}", "dim"),
         Text(),
-        Text(story.verdict, verdict),
+        *(Text(line, verdict) for line in wrap(story.verdict, WIDTH)),
         Text(_sum(story)),
     ]
     if story.estimates:
@@ -56,7 +57,7 @@ def lines(evidence: Evidence, story: Story) -> list[Text]:
             *map(Text, drawn),
         ]
     out += [Text()]
-    out += [Text(f"Not known: {gap}", "dim") for gap in story.gaps]
+    out += [Text(line, "dim") for gap in story.gaps for line in wrap(f"Not known: {gap}", WIDTH)]
     sources = ", ".join(_FOUND.get(source, source) for source in evidence.sources)
     return [*out, Text(f"From {sources or 'the recorded fill alone'}.", "dim")]
 

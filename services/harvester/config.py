@@ -6,7 +6,7 @@ from pydantic import Field
 
 from shared.config import EngineConfig
 
-EXPLAIN_DAYS = 14
+EXPLAIN_DAYS = 7
 
 
 class HarvesterConfig(EngineConfig):
@@ -25,8 +25,8 @@ class HarvesterConfig(EngineConfig):
     harvest_explain_days: int = Field(
         EXPLAIN_DAYS,
         ge=0,
-        description="UTC days that what led to a fill is kept for `market_maker explain`, today included (3 kB a"
-        " fill, 6 MB a coin and day at most); 0: not at all.",
+        description="UTC days that what led to a fill is kept for `market_maker explain`, today included (5 kB a"
+        " fill, 8 MB a coin and day at most); 0: not at all.",
     )
     harvest_retry_s: float = Field(
         60.0, gt=0, description="Seconds between two tries after writing failed (disk full, read-only folder)."

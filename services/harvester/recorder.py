@@ -14,6 +14,8 @@ SETTLE_MS = 2000
 MAX_PENDING = 1000
 MAX_LIVES, MAX_ENDED, MAX_STEPS = 256, 64, 64
 """Orders of a coin, those of them that are over, and steps of one."""
+MAX_RESTED = 12
+"""Orders for which a book may still come late: two ladders."""
 COUNTED_MS = 60_000
 OVER = ("filled", "canceled", "rejected")
 Heard = Book | Trades | TargetQuotes | RiskLease | AssetConfig | OrderUpdate | Fill
@@ -54,7 +56,14 @@ class Life:
     grounds: Grounds
     placed_1m: int
     steps: list[Step] = field(default_factory=list)
+    rest_ms: int | None = None
+    """When it came to rest. It may do that while its cancel is on the way; it is then told without a reason."""
     book_at_rest: Book | None = None
+
+    def see(self, book: Book) -> None:
+        fits = self.rest_ms is not None and book.received_ms <= self.rest_ms
+        if fits and (self.book_at_rest is None or book.received_ms >= self.book_at_rest.received_ms):
+            self.book_at_rest = book
 
     def meet(self, update: OrderUpdate) -> None:
         step = Step(update.time_ms, update.status, update.filled_sz, update.reason)
@@ -95,9 +104,11 @@ class Coin:
     books: deque[Book] = field(default_factory=lambda: deque(maxlen=64))
     trades: deque[Trade] = field(default_factory=lambda: deque(maxlen=256))
     grounds: deque[AssetConfig | TargetQuotes | RiskLease] = field(default_factory=lambda: deque(maxlen=64))
-    config: AssetConfig | None = None
+    configs: deque[AssetConfig] = field(default_factory=lambda: deque(maxlen=4))
     lives: dict[str, Life] = field(default_factory=dict)
     ended: deque[str] = field(default_factory=deque)
+    rested: deque[Life] = field(default_factory=lambda: deque(maxlen=MAX_RESTED))
+    """The orders that came to rest last."""
     young: deque[Grounds] = field(default_factory=lambda: deque(maxlen=MAX_LIVES))
     placed: dict[tuple[str, int], deque[int]] = field(default_factory=dict)
     """Times of orders by side and level."""
@@ -118,6 +129,8 @@ class Recorder:
         match msg:
             case Book():
                 coin.books.append(msg)
+                for life in coin.rested:
+                    life.see(msg)
                 for pending in coin.pending:
                     pending.see(msg)
             case Trades():
@@ -164,15 +177,13 @@ class Recorder:
         for grounds in coin.young:
             grounds.consider(msg)
         if isinstance(msg, AssetConfig):
-            coin.config = msg
+            coin.configs.append(msg)
         else:
             coin.grounds.append(msg)
 
     def _grounds(self, now_ms: int, coin: Coin, at_ms: int, source_ms: float | None) -> Grounds:
         grounds = Grounds(at_ms, source_ms, now_ms + SETTLE_MS)
-        if coin.config is not None:
-            grounds.consider(coin.config)
-        for msg in coin.grounds:
+        for msg in (*coin.configs, *coin.grounds):
             grounds.consider(msg)
         coin.young.append(grounds)
         return grounds
@@ -189,9 +200,12 @@ class Recorder:
             if len(coin.lives) > MAX_LIVES:
                 del coin.lives[next(iter(coin.lives))]
         life.meet(update)
-        if update.status == "open" and life.book_at_rest is None:
-            books = [book for book in coin.books if book.received_ms <= update.time_ms]
-            life.book_at_rest = max(books, key=lambda book: book.received_ms, default=None)
+        rests = update.status == "open" or (update.status == "cancelling" and not update.reason)
+        if rests and life.rest_ms is None:
+            life.rest_ms = update.time_ms
+            coin.rested.append(life)
+            for book in coin.books:
+                life.see(book)
         if update.status in OVER:
             coin.ended.append(update.cloid)
             if len(coin.ended) > MAX_ENDED:
