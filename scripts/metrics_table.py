@@ -43,10 +43,10 @@ The shadow's modelled latency is a setting and no measurement: it is not among t
 ## What the PnL consists of
 
 `mm_edge_part_usd` of a coin has the parts `capture` (distance of our fills from the mid before them), `adverse`
-(the mid's move for us in the five seconds after, mostly negative), `inventory` (its other moves while we held),
-`fees`, `funding` and `net`. All are signed so that + is earned, and the first five add up to `net`, which is
-`mm_daily_pnl`. In sums leave `net` out: `sum by (part) (mm_edge_part_usd{part!="net"})`. A coin of which a fill of
-the session is no longer on the bus has no parts.
+(the mid's move for us in the five seconds after, mostly negative, as far as the monitor saw it), `inventory` (its
+other moves while we held), `fees`, `funding` and `net`. All are signed so that + is earned, and the first five add
+up to `net`, which is `mm_daily_pnl`. In sums leave `net` out: `sum by (part) (mm_edge_part_usd{part!="net"})`. A
+coin of which a fill of the session is no longer on the bus has no parts.
 """
 UNITS = (
     ("timestamp_seconds", "Unix s"), ("seconds_total", "s"), ("seconds", "s"), ("_secs", "s"), ("_ms", "ms"),

@@ -134,7 +134,9 @@ GRID = (
     _gauge("mm_volatility_regime", "0 normal, 1 high, 2 extreme: fast over slow volatility", "asset"),
     _gauge("mm_kappa", "Decay of market orders' reach beyond the touch, 1 / fraction: 2000 is 5 bps", "asset"),
     _gauge(
-        "mm_microprice_deviation_bps", "Expected mid in 2 s over the mid, by the regression on imbalances", "asset"
+        "mm_microprice_deviation_bps",
+        "Expected over present mid: learned from the imbalances, else the weighted mid",
+        "asset",
     ),
     _gauge("mm_beta_book", "Its coefficient of mm_book_imbalance, fraction per unit", "asset"),
     _gauge("mm_beta_flow", "Its coefficient of mm_flow_imbalance, fraction per unit", "asset"),

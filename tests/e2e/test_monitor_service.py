@@ -68,6 +68,7 @@ async def test_grid_and_own_metrics_on_one_page_and_everyones_lines_on_stdout(
             assert "mm_quoting" not in text, "no executor has spoken"
             await writer.publish([Event(service="guard", tag="", text="🚨 STALL PANIC: cancel_all.", time_ms=6)])
             await writer.publish([fresh_guard()])
+            await scrape(session, port, r'^mm_bus_pending{service="monitor",stream="events"} \d')
             await scrape(session, port, r"^mm_stall_panics_total 1\.0$")
     finally:
         runtime.stop()

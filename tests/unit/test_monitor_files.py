@@ -1,6 +1,7 @@
 """The data folder as the monitor sees it: evidence, nightly verdicts, recordings, the disk."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -8,9 +9,13 @@ import pytest
 
 from market_maker.live.gates import Evidence, GateResult, write_evidence
 from services.monitor.config import MonitorConfig
-from services.monitor.core import Backlogs
+from services.monitor.core import Backlogs, RedisMemory
 from services.monitor.door import MonitorDoor
 from services.monitor.files import ANALYSIS, EVIDENCE, LEAST_TREND_MS, SAMPLE_MS, DiskTrend, FilesSeen, look
+from shared.bus import Backlog
+from shared.errors import BusError
+from shared.memory_bus import MemoryBus
+from shared.streams import Stream
 from tests.fixtures.one_look import OneLook
 from tests.unit.test_monitor_core import monitor
 from tests.unit.test_monitor_exposition import scrape
@@ -88,6 +93,17 @@ def test_how_long_the_disk_lasts_is_told_after_six_hours_of_filling():
     assert trend.left_s == pytest.approx((10_000 - gone) / gone * LEAST_TREND_MS / 1000)
     trend.take(LEAST_TREND_MS + SAMPLE_MS, 10_000)
     assert trend.left_s is None, "it was given back"
+
+
+class LostBus(MemoryBus):
+    async def backlogs(self, streams: Sequence[Stream], coins: Sequence[str]) -> list[Backlog]:
+        raise BusError("Redis is away")
+
+
+async def test_nothing_waits_on_a_bus_that_does_not_answer(tmp_path: Path):
+    port = OneLook(LostBus())
+    await MonitorDoor(MonitorConfig(data_dir=tmp_path, metrics_port=0)).run(port)
+    assert Backlogs(()) in port.inputs and RedisMemory(0.0) in port.inputs
 
 
 async def test_the_door_brings_files_and_what_waits_on_the_bus(tmp_path: Path):
