@@ -73,7 +73,8 @@ class Tail:
     def read(self) -> Iterator[str]:
         """Whole lines only; the rest waits until it is one."""
         older, rotation = numbered(self._path, 1), self._rotation()
-        if rotation not in (None, self._known) and _beginning(older) != _beginning(self._path):  # copied, and emptied as well
+        copied = rotation not in (None, self._known)
+        if copied and _beginning(older) != _beginning(self._path):  # and emptied as well
             yield from self._lines(older)
             self._place, self._rest, self._known = 0, b"", rotation
         yield from self._lines(self._path)
