@@ -213,7 +213,7 @@ def top(
 @app.command()
 def first30(
     shadow: Annotated[bool, typer.Option("--shadow", help="Also when it trades in shadow.")] = False,
-    minutes: Annotated[float, typer.Option(min=0.1, help="How long to watch.")] = 30,
+    minutes: Annotated[float, typer.Option(min=0.01, help="How long to watch.")] = 30,
     as_json: AsJson = False,
 ) -> int:
     """Watch the first half hour of live trading: what must happen by which minute, and the red flags, each with

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 STYLES = {"ok": "green", "waiting": "dim", "WARN": "bold yellow", "RED": "bold white on red"}
+COLUMNS = {"min": 5, "item": 15, "verdict": 7, "value": 0, "threshold": 0}
+"""And what a narrow terminal leaves them at least."""
 AROUND = 6
 """Lines of the screen that are no items: title, heads, and what to run."""
 
@@ -76,8 +78,8 @@ def picture(watch: First30, silence: str, height: int) -> "Group":
     calm = [item for item in items if item.verdict == "ok"]
     hidden = calm[: max(0, len(items) - room)]
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("min", "item", "verdict", "value", "threshold"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    for name, least in COLUMNS.items():
+        table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=least)
     for item in items:
         if item not in hidden:
             style = STYLES[item.verdict]

@@ -27,7 +27,7 @@ HELP = """\
  s, S      sort by the next column, by the one before; or click on it
  r, v      turn the order round; back to the order of the volume
  h         halt everything: asks for a reason and the word HALT
- q         leave top; the bot goes on
+ q, ctrl+q leave top; the bot goes on
 
 [b]coin, state[/b]  green: quotes both sides   yellow: one, and why not the other
              red: none, and why         grey: not meant to be quoted
@@ -62,6 +62,7 @@ class Halt(ModalScreen[None]):
         word, reason = self.query_one("#word", Input), self.query_one("#reason", Input)
         if event.input is reason:
             word.focus()
+            self._say(f"now type {WORD} and press enter; Esc: back, nothing is sent", "bold")
         elif not reason.value.strip():
             self._say("the reason is empty: nothing was sent", "yellow")
             reason.focus()

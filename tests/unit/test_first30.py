@@ -1,6 +1,5 @@
 """The first half hour: every threshold from both sides, with the clock in our hands."""
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,30 +11,8 @@ from shared import messages as m
 from shared.first30.checks import CHECKS, FLAGS
 from shared.first30.look import CoinLook, Look, Money, look_at
 from shared.first30.watch import First30, markdown
+from tests.fixtures.first30 import COIN, at, coin, money
 from tests.fixtures.make import account_status, book, coin_status, live_status, request_budget
-
-START_MS = 1_700_000_000_000
-MONEY = Money(pnl=0.0, peak=0.0, equity=1000.0, volume=0.0, fills=0)
-COIN = CoinLook(
-    coin="BTC", fresh=True, resting=6, why_not="", wanted=True, position_usd=0.0, limit_usd=200.0, spread_bps=5.0,
-    reach_bps=None, adverse_bps=None, adverse_n=0,
-)  # fmt: skip
-
-
-def at(minute: float, *coins: CoinLook, **changes: Any) -> Look:
-    plain = Look(
-        time_ms=START_MS + minute * 60_000, mode="live", session_start_ms=START_MS, silent=False, money=MONEY,
-        coins=coins or (COIN,), near=("drawdown", 0.1), live=live_status(),
-    )  # fmt: skip
-    return replace(plain, **changes)
-
-
-def coin(**changes: Any) -> CoinLook:
-    return replace(COIN, **changes)
-
-
-def money(**changes: Any) -> Money:
-    return replace(MONEY, **changes)
 
 
 def watched(*looks: Look, minutes: float = 30) -> First30:
