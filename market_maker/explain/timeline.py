@@ -90,9 +90,8 @@ def _order(flight: Flight) -> list[Moment]:
                 said.append(f"order {flight.placed_1m + 1} on this level within a minute")
         rests = step.status == "open" or (step.status == "cancelling" and not step.reason)
         if rests and not step.filled_sz and flight.book_at_rest is not None:
-            said.append(
-                f"{'' if step.status == 'open' else 'at rest meanwhile, '}{_ahead_text(ahead_of(flight), fill)}"
-            )
+            said += [] if step.status == "open" else ["at rest meanwhile"]
+            said.append(_ahead_text(ahead_of(flight), fill))
         if step.filled_sz:
             said.append(f"{step.filled_sz} of {order.sz} filled")
         if step.reason:

@@ -34,8 +34,8 @@ def book(time_ms: int) -> Book:
 
 def target(computed_ms: int, source_ms: int) -> TargetQuotes:
     return TargetQuotes(
-        coin="BTC", source_ms=source_ms, computed_ms=computed_ms, mid_px=100.1, half_spread_bps=10.0, shift_bps=0.0,
-        multiplier=1.0, regime="calm", bids=(QuoteLevel(1, Decimal(100), Decimal(1)),),
+        coin="BTC", source_ms=source_ms, computed_ms=computed_ms, mid_px=100.1, half_spread_bps=10.0,
+        shift_bps=0.0, multiplier=1.0, regime="calm", bids=(QuoteLevel(1, Decimal(100), Decimal(1)),),
     )  # fmt: skip
 
 
