@@ -53,7 +53,7 @@ class Edge:
         if session_ms != self._session_ms:
             self._session_ms, self._counted = session_ms, 0
             self._capture_usd = self._adverse_usd = 0.0
-        while self._waiting and self._counted < line.fills:
+        while self._waiting and (self._waiting[0][0] < session_ms or self._counted < line.fills):
             time_ms, won_usd = self._waiting.popleft()
             if time_ms >= session_ms:
                 self._counted += 1
