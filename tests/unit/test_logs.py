@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market_maker import logfiles
+from market_maker.deployment import Record, write_record
 from market_maker.log_sources import BusEvents, Containers, Files
 from market_maker.logfiles import Tail
 from market_maker.logs import SHOWN, Printer, Wanted, wanted
@@ -21,6 +22,7 @@ from shared.errors import ConfigError
 from shared.log import render
 from shared.messages import Event
 from tests.conftest import wait_until
+from tests.fixtures.terminal import at_a_terminal
 
 ROOT = Path(__file__).resolve().parents[2]
 T0 = 1_790_000_000_000
@@ -285,3 +287,21 @@ def test_machines_get_no_colours_and_a_closed_pipe_stops_printing() -> None:
     out = io.StringIO()
     Printer(out, as_json=False).print([event("guard", 1, level="error")])
     assert out.getvalue() == render(event("guard", 1, level="error")) + "\n"
+
+
+def test_at_a_terminal_the_mode_comes_first_and_ctrl_c_is_no_error(place: dict[str, str]) -> None:
+    folder = Path(place["MM_LOG_DIR"])
+    write(folder, "guard", event("guard", 1, "a", level="error"))
+    record = Record(
+        deployment="local", venue="sim", venue_url="", run_id="r", started_ms=T0, redis_url="", redis_port=1,
+        metrics_url="", log_dir=str(folder), secrets_dir="",
+    )  # fmt: skip
+    write_record(Path(place["MM_RUN_DIR"]), record)
+    code = "import sys\nfrom market_maker.cli import main\nsys.exit(main())"
+    with at_a_terminal(code, "logs", "--follow", env=place | {"TERM": "xterm"}) as person:
+        person.reads("[T]", 60)
+        person.types("\x03")
+        ended, text = person.leaves()
+    assert ended == 0 and "Traceback" not in text
+    assert text.startswith("\x1b[1;36mSHADOW: simulated orders\x1b[0m · sim · started 2026-09-21 14:13 UTC")
+    assert render(event("guard", 1, "a", level="error"), coloured=True) in text
