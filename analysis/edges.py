@@ -25,7 +25,7 @@ from analysis.orders import (
     read_orders,
     read_ticks,
 )
-from analysis.store import Store
+from analysis.store import FRESH_MS, Store
 from shared.fees import maker_rate
 
 GRID_BPS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0)
@@ -100,7 +100,8 @@ def measure(store: Store, coin: str, fee_tier: int = 0, depth: bool = False) -> 
     ticks = read_ticks(store, coin)
     orders, dropped = read_orders(store, coin, ticks)
     standing_ms = ticks.standing_ms()
-    begin_ms, span_ms = int(ticks.time_ms[0]), int(ticks.time_ms[-1] - ticks.time_ms[0])
+    begin_ms = int(ticks.time_ms[0])
+    span_ms = int(ticks.time_ms[-1]) - begin_ms + FRESH_MS  # orders still have a touch when no tick follows
     with_data_ms = int(standing_ms.sum())
     window_ms = max(MIN_WINDOW_MS, -(-with_data_ms // MAX_WINDOWS // MIN_WINDOW_MS) * MIN_WINDOW_MS)
     windows = _Windows(begin_ms, window_ms, span_ms // window_ms + 1)

@@ -160,24 +160,28 @@ def _judge(edges: CoinEdges, test: _Test, levels: _Levels | None) -> Judgement:
     edge, (low, high) = float(test.resampled.values[0]), test.bounds(levels)
     at = f"A fill at {test.choice.best_bps:g} bps"
     if low > 0:
-        return Judgement("GO", f"{at} keeps {edge:.2f} bps after adverse selection and fee, at least {low:.2f}.")
+        return Judgement(
+            "GO", f"{at} keeps {edge:.2f} bps on average after adverse selection and fee, at least {low:.2f}."
+        )
     if high < 0 and edge < 0:
         often = [GRID_BPS[i] for i in plentiful(edges)]
-        reason = f"From {often[0]:g} to {often[-1]:g} bps every fill loses at least {-high:.2f} bps"
+        reason = f"From {often[0]:g} to {often[-1]:g} bps a fill loses at least {-high:.2f} bps on average"
         return Judgement("NO-GO", f"{reason}; at {test.choice.best_bps:g} bps, where it costs least, {-edge:.2f}.")
-    reason = f"{at} keeps {edge:.2f} bps, which is not above zero for sure (at least {low:.2f})."
+    reason = f"{at} keeps {edge:.2f} bps on average, which is not above zero for sure (at least {low:.2f})."
     z = float(stats.t.ppf(max(levels), max(test.resampled.blocks - 1, 1)))
     wanted = edges.hours * (z * float(test.resampled.se[0]) / max(abs(edge), 1e-9)) ** 2
     return Judgement("NOT ENOUGH DATA", reason, in_words(wanted - edges.hours))
 
 
 def _least_hours(edges: CoinEdges, test: _Test) -> float:
-    """Until the least is there, if the market goes on as it did."""
+    """Until the least is there, if the market goes on as it did; what never happened counts as seen once, as its
+    rate is unknown."""
+    hours = max(edges.hours, 1e-3)
     most_passed = float(edges.through.known.sum(axis=0)[candidates()].max())
     factors = [
-        MIN_HOURS / max(edges.hours, 1e-9),
-        MIN_ORDERS / max(edges.orders, 1e-9),
-        2 * MIN_FILLS / max(most_passed, 1e-9),
-        MIN_WINDOWS / max(test.estimate.n_effective, 1e-9) if test.choice else 1.0,
+        MIN_HOURS / hours,
+        MIN_ORDERS / max(edges.orders, 1),
+        2 * MIN_FILLS / max(most_passed, 1.0),
+        MIN_WINDOWS / max(test.estimate.n_effective, 1.0) if test.choice else 1.0,
     ]
-    return edges.hours * (max(factors) - 1)
+    return hours * (max(factors) - 1)

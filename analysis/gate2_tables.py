@@ -103,7 +103,8 @@ def _edges(ranges: Mapping[str, Regimes]) -> Table:
     )  # fmt: skip
     rows = tuple(
         (
-            coin, one.minutes, 100 * one.calm, 100 * one.uncertain, 100 * one.halt,
+            coin, one.minutes,
+            *(100 * share if one.minutes else None for share in (one.calm, one.uncertain, one.halt)),
             _percent(one.calm_edge), _percent(one.halt_edge),
         )
         for coin, one in ranges.items()

@@ -187,12 +187,13 @@ def _missing(edges: CoinEdges, choice: Choice | None, test: Resampled) -> list[s
 
 def _judge(edges: CoinEdges, choice: Choice | None, test: Resampled, levels: list[float] | None) -> Judgement:
     if levels is None or choice is None:
+        hours = max(edges.hours, 1e-3)
         factor = max(
-            MIN_HOURS / max(edges.hours, 1e-9),
+            MIN_HOURS / hours,
             MIN_WINDOWS / max(float(test.n_effective[1]), 1e-9) if choice else 1.0,
         )
         missing = "; ".join(_missing(edges, choice, test))
-        return Judgement("NOT ENOUGH DATA", f"Too little: {missing}.", in_words(edges.hours * (factor - 1)))
+        return Judgement("NOT ENOUGH DATA", f"Too little: {missing}.", in_words(hours * (factor - 1)))
     best, earned = choice.best_bps, float(test.values[1])
     low, high = float(test.low(levels[0])[1]), -float(test.low(levels[1])[2])
     bounds = f"{low:.1f} to {high:.1f}"

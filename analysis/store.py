@@ -241,8 +241,10 @@ def open_store(
     until: date | None = None,
     memory_mb: int = 512,
     threads: int | None = None,
+    some: bool = False,
 ) -> Store:
-    """Open a data folder: all its coins and days, or those asked for (UTC days, both ends included).
+    """Open a data folder: all its coins and days, or those asked for (UTC days, both ends included); with `some`
+    one of the coins is enough.
 
     Raises:
         DataError: there is nothing to read; names the folder and the remedy.
@@ -255,7 +257,7 @@ def open_store(
     store = Store(data_dir, coins, since, until, memory_mb, threads)
     try:
         missing = sorted(set(coins or ()) - set(store.coins))
-        if missing or not store.coins:
+        if not store.coins or (missing and not some):
             what = f"no ticks of {', '.join(missing)}" if missing else "no ticks"
             days = " in the days asked for" if since or until else ""
             raise DataError(f"{data_dir}: {what}{days}; there are {_overview(data_dir)}")
@@ -263,6 +265,12 @@ def open_store(
         store.close()
         raise
     return store
+
+
+def recorded_coins(data_dir: Path) -> list[str]:
+    """All with files of ticks, whatever their days."""
+    paths = [path for name in (TICKS.name, TICKS.parquet) for path in (data_dir / name).glob("*")]
+    return sorted({coin_of(path.name) for path in paths})
 
 
 def _overview(data_dir: Path) -> str:

@@ -167,10 +167,9 @@ def _of_dex(folder: Path, dex: str | None) -> list[str]:
     """The recorded coins of a dex; none where none is asked for, which means all."""
     if not dex:
         return []
-    from shared.data_files import TICKS, coin_of
+    from analysis.store import recorded_coins
 
-    places = [path for name in (TICKS.name, TICKS.parquet) for path in (folder / name).glob("*")]
-    found = sorted({coin for path in places if (coin := coin_of(path.name)).startswith(f"{dex}:")})
+    found = [coin for coin in recorded_coins(folder) if coin.startswith(f"{dex}:")]
     if not found:
         raise ConfigError(f"--dex {dex}: {folder} holds no coin of it; market_maker list-dexs names the dexes")
     return found

@@ -53,7 +53,7 @@ def checklist(recorded: Recorded) -> Iterator[Item]:
 def saturday(recorded: Recorded) -> Item:
     """Part of gate 4: the bot itself must have been through one."""
     days: dict[int, int] = {}
-    for time_ms in {minute.time_ms for minute in recorded.shadow.minutes}:
+    for time_ms in recorded.shadow.times_ms:
         if utc(time_ms).weekday() == SATURDAY:
             days[time_ms // DAY_MS] = days.get(time_ms // DAY_MS, 0) + 1
     hours = max(days.values(), default=0) / 60

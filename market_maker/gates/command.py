@@ -14,7 +14,7 @@ from analysis.answer import Answer
 from analysis.integrity import examine
 from analysis.render.terminal import stdout
 from analysis.run import Asked, analyse
-from analysis.store import Store, open_store
+from analysis.store import Store, open_store, recorded_coins
 from market_maker.data_folder import owner
 from market_maker.gates import assembly, keys, show, statements
 from market_maker.gates.assembly import Findings
@@ -137,16 +137,27 @@ def _look(data_dir: Path, checked: Checked, subject: Subject, now_ms: int, step:
         runs=runs_of(happened),
     )
     try:
-        with open_store(data_dir, since=utc_day(since_ms)) as store:
+        with open_store(data_dir, _meant(checked, data_dir), utc_day(since_ms), some=True) as store:
             return _measured(store, recorded, since_ms, step)
     except DataError as error:
         return _Market(recorded, why_not=f"nothing of the last {LOOKBACK_DAYS} days to look at ({error})")
 
 
+def _meant(checked: Checked, data_dir: Path) -> tuple[str, ...]:
+    """What the start may quote: the coins it names, or else those recorded of its dex. Others prove nothing."""
+    config = checked.launcher
+    if config.coins:
+        return config.coins
+    of_dex = tuple(coin for coin in recorded_coins(data_dir) if coin.rpartition(":")[0] == config.dex)
+    if not of_dex and recorded_coins(data_dir):
+        raise DataError(f"{data_dir}: no coin of {config.dex or 'the main dex'} was recorded there")
+    return of_dex
+
+
 def _measured(store: Store, recorded: Recorded, since_ms: int, step: Step) -> _Market:
     answer = analyse(store, MARKET, lambda done, now="": step(MARKET_SHARE * done, now))
     step(MARKET_SHARE, "is the data whole?")
-    whole = examine(store.data_dir, since=utc_day(since_ms), now_ms=recorded.now_ms)
+    whole = examine(store.data_dir, store.coins, utc_day(since_ms), now_ms=recorded.now_ms)
     step(0.9, "fills and account")
     found = replace(
         recorded,

@@ -9,6 +9,7 @@ from shared.incidents import Incident
 
 UNKNOWN = "of runs without a start on record, so with unknown settings"
 OTHER_SETTINGS = "under another configuration"
+HALTED = "halted"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.store import FRESH_MS, Store
-from market_maker.gates.runs import Run, left_out
+from market_maker.gates.runs import HALTED, Run, left_out
 from market_maker.live.gates import Subject
 
 HORIZON_MS = 5000
@@ -23,7 +23,7 @@ _MINUTES = """
         FROM account WHERE timestamp_ms >= $since
         WINDOW w AS (PARTITION BY run_id, mode, coin ORDER BY timestamp_ms)
     )
-    SELECT run_id, mode, timestamp_ms, sum(seen_s), sum(at_limit_s), max(halted_s),
+    SELECT run_id, mode, timestamp_ms, sum(seen_s), sum(at_limit_s), bool_and(2 * halted_s > seen_s),
         sum(CASE WHEN pnl_before IS NOT NULL THEN pnl_usd - pnl_before
                  WHEN list_contains($whole, run_id) THEN pnl_usd ELSE 0 END),
         sum(CASE WHEN canceled_before IS NULL AND NOT list_contains($whole, run_id) THEN 0
@@ -44,18 +44,19 @@ _FILLS = """
 """Of one coin."""
 
 
-_MinuteRow = tuple[str, str, int, int, int, int, float, int]
+_MinuteRow = tuple[str, str, int, int, int, bool, float, int]
 _FillRow = tuple[str, str, str, int, float | None, int | None]
 
 
 class Minute(NamedTuple):
-    """Seconds are summed over coins, but `halted_s`. `pnl_usd`, `canceled`: added in this minute."""
+    """Seconds are summed over coins. `halted`: no coin was quoted for most of it, as everything was halted; what
+    positions did counts, the time does not. `pnl_usd`, `canceled`: added in this minute."""
 
     run_id: str
     time_ms: int
     seen_s: int
     at_limit_s: int
-    halted_s: int
+    halted: bool
     pnl_usd: float
     canceled: int
 
@@ -81,8 +82,13 @@ class Shadow:
     """Counted minutes, by code."""
 
     @property
+    def times_ms(self) -> list[int]:
+        """Of the minutes in which the bot was free to quote."""
+        return sorted({minute.time_ms for minute in self.minutes if not minute.halted})
+
+    @property
     def hours(self) -> float:
-        return len({minute.time_ms for minute in self.minutes}) / 60
+        return len(self.times_ms) / 60
 
     @property
     def coins(self) -> tuple[str, ...]:
@@ -90,7 +96,7 @@ class Shadow:
 
     def since(self, hours: float) -> int | None:
         """Where the last so many counted hours begin (ms); None when there are fewer."""
-        times, wanted = sorted({minute.time_ms for minute in self.minutes}), round(hours * 60)
+        times, wanted = self.times_ms, round(hours * 60)
         return times[-wanted] if len(times) >= wanted else None
 
 
@@ -113,14 +119,17 @@ def counted(
 ) -> Shadow:
     """Rows as the files have them, less those of other settings."""
     kept, without, codes = [], Counter[str](), Counter[str]()
-    for run_id, mode, time_ms, seen_s, at_limit_s, halted_s, pnl_usd, canceled in minutes:
+    for run_id, mode, time_ms, seen_s, at_limit_s, halted, pnl_usd, canceled in minutes:
         run = runs.get(run_id)
         why = left_out(run, mode, subject)
         if why is not None or run is None:
             without[why or ""] += 1
             continue
-        codes[run.code] += 1
-        kept.append(Minute(run_id, time_ms, seen_s, at_limit_s, halted_s, pnl_usd, canceled))
+        if halted:
+            without[HALTED] += 1
+        else:
+            codes[run.code] += 1
+        kept.append(Minute(run_id, time_ms, seen_s, at_limit_s, halted, pnl_usd, canceled))
     ours = [
         Fill(run_id, time_ms, coin, _edge(time_ms, edge_bps, mid_ms))
         for run_id, mode, coin, time_ms, edge_bps, mid_ms in fills

@@ -123,3 +123,20 @@ def test_nobody_at_a_terminal_is_asked_nothing_and_nothing_is_left(
     )  # fmt: skip
     assert done.returncode == 4 and "confirmed by a person at a terminal" in done.stderr
     assert not (data / gates.FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "coins"),
+    [(("--coins", "BTC,ETH"), ["BTC"]), (("--coins", "ETH"), []), (("--dex", "xyz"), ["xyz:TSLA"])],
+)
+def test_markets_that_the_start_does_not_quote_prove_nothing(
+    data: Path, environment: dict[str, str], flags: tuple[str, ...], coins: list[str]
+) -> None:
+    write_ticks(data, "xyz:TSLA", (int(wall_ms()) - MINUTE_MS) // MINUTE_MS * MINUTE_MS, 30)
+    command = [sys.executable, "-c", CLI, "gates", "--venue", "sim", *flags, "--json"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    found = json.loads(done.stdout)
+    assert found["data"]["coins"] == coins
+    if not coins:
+        assert "no ticks of ETH" in found["gates"]["gate1"]["reason"]

@@ -17,6 +17,7 @@ from analysis.store import open_store
 from shared.data_files import DEPTH, TICKS, TRADES
 from tests.bench.coverage import MONDAY, _measured, _with_edge
 from tests.bench.csvs import write_csvs
+from tests.fixtures.gate_files import write_ticks, write_trades
 from tests.fixtures.planted import PlantedCoin, write_days
 
 SEEDS = 50
@@ -88,6 +89,21 @@ def test_without_the_least_data_there_is_no_verdict_whatever_the_numbers_say(
         "QUIET"
     ]
     assert quiet.judgement.verdict == "NOT ENOUGH DATA"
+
+
+def test_an_order_after_the_last_tick_counts_whatever_window_it_falls_into(tmp_path: Path) -> None:
+    write_ticks(tmp_path, "AAA", 0, 60)
+    write_trades(tmp_path, "AAA", 0, 61)
+    with open_store(tmp_path) as store:
+        edges = measure(store, "AAA")
+    assert edges.orders == 61 and edges.side_orders.sum() == 61 and edges.seconds.sum() == 59.5
+
+
+def test_what_never_happened_is_not_said_to_take_for_ever(tmp_path: Path) -> None:
+    write_ticks(tmp_path, "AAA", 0, 60)
+    with open_store(tmp_path) as store:
+        needs = judge({"AAA": measure(store, "AAA")})["AAA"].judgement.needs
+    assert needs == "about 3.3 h more data"
 
 
 def test_the_half_spread_is_chosen_by_one_half_and_valued_by_the_other(half_day: dict[str, CoinEdges]) -> None:

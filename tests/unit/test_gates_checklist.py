@@ -30,7 +30,7 @@ def minutes(
 ) -> tuple[Minute, ...]:
     """PnL that swings around `usd` a minute."""
     return tuple(
-        Minute("r1", begin_ms + i * MINUTE_MS, 60, 0, 0, usd * (1 + 2 * sin(i * i)), canceled)
+        Minute("r1", begin_ms + i * MINUTE_MS, 60, 0, False, usd * (1 + 2 * sin(i * i)), canceled)
         for i in range(round(hours * 60))
     )
 
@@ -229,7 +229,7 @@ def test_equity_that_never_moves_has_no_ratio() -> None:
 
 def test_returns_carry_the_last_value_within_a_run_and_leave_out_what_is_between_runs() -> None:
     rows = [("r1", 0, 10.0), ("r1", 3, 20.0), ("r2", 100, -10.0)]
-    made = tuple(Minute(run, MONDAY_MS + at * MINUTE_MS, 60, 0, 0, usd, 0) for run, at, usd in rows)
+    made = tuple(Minute(run, MONDAY_MS + at * MINUTE_MS, 60, 0, False, usd, 0) for run, at, usd in rows)
     assert returns(Shadow(made), 1000.0).tolist() == pytest.approx([10 / 1000, 0, 0, 20 / 1010, -10 / 1030])
 
 
@@ -251,6 +251,21 @@ def test_the_last_day_is_counted_in_minutes_of_shadow_not_by_the_clock() -> None
     halt = incident("halt", 120 * HOUR_MS, text="guard: daily loss")
     made = replace(with_shadow(minutes=minutes(121) + later), incidents=(halt,), now_ms=later[-1].time_ms)
     assert by_name(made)["kill switch"].verdict == "NO-GO"
+
+
+def test_time_spent_halted_is_no_time_in_shadow() -> None:
+    """A kill switch, five days of waiting, and an hour of quoting."""
+    ran, waited = minutes(1), minutes(120, begin_ms=MONDAY_MS + HOUR_MS)
+    later = minutes(1, begin_ms=MONDAY_MS + 121 * HOUR_MS)
+    made = (*ran, *(minute._replace(halted=True) for minute in waited), *later)
+    halt = incident("halt", HOUR_MS, text="guard: daily loss")
+    items = by_name(replace(with_shadow(minutes=made), incidents=(halt,), now_ms=later[-1].time_ms))
+    assert items["kill switch"].verdict == "NOT ENOUGH DATA"
+    assert {items[name].verdict for name in ("paper session", "shadow period", "shadow PnL")} == {
+        "NOT ENOUGH DATA"
+    }
+    usd = sum(minute.pnl_usd for minute in made)
+    assert f"${usd:,.2f} net in 2.0 h" in items["shadow PnL"].judgement.reason
 
 
 def test_whose_halt_it_was_matters() -> None:
@@ -322,8 +337,8 @@ def test_only_shadow_minutes_and_fills_under_the_present_settings_on_this_venue_
         "sim": replace(RUN, run_id="sim", venue="sim"),
         "live": replace(RUN, run_id="live", mode="live"),
     }
-    rows = [(run, "shadow", MONDAY_MS, 60, 0, 0, 1.0, 0) for run in (*runs, "nobody-knows", "")]
-    rows += [("r1", "live", MONDAY_MS, 60, 0, 0, 1.0, 0)]
+    rows = [(run, "shadow", MONDAY_MS, 60, 0, False, 1.0, 0) for run in (*runs, "nobody-knows", "")]
+    rows += [("r1", "live", MONDAY_MS, 60, 0, False, 1.0, 0)]
     filled = [(run, mode, "BTC", MONDAY_MS, 2.0, MONDAY_MS + HORIZON_MS) for run, mode, *_ in rows]
     found = counted(rows, filled, runs, SUBJECT)
     assert [minute.run_id for minute in found.minutes] == ["r1", "older-code"]

@@ -39,6 +39,16 @@ def test_totals_become_what_each_minute_added_over_all_coins(data: Path) -> None
     assert found.hours == 3 / 60 and found.codes == {"d": 3}
 
 
+def test_minutes_in_which_every_coin_was_halted_count_for_money_only(data: Path) -> None:
+    write_minutes(data, "BTC", "r1", BEGIN_MS, [(1.0, 10)], halted_s=60)
+    write_minutes(data, "xyz:TSLA", "r1", BEGIN_MS, [(1.0, 10)], halted_s=29)
+    write_minutes(data, "BTC", "r1", BEGIN_MS + MINUTE_MS, [(-3.0, 10)], halted_s=31)
+    found = read(data)
+    assert [minute.halted for minute in found.minutes] == [False, True]
+    assert (found.hours, found.codes, found.left_out) == (1 / 60, {"d": 1}, {"halted": 1})
+    assert sum(minute.pnl_usd for minute in found.minutes) == pytest.approx(-2.0)
+
+
 def test_a_restarted_executor_counts_its_orders_anew_and_its_money_on(data: Path) -> None:
     write_minutes(data, "BTC", "r1", BEGIN_MS, [(1.0, 10), (1.5, 4)])
     assert [(minute.pnl_usd, minute.canceled) for minute in read(data).minutes] == [(1.0, 10), (0.5, 4)]
