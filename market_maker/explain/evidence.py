@@ -54,6 +54,8 @@ class Evidence(NamedTuple):
     mids: tuple[Mid, ...]
     sources: tuple[str, ...]
     """Where it was found."""
+    running: bool = False
+    """Somebody still records."""
     twin: bool = False
     """A fill of the shadow that runs beside live trading."""
 
@@ -70,7 +72,7 @@ def gather(url: str, data_dir: Path, fill: Fill) -> Evidence:
         mids.setdefault(mid.time_ms, mid)
     sources += ["recorded market"] if recorded else []
     near = [mids[at_ms] for at_ms in sorted(mids) if -BEFORE_MS <= at_ms - fill.time_ms <= AFTER_MS]
-    return Evidence(flight, tuple(near), tuple(sources), _is_twin(data_dir, fill))
+    return Evidence(flight, tuple(near), tuple(sources), bool(told), _is_twin(data_dir, fill))
 
 
 def _is_twin(data_dir: Path, fill: Fill) -> bool:

@@ -47,7 +47,7 @@ def tell(evidence: Evidence, now_ms: float) -> Story:
         verdict=verdict_of(fill, sweep, markouts, fee_bps, now_ms),
         timeline=tuple(timeline_of(flight, sweep, markouts)),
         estimates=tuple(_estimates(flight)),
-        gaps=tuple(_gaps(flight, evidence.twin, markouts, now_ms)),
+        gaps=tuple(_gaps(evidence, markouts, now_ms)),
         position_before_sz=position_before(fill),
         ahead_sz=ahead_of(flight),
     )
@@ -82,12 +82,16 @@ def _estimates(flight: Flight) -> list[str]:
     return lines
 
 
-def _gaps(flight: Flight, twin: bool, markouts: tuple[Markout, ...], now_ms: float) -> list[str]:
-    fill = flight.fill
+def _gaps(evidence: Evidence, markouts: tuple[Markout, ...], now_ms: float) -> list[str]:
+    flight, fill = evidence.flight, evidence.flight.fill
     known_order = flight.order is not None
     gaps = []
     if not known_order:
-        why = ": the shadow twin does not tell its orders, target and lease are those of the fill" if twin else ""
+        why = (
+            ": the shadow twin does not tell its orders, target and lease are those of the fill"
+            if evidence.twin
+            else ""
+        )
         gaps.append(f"the life of the order{why or ' is not recorded'}")
     elif flight.steps and flight.steps[0].status != "pending":
         gaps.append("the first steps of the order are no longer recorded")
@@ -106,7 +110,7 @@ def _gaps(flight: Flight, twin: bool, markouts: tuple[Markout, ...], now_ms: flo
     if not flight.prints:
         gaps.append("the trades of its block are not recorded")
     unknown = [mark.horizon_s for mark in markouts if mark.edge_bps is None]
-    coming = [horizon_s for horizon_s in unknown if now_ms < fill.time_ms + 1000 * horizon_s + FRESH_MS]
+    coming = [s for s in unknown if evidence.running and now_ms < fill.time_ms + 1000 * s + FRESH_MS]
     missing = [horizon_s for horizon_s in unknown if horizon_s not in coming]
     if coming:
         gaps.append(f"markouts at {_seconds(coming)} are still to come: ask again")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from shared.flights import Flight, Step
 from shared.messages import AssetConfig, Book, Fill, OrderUpdate, RiskLease, TargetQuotes, Trade, Trades
 
-SETTLE_MS = 2000
+SETTLE_MS = 5000
 MAX_PENDING = 1000
 MAX_LIVES, MAX_ENDED, MAX_STEPS = 256, 64, 64
 """Orders of a coin, those of them that are over, and steps of one."""

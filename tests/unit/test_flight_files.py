@@ -82,5 +82,5 @@ def test_the_harvester_gives_a_flight_beside_each_fill_unless_that_is_off(tmp_pa
         core = Harvester(HarvesterConfig(data_dir=tmp_path, harvest_explain_days=days))
         said = [*core.step(T, book), *core.step(T, flight().fill), *core.step(T + 1000, Tick())]
         assert not [one for one in said if isinstance(one, Flight)], "what explains it may still come"
-        said = [*core.step(T + 3000, Tick()), *core.step(T + 4000, Stopping())]
+        said = [*core.step(T + 6000, Tick()), *core.step(T + 7000, Stopping())]
         assert len([one for one in said if isinstance(one, Flight)]) == expected
