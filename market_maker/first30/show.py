@@ -89,7 +89,9 @@ def picture(watch: First30, silence: str, height: int) -> "Group":
     parts: list[RenderableType] = [Text(title(watch, silence), "bold red" if silence else "bold"), table]
     if hidden:
         parts.append(Text(f"and {len(hidden)} more that are ok", "dim"))
-    commands = dict.fromkeys(item.command for item in items if item.verdict in ("WARN", "RED"))
+    commands = dict.fromkeys(
+        item.command for verdict in ("RED", "WARN") for item in items if item.verdict == verdict
+    )
     parts += [Text(f"run: {command}", "bold") for command in list(commands)[: AROUND - 3]]
     return Group(*parts)
 

@@ -219,7 +219,8 @@ def _spreads(history: History) -> dict[str, float]:
 
 
 def _halted(history: History) -> dict[str, float]:
-    return {history.now.halted: float(bool(history.now.halted))}
+    by = history.now.halted
+    return {f"halted by {by}": 1.0} if by else {"": 0.0}
 
 
 def _drawdown(history: History) -> dict[str, float]:
@@ -250,7 +251,7 @@ FLAGS = (
          _headroom, _percent, below=True, live_only=True),
     Flag("spread", 100.0, 100.0, "red above 100 bps for 2 min", f'{MM} halt "spreads too wide"',
          _spreads, lambda bps: f"{bps:.1f} bps", hold_s=120),
-    Flag("kill switch", 0.0, 0.0, "red when halted", STATUS, _halted, lambda on: "halted" if on else "not halted"),
+    Flag("kill switch", 0.0, 0.0, "red when halted", STATUS, _halted, lambda on: "" if on else "not halted"),
     Flag("drawdown", 0.02, 0.01, "red above 2 % of the equity", f'{MM} halt "drawdown"', _drawdown, _percent),
     Flag("lost edge", -5.0, -5.0, "red under -5 bps for 1 min, from minute 15", f'{MM} halt "negative edge"',
          _lost_edge, lambda bps: f"{bps:+.2f} bps", hold_s=60, begin=15, below=True),

@@ -105,7 +105,7 @@ class First30:
         shown = held or worst[:1]
         value = flag.show(values[min(shown, key=worst.index)]) if shown else "not known"
         subjects = named(filter(None, shown))
-        value = f"{subjects} {value}" if subjects else value
+        value = " ".join(filter(None, (subjects, value)))
         self._note(flag, verdict == "RED", value)
         return Item(flag.name, ANY_TIME, value, flag.threshold, verdict, flag.command)
 
@@ -140,6 +140,7 @@ class First30:
         """Everything, JSON-ready."""
         history = self.history
         trend = history.trend
+        curve = [point for point in history.curve if point.minute < history.point.minute] + [history.point]
         return {
             "mode": history.now.mode,
             "began_ms": int(history.began_ms),
@@ -150,7 +151,7 @@ class First30:
             "red_flags": [asdict(flag) for flag in self.stood],
             "edge_bps": None if history.edge_bps is None else round(history.edge_bps, 3),
             "pnl_slope_usd_per_hour": None if trend is None else round(trend[0], 4),
-            "curve": [asdict(point) for point in (*history.curve, history.point)],
+            "curve": [asdict(point) for point in curve],
         }
 
     def summary(self) -> str:

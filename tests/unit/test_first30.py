@@ -217,7 +217,7 @@ def test_the_summary_names_every_item_with_its_command_and_each_flag_with_its_ti
     text = "\n".join(markdown(report))
     for item in (*CHECKS, *FLAGS):
         assert f"| {item.name} |" in text and f"`{item.command}`" in text
-    assert "- kill switch: from minute 3.0 to minute 5.0, guard: drawdown halted" in text
+    assert "- kill switch: from minute 3.0 to minute 5.0, halted by guard: drawdown" in text
     assert report["verdict"] == "RED" and "red flags: kill switch" in watch.summary()
     assert [point["minute"] for point in report["curve"][:3]] == [0, 1, 2]
 
