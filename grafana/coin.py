@@ -5,7 +5,21 @@ from typing import Any
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from grafana.frame import GAIN, ONE_COIN, dashboard, first_row, one_coin_variable
-from grafana.panels import BPS, COIN_BOARD, Query, bars, lines, number, painted, placed, steps, timeline, words
+from grafana.panels import (
+    BPS,
+    COIN_BOARD,
+    Column,
+    Query,
+    bars,
+    lines,
+    number,
+    painted,
+    placed,
+    rows_by,
+    steps,
+    timeline,
+    words,
+)
 
 UID = COIN_BOARD
 TIERS = 5
@@ -42,6 +56,17 @@ def new_fills(side: str) -> str:
     return f"max(mm_last_fill_price{of} unless on (asset, side) ({time} == {time} offset $__interval))"
 
 
+_SIGNED = {
+    "decimals": 2,
+    "custom.align": "right",
+    "custom.cellOptions": {"type": "color-text"},
+    "color": {"mode": "thresholds"},
+    "thresholds": steps("red", (-0.005, "text"), (0.005, "green")).build().to_json(),
+}
+PARTS: tuple[Column, ...] = (
+    ("Earned", f"max by (part) (mm_edge_part_usd{COIN})", {"unit": "currencyUSD", **_SIGNED}),
+    ("Of the volume", f"max by (part) (mm_edge_part_bps{COIN})", {"unit": BPS, **_SIGNED}),
+)
 POSITION_USD = f"{only('position')} * {only('mid_price')}"
 UPTIME = f"{only('two_sided_today_seconds')} / {only('observed_today_seconds')}"
 TIGHT = f"{only('two_sided_tight_today_seconds')} / {only('observed_today_seconds')}"
@@ -139,20 +164,18 @@ def why() -> list[Any]:
 def outcome() -> list[Any]:
     horizons = [(f"max by (horizon) (mm_markout_bps{COIN})", "after {{horizon}}")]
     parts = [(f"max by (part) (mm_edge_part_usd{COIN})", "{{part}}")]
-    shares = (f"sort_desc(max by (part) (mm_edge_part_bps{COIN}))", "{{part}}")
     flow = [
         (f"sum(rate(mm_orders_placed_total{COIN}[$__rate_interval]))", "placed"),
         (f"sum(rate(mm_orders_cancelled_total{COIN}[$__rate_interval]))", "cancelled"),
         (f"sum(rate(mm_orders_filled_total{COIN}[$__rate_interval]))", "filled"),
     ]
-    signed = steps("red", (0, "green"))
     return [
         lines((0, 0, 8, 9), "Markouts", "How far the mid moved for our fills; below 0 it costs us.",
               horizons, BPS, decimals=1, empty=NO_FILL),
         lines((8, 0, 8, 9), "What the PnL consists of", "In the session; the parts add up to net.", parts,
               "currencyUSD", decimals=2, empty="Nothing was traded.", looks={"/net/": painted("white", 2)}),
-        bars((16, 0, 8, 9), "The same by volume", "Parts of the PnL in bps of the volume filled.", shares, BPS,
-             empty="Nothing was traded.", colours=signed, low=None),
+        rows_by(("part", "Part"), {"field": "Part"}, (16, 0, 8, 9), "The same in numbers",
+                "Parts of the PnL of the session, and of the volume filled.", PARTS, "Nothing was traded."),
         lines((0, 9, 8, 8), "Orders per second", "Of this coin.", flow, "ops", low=0),
         lines((8, 9, 8, 8), "PnL of the coin", "Net, and the highest it was in the session.",
               [(only("daily_pnl"), "net"), (only("peak_pnl"), "highest")], "currencyUSD", decimals=2),

@@ -45,8 +45,9 @@ def summary() -> list[Any]:
                colours=steps("green", (60, "orange"), (300, "red")), empty="nothing is recorded"),
         number((18, 0, 3, 3), "Disk free", "On the disk of the data folder.",
                ("max(mm_disk_free_bytes)", ""), "bytes", decimals=0, empty="not told"),
-        number((21, 0, 3, 3), "Disk lasts", "By what the last day has taken.", ("max(mm_disk_days_left)", ""),
-               "d", decimals=0, colours=steps("red", (3, "orange"), (14, "green")), empty="it does not fill"),
+        number((21, 0, 3, 3), "Disk lasts", "By what the last day has taken.", ("max(mm_disk_left_seconds)", ""),
+               "s", decimals=0, colours=steps("red", (3 * DAY_S, "orange"), (14 * DAY_S, "green")),
+               empty="it does not fill"),
     ]  # fmt: skip
 
 
@@ -54,9 +55,9 @@ def gates() -> list[Any]:
     text = "GO is needed to go live. NOT ENOUGH DATA: the recordings are too short to tell."
     strips = [("max by (gate) (mm_gate_verdict)", "{{gate}}")]
     return [
-        rows_by(("gate", "Gate"), {"field": "Gate"}, (0, 0, 12, 9), "Gates", text, COLUMNS,
+        rows_by(("gate", "Gate"), {"field": "Gate"}, (0, 0, 12, 8), "Gates", text, COLUMNS,
                 "No evidence and no analysis yet: `market_maker gates` makes the first."),
-        timeline((12, 0, 12, 9), "Verdicts over time", "Of the newest evidence. Green: GO.", strips,
+        timeline((12, 0, 12, 8), "Verdicts over time", "Of the newest evidence. Green: GO.", strips,
                  words(VERDICTS), empty="No evidence yet: `market_maker gates` makes it."),
     ]  # fmt: skip
 

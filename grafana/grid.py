@@ -29,6 +29,12 @@ def by_coin(metric: str) -> str:
     return f"sum by (asset) ({metric}{COIN})"
 
 
+def during(metric: str) -> str:
+    """Part of the time that was observed."""
+    rate = "[$__rate_interval]"
+    return f"sum(rate({metric}{COIN}{rate})) / sum(rate(mm_observed_seconds_total{COIN}{rate}))"
+
+
 def side_price(side: str) -> str:
     return f'sum by (asset) (mm_quote_price{{asset=~"$asset", side="{side}"}})'
 
@@ -139,10 +145,13 @@ def money() -> list[Any]:
               [(by_coin("mm_daily_pnl"), "{{asset}}")], "currencyUSD", beside=True, decimals=2),
         lines((12, 0, 12, 10), "Position by coin", "Signed position at the mid; + is long.",
               [(POSITION_USD, "{{asset}}")], "currencyUSD", beside=True, decimals=2),
-        lines((0, 10, 12, 9), "What the PnL consists of",
+        lines((0, 10, 8, 9), "What the PnL consists of",
               "Won over the mid, given back in 5 s, moves of what was held, fees, funding: they add up to net.",
               parts, "currencyUSD", decimals=2, empty="Nothing was traded.", looks={"/net/": painted("white", 2)}),
-        lines((12, 10, 12, 9), "Given back from the peak", "Highest PnL in this session less the PnL now.",
+        lines((8, 10, 8, 9), "Realised and open", "Of all coins, before fees.",
+              [(f"sum(mm_realized_pnl{COIN})", "realised"), (f"sum(mm_unrealized_pnl{COIN})", "open"),
+               (f"sum(mm_funding_usd{COIN})", "funding")], "currencyUSD", decimals=2),
+        lines((16, 10, 8, 9), "Given back from the peak", "Highest PnL in this session less the PnL now.",
               [(given_back, "{{asset}}")], "currencyUSD", beside=True, low=0, decimals=2, at_least=0.1),
     ]  # fmt: skip
 
@@ -164,10 +173,14 @@ def quoting() -> list[Any]:
               decimals=0),
         bars((12, 10, 12, 10), "Time not quoted, by reason", "Side-seconds without an order in this range.",
              (lost, "{{reason}}"), "s"),
-        lines((0, 20, 8, 9), "Orders per second", "All coins.", orders, "ops", low=0),
-        lines((8, 20, 8, 9), "Open orders", "Orders of ours on the book, all coins.",
+        lines((0, 20, 6, 9), "Uptime", "Part of the time for which both sides rested; and our spread was tight.",
+              [(during("mm_two_sided_seconds_total"), "both sides"),
+               (during("mm_two_sided_tight_seconds_total"), "both sides, tight")], "percentunit", low=0, high=1,
+              decimals=0),
+        lines((6, 20, 6, 9), "Orders per second", "All coins.", orders, "ops", low=0),
+        lines((12, 20, 6, 9), "Open orders", "Orders of ours on the book, all coins.",
               [("sum(mm_open_orders" + COIN + ")", "open")], "none", low=0, decimals=0),
-        lines((16, 20, 8, 9), "Cancels per fill", "Rolling hour; above 50 the governor widens the spread.",
+        lines((18, 20, 6, 9), "Cancels per fill", "Rolling hour; above 50 the governor widens the spread.",
               [("mm_cancel_fill_ratio", "all coins"), ("asset:mm_cancel_fill_ratio:1h" + COIN, "{{asset}}")],
               "none", beside=True, low=0, decimals=1),
     ]  # fmt: skip

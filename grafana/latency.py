@@ -17,7 +17,7 @@ HOPS = (
     ("5 target on the bus → executor", "mm_bus_hop_seconds", 'job="executor", stream="target"'),
     ("6 target → order handed over", "mm_target_to_order_seconds", ""),
     ("7 frame received → order handed over", "mm_tick_to_order_seconds", ""),
-    ("8 order sent → acknowledged (live)", "mm_exchange_request_seconds", 'action="order"'),
+    ("8 order sent → acknowledged (live)", "mm_exchange_request_seconds", 'action="place"'),
 )
 """What a quote goes through, in this order; the last only where there is a venue to answer."""
 

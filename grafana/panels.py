@@ -116,15 +116,14 @@ def number(
     decimals: int | None = None,
     named: bool = False,
     filled: bool = False,
-    history: bool = False,
     empty: str | None = None,
 ) -> stat.Panel:
     """One big number; `named` shows the legend instead of the value, `filled` paints the whole panel in its
-    colour, `history` draws a line behind it, `empty` is what to say where there is none."""
+    colour, `empty` is what to say where there is none."""
     queries = [query] if isinstance(query, tuple) else query
-    panel = _ask(_place(stat.Panel(), place, title, description, unit), queries, instant=not history)
+    panel = _ask(_place(stat.Panel(), place, title, description, unit), queries, instant=True)
     panel.color_mode(BigValueColorMode.BACKGROUND_SOLID if filled else BigValueColorMode.VALUE)
-    panel.graph_mode(BigValueGraphMode.AREA if history else BigValueGraphMode.NONE)
+    panel.graph_mode(BigValueGraphMode.NONE)
     panel.text_mode(BigValueTextMode.NAME if named else BigValueTextMode.VALUE)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.thresholds(colours or steps("text"))
@@ -201,17 +200,13 @@ def bars(
     query: Query,
     unit: str,
     *,
-    colours: dash.ThresholdsConfig | None = None,
-    low: float | None = 0,
     empty: str | None = None,
 ) -> bargauge.Panel:
     """Named bars, longest first as the query sorts them; `empty` says why there may be none."""
     panel = _ask(_place(bargauge.Panel(), place, title, description, unit), [query], instant=True)
-    if low is not None:
-        panel.min(low)
     if empty:
         panel.no_value(empty)
-    panel.orientation(VizOrientation.HORIZONTAL).thresholds(colours or steps("orange"))
+    panel.orientation(VizOrientation.HORIZONTAL).thresholds(steps("orange")).min(0)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.text(common.VizTextDisplayOptions().title_size(13).value_size(13))
     panel.sizing(BarGaugeSizing.MANUAL).min_viz_height(16).max_viz_height(32)
@@ -229,7 +224,9 @@ def timeline(
     """One coloured strip per series; `empty` says why there may be none."""
     queries = [query] if isinstance(query, tuple) else query
     panel = _ask(_place(statetimeline.Panel(), place, title, description, "none"), queries)
-    panel.mappings([states]).show_value(VisibilityMode.NEVER).row_height(0.8).line_width(0).fill_opacity(80)
+    panel.mappings([states]).show_value(VisibilityMode.NEVER).span_nulls(MISSED_SCRAPES_MS).row_height(
+        0.8
+    ).line_width(0).fill_opacity(80)
     panel.color_scheme(dash.FieldColor().mode(FieldColorModeId.THRESHOLDS)).thresholds(steps("text"))
     panel.legend(
         common.VizLegendOptions()

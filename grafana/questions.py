@@ -32,7 +32,7 @@ EMPTY: Mapping[str, str] = {
     "mm_confirmation_left_seconds": ONLY_LIVE,
     "mm_converter_last_success_timestamp_seconds": "until the first conversion",
     "mm_dark_fills_total": ONLY_LIVE,
-    "mm_disk_days_left": "while the disk does not fill, and for the first six hours",
+    "mm_disk_left_seconds": "while the disk does not fill, and for the first six hours",
     "mm_edge_bps": LEARNING,
     "mm_edge_part_bps": "until something is traded",
     "mm_edge_part_usd": "until something is traded",
@@ -62,6 +62,7 @@ EMPTY: Mapping[str, str] = {
     "mm_rule_fired_total": WHEN_IT_HAPPENS,
     "mm_rule_last_fired_timestamp_seconds": WHEN_IT_HAPPENS,
     "mm_rule_proven_timestamp_seconds": "until a drill has proven it",
+    "mm_sigma": LEARNING,
     "mm_side_blocked": "while nothing is held back",
     "mm_tie_out_age_seconds": ONLY_LIVE,
     "mm_twin_edge_bps": ONLY_LIVE,
@@ -78,12 +79,14 @@ EMPTY: Mapping[str, str] = {
     "mm_watchdog_look_age_seconds": ONLY_LIVE,
     "mm_watchdog_own_orders": ONLY_LIVE,
     "mm_watchdog_switch_seconds": ONLY_LIVE,
-    # annotations
+}
+"""Metrics without a series in shadow or at first, each with the reason."""
+UNEVENTFUL: Mapping[str, str] = {
     "mm_halted": "while nothing is halted",
     "mm_orders_filled_total": "between fills",
     "mm_service_start_timestamp_seconds": "while no service starts",
 }
-"""Metrics without a series in shadow or at first, each with the reason."""
+"""The same of annotations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,8 @@ class Question:
         """Why there may be no answer; None where one is due."""
         if self.place == 0 and self.metrics != {"mm_gate_missing"}:
             return None
-        reasons = {EMPTY[name] for name in sorted(self.metrics) if name in EMPTY}
+        known = UNEVENTFUL if self.place < 0 else EMPTY
+        reasons = {known[name] for name in self.metrics if name in known}
         return "; ".join(sorted(reasons)) or None
 
 

@@ -77,9 +77,9 @@ def summary() -> list[Any]:
     ]  # fmt: skip
     return [
         number((0, 0, 5, 3), "Rules that fire", "Rules that hold back quotes now, on any coin.",
-               (fired, ""), "none", decimals=0, colours=steps("green", (1, "orange")), history=True),
+               (fired, ""), "none", decimals=0, colours=steps("green", (1, "orange"))),
         number((5, 0, 5, 3), "Left today", "What may still be lost before the daily stop.",
-               ("max(mm_day_budget_left_usd)", ""), "currencyUSD", decimals=2, history=True, empty=NOT_TOLD,
+               ("max(mm_day_budget_left_usd)", ""), "currencyUSD", decimals=2, empty=NOT_TOLD,
                colours=steps("red", (0.01, "text"))),
         *gaps,
         number((18, 0, 6, 3), "Liquidation distance", "Move of all coins against us at which the venue closes us.",

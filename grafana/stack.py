@@ -23,14 +23,18 @@ def by_service(metric: str) -> str:
 
 UP = 'label_replace(max by (job) (up), "service", "$1", "job", "(.+)")'
 COLUMNS: tuple[Column, ...] = (
-    ("State", f"max by (service) ({by_service('mm_service_heartbeat_age_seconds')} < bool 10)", {
-        **_COLOURED, "mappings": [words({"1": ("alive", "green"), "0": ("SILENT", "red")}).to_json()],
+    ("State", f"{by_service('mm_service_heartbeat_age_seconds')} < bool 10", {
+        "custom.align": "left",
+        **_COLOURED,
+        "mappings": [words({"1": ("alive", "green"), "0": ("SILENT", "red")}).to_json()],
     }),
     ("Heartbeat", by_service("mm_service_heartbeat_age_seconds"), {
         "unit": "s", "decimals": 1, **_coloured("text", (3, "orange"), (10, "red")),
     }),
     ("Endpoint", f"max by (service) ({UP})", {
-        **_COLOURED, "mappings": [words({"1": ("up", "green"), "0": ("down", "red")}).to_json()],
+        "custom.align": "left",
+        **_COLOURED,
+        "mappings": [words({"1": ("up", "green"), "0": ("down", "red")}).to_json()],
     }),
     ("Running for", f"time() - {by_service('mm_service_start_timestamp_seconds')}", {
         "unit": "s", "decimals": 0, **_RIGHT,
