@@ -590,6 +590,7 @@ def explain(
     ] = "",
     last: Annotated[bool, typer.Option("--last", help="The newest fill.")] = False,
     asset: Annotated[str, typer.Option("--asset", help="Only fills of this coin.")] = "",
+    config: Config = None,
     as_json: AsJson = False,
 ) -> int:
     """Why an order was there, what filled it, and what came after: book, estimates, target, lease, the order's
@@ -607,6 +608,8 @@ def explain(
     """
     from market_maker.explain.command import show
 
+    if config:
+        os.environ["MM_CONFIG"] = str(config)
     return show(fill, last, asset, as_json)
 
 

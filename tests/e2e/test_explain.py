@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from market_maker.explain import find, render
 from market_maker.explain.command import show
@@ -24,6 +25,7 @@ from market_maker.replay import path_settings, play
 from services.harvester.archive import Archive
 from services.harvester.config import HarvesterConfig
 from services.harvester.core import Effect, Harvester
+from services.harvester.service import SERVICE
 from services.venue.market.replay import open_recording
 from shared import flights
 from shared.bus import RedisBus
@@ -43,7 +45,9 @@ from shared.messages import (
     Trades,
     Universe,
 )
+from shared.runtime import Runtime
 from shared.service import Stopping, Tick
+from tests.conftest import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 SET, COIN, MINUTES = "hl-20250904-4coins-a", "WLFI", 8
@@ -246,7 +250,7 @@ def scene() -> list[Message]:
         order(T + 30, "filled", "0.5"),
         book(T + 900, "99.8", "99.9"),
         book(T + 4800, "99.7", "99.9"),
-        book(T + 5100, "99.7", "99.9"),
+        book(T + 5400, "99.7", "99.9"),
     ]  # fmt: skip
 
 
@@ -270,6 +274,30 @@ async def test_a_fill_is_explained_from_the_streams_before_anything_is_on_the_di
         " (-0.1075 USD) after 1.5 bps fee"
     )
     assert story.gaps == ("markouts at 30, 60 s are still to come: ask again",)
+
+
+async def test_what_the_harvester_kept_explains_a_fill_when_the_streams_are_gone(
+    redis_url: str, tmp_path: Path
+) -> None:
+    bus = RedisBus(redis_url)
+    await bus.publish(scene())
+    config = HarvesterConfig(data_dir=tmp_path / "data", run_dir=tmp_path / "run", metrics_port=0)
+    runtime = Runtime(SERVICE, config, RedisBus(redis_url))
+    running = asyncio.create_task(runtime.run())
+    await asyncio.to_thread(wait_until, lambda: bool(list(tmp_path.glob("data/fills/BTC/*.csv"))))
+    runtime.stop()
+    await running
+    (fill,) = [message for message in scene() if isinstance(message, Fill)]
+    before = await asyncio.to_thread(gather, redis_url, tmp_path / "data", fill)
+    with redis.Redis.from_url(redis_url) as server:
+        server.flushall()
+    after = await asyncio.to_thread(gather, redis_url, tmp_path / "data", fill)
+    await bus.close()
+    assert after.flight == before.flight and after.sources == ("flight", "recorded market")
+    assert after.flight.target is not None and after.flight.lease is not None
+    assert [step.status for step in after.flight.steps] == ["pending", "open", "filled"]
+    assert tell(after, LATER).markouts == tell(before, LATER).markouts
+    assert tell(after, LATER).markouts[1].edge_bps == pytest.approx(-21.48, abs=0.01)
 
 
 async def test_a_stream_that_was_cut_is_told_of(redis_url: str, tmp_path: Path) -> None:

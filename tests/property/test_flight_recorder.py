@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.harvester.recorder import MAX_PENDING, SETTLE_MS, Heard, Recorder
@@ -91,6 +91,7 @@ def flight_of(places: Sequence[int]) -> Flight:
     return msgspec.structs.replace(flight, prints=tuple(sorted(flight.prints, key=lambda trade: trade.tid)))
 
 
+@settings(deadline=None)
 @given(st.permutations([place for place, stream in enumerate(STREAMS) for _ in stream]))
 def test_the_flight_does_not_depend_on_which_stream_is_read_first(places: list[int]) -> None:
     assert flight_of(places) == Flight(
