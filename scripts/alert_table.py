@@ -21,10 +21,16 @@ def rules(group: str) -> Iterator[dict[str, Any]]:
 
 
 def table() -> str:
-    rows = ["| alert | means | when | for | severity |", "|---|---|---|---|---|"]
+    rows = ["| alert | means | when | for | ends after | severity |", "|---|---|---|---|---|---|"]
     for group in GROUPS:
         rows += [_row(rule) for rule in rules(group)]
     return "\n".join(rows)
+
+
+def memory(expression: str) -> str:
+    """How long it goes on when its cause has ended: as far as it looks back."""
+    window = re.search(r"increase\(.*\[(\d+m)\]|p99_(\d+m)", expression)
+    return "0m" if window is None else window[1] or window[2]
 
 
 def _row(rule: dict[str, Any]) -> str:
@@ -39,6 +45,7 @@ def _row(rule: dict[str, Any]) -> str:
         rule["annotations"]["summary"],
         f"`{expression}`" if "&" not in expression else f"<code>{expression}</code>",
         rule["for"],
+        memory(rule["expr"]),
         rule["labels"]["severity"],
     )
     return f"| {' | '.join(cells)} |"

@@ -2,8 +2,8 @@
 it has to fire and to clear: real processes, Redis, Prometheus and Alertmanager, the rules as they are.
 
 A table of delays: from the cause to the alert, from the cause to the line in the monitor's log, and from the end
-of the cause to the end of the alert. About twenty-five minutes; most of it is waiting for alerts that look a quarter
-of an hour back. The source must not change meanwhile: a confirmation is for the code as it was.
+of the cause to the end of the alert. About twenty-five minutes; most of it is waiting for alerts that look a
+quarter of an hour back. The source must not change meanwhile: a confirmation is for the code as it was.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 from market_maker import notify_config
@@ -74,7 +75,7 @@ class Alerts:
     def _firing(self) -> set[str]:
         return {each["metric"]["alertname"] for each in self._ask('ALERTS{alertstate="firing"}')}
 
-    def _ask(self, expression: str) -> list[dict]:
+    def _ask(self, expression: str) -> list[dict[str, Any]]:
         answer = json.loads(_get(f"{self._url}/api/v1/query?{urlencode({'query': expression})}"))
         return list(answer["data"]["result"])
 
@@ -117,10 +118,9 @@ def fault(what: str, alerts: tuple[str, ...], **fields: object) -> Cause:
     return Cause(what, alerts, begin, lambda stack: stack.world.end_faults())
 
 
-async def _command(stack: Stack, action: str) -> None:
+async def _command(stack: Stack, action: Literal["halt", "resume"]) -> None:
     now_ms = int(wall_ms())
-    command = {"id": f"drill-{now_ms}", "action": action, "who": "drill", "reason": "drill", "time_ms": now_ms}
-    await stack.command(Command(**command))
+    await stack.command(Command(id=f"drill-{now_ms}", action=action, who="drill", reason="drill", time_ms=now_ms))
 
 
 async def _drop_often(stack: Stack) -> None:
@@ -138,14 +138,6 @@ async def _kill_often(stack: Stack) -> None:
         await asyncio.sleep(8)
 
 
-async def _place_foreign(stack: Stack) -> None:
-    coin = next(iter(await stack.world.coins()))
-    bids, _ = await stack.world.book(coin)
-    px = f"{float(bids[0]['px']) * 0.9:.5g}"
-    status = await stack.world.order(stack.account, coin, "bid", str(max(20 / float(px), 0.01))[:5], px=px)
-    stack.foreign_oid = coin, status["resting"]["oid"]  # type: ignore[attr-defined]
-
-
 async def _nothing(stack: Stack) -> None:
     """It mends itself."""
 
@@ -159,18 +151,18 @@ async def _resume(stack: Stack) -> None:
 
 
 CAUSES = (
-    Cause("a feed that breaks eight times in a minute", ("FeedReconnects",), _drop_often, _nothing),
-    Cause("screener is killed four times", ("ServiceRestarts",), _kill_often, _nothing),
-    fault("the venue answers 502 to every request", ("ExchangeErrors",), fault="http_5xx", for_s=60),
-    fault("fills that the venue does not tell of", ("DarkFill",), fault="dark_fill"),
     Cause("a person halts", ("Halted", "KillSwitchTriggered"), _halt, _resume),
-    frozen("guard", "ServiceSilent", "RulesUntold", "LeaseLost", "ServiceDown", "LiveNotQuoting"),
+    frozen("guard", "ServiceSilent", "ServiceDown", "RulesUntold", "LeaseLost", "LiveNotQuoting"),
     fault(
         "frames of all websockets are held back", ("FeedSilent", "DataStale", "RuleStopsEverything"), fault="stall"
     ),
-    frozen("watchdog", "WatchdogMissing", "VenueUnwatched"),
+    frozen("watchdog", "WatchdogMissing"),
     frozen("monitor", "MetricsAbsent"),
     frozen("redis", "RedisLost"),
+    fault("fills that the venue does not tell of", ("DarkFill",), fault="dark_fill"),
+    fault("answers to orders get lost", ("ExchangeErrors",), fault="lose_answer", count=20),
+    Cause("a feed that breaks eight times in a minute", ("FeedReconnects",), _drop_often, _nothing),
+    Cause("screener is killed four times", ("ServiceRestarts",), _kill_often, _nothing),
 )
 
 
@@ -245,6 +237,8 @@ async def _drill(folder: Path, causes: tuple[Cause, ...]) -> None:
                 await _until(lambda c=cause: set(c.alerts) <= alerts.began_s.keys(), FIRES_WITHIN_S, "fires")  # type: ignore[misc]
                 await cause.end(stack)
                 times.append((cause, began_s, monotonic_s()))
+                for line in _rows(*times[-1], alerts):
+                    print(f"    {line}", file=sys.stderr)
             everything = {name for cause in causes for name in cause.alerts}
             await _until(lambda: everything <= alerts.ended_s.keys(), CLEARS_WITHIN_S, "clears")
             for line in _table(times, alerts):
@@ -254,14 +248,19 @@ async def _drill(folder: Path, causes: tuple[Cause, ...]) -> None:
 def _table(times: list[tuple[Cause, float, float]], alerts: Alerts) -> Iterator[str]:
     yield "| cause | alert | fires after | in the log after | clears, after the cause ended |"
     yield "|---|---|---|---|---|"
-    for cause, began_s, ended_s in times:
-        for name in cause.alerts:
-            cells = (
-                _since(alerts.began_s.get(name), began_s),
-                _since(alerts.told_s.get(name), began_s),
-                _since(alerts.ended_s.get(name), ended_s),
-            )
-            yield f"| {cause.what} | `{name}` | {' | '.join(cells)} |"
+    for each in times:
+        yield from _rows(*each, alerts)
+
+
+def _rows(cause: Cause, began_s: float, ended_s: float, alerts: Alerts) -> Iterator[str]:
+    for name in cause.alerts:
+        fired_s = alerts.began_s.get(name)
+        cells = (
+            _since(fired_s, began_s),
+            _since(alerts.told_s.get(name), began_s),
+            _since(alerts.ended_s.get(name) if fired_s is not None else None, ended_s),
+        )
+        yield f"| {cause.what} | `{name}` | {' | '.join(cells)} |"
 
 
 def _since(at_s: float | None, from_s: float) -> str:

@@ -1,4 +1,4 @@
-"""Every alert on both sides of its threshold and of its `for`, by promtool; scrape jobs against the services."""
+"""Every alert on both sides of its threshold and of its `for`, and its end, by promtool; scrape jobs."""
 
 import json
 import re
@@ -32,6 +32,13 @@ class Case:
     """Seconds until the expression has its first value, at the latest."""
     unsure_s: int = 0
     """By how much it may come sooner: two rule groups of one instant are evaluated in no fixed order."""
+    clears_s: int = 10
+    """From the end of the cause to the end of the alert; what looks back over a window takes that long."""
+
+    @property
+    def counts(self) -> bool:
+        """On a counter: its cause ends by itself, and going back would be a reset."""
+        return self.clears_s > 10 and not self.unsure_s
 
 
 def gauge(alert: str, severity: str, for_s: int, series: str, bad: float, good: float) -> Case:
@@ -65,11 +72,12 @@ CASES = (
     gauge("SpreadWide", "warning", 120, f"mm_spread_bps{BTC}", 101, 100),
     gauge("NegativeEdge", "warning", 900, f"mm_edge_bps{BTC}", -5.1, -5),
     Case("SlowQuotes", "warning", 120, BUCKETS, ("0x1000", "0+9x1000", "0+9x1000"),
-         ("0+9x1000", "0+9x1000", "0+9x1000"), settle_s=10, unsure_s=5),
+         ("0+9x1000", "0+9x1000", "0+9x1000"), settle_s=10, unsure_s=5, clears_s=310),
     gauge("CancelFillRatio", "warning", 600, "mm_cancel_fill_ratio", 50.1, 50),
     gauge("ApiHeadroomLow", "critical", 60, "mm_api_headroom_ratio", 0.049, 0.05),
     gauge("BudgetEmptySoon", "warning", 300, "mm_api_empty_seconds", 21_599, 21_600),
-    Case("DarkFill", "critical", 0, (f"mm_dark_fills_total{BTC}",), ("0 1x20 2x20",), ("3x1000",), settle_s=5),
+    Case("DarkFill", "critical", 0, (f"mm_dark_fills_total{BTC}",), ("0 1x20 2x20",), ("3x1000",),
+         settle_s=5, clears_s=360),
     gauge("LedgerMismatch", "critical", 0, "mm_untied_balances", 1, 0),
     gauge("LedgerUnchecked", "warning", 120, "mm_tie_out_age_seconds", 300.1, 300),
     gauge("UnknownOrders", "critical", 60, "mm_unknown_orders", 1, 0),
@@ -94,17 +102,17 @@ CASES = (
     Case("FeedSilent", "critical", 10, tuple(f'mm_data_staleness_secs{{asset="{coin}"}}' for coin in "AB"),
          ("11x1000", "10.1x1000"), ("11x1000", "9.9x1000")),
     Case("FeedReconnects", "warning", 0, ("mm_ws_reconnects_total",), ("0 0 8x1000",), ("0 0 4x1000",),
-         settle_s=15),
+         settle_s=15, clears_s=910),
     Case("ServiceDown", "warning", 30, ('up{job="guard"}', 'up{job="watchdog"}'), ("0x1000", "1x1000"),
          ("1x1000", "0x1000")),
     Case("ServiceRestarts", "warning", 0, ('mm_service_restarts_total{service="guard"}',), ("0 0 4x1000",),
-         ("0 0 1x1000",), settle_s=15),
+         ("0 0 1x1000",), settle_s=15, clears_s=910),
     Case("RedisLost", "critical", 10, ('mm_bus_up{job="guard"}', 'mm_bus_up{job="quoter"}'),
          ("0x1000", "1x1000"), ("1x1000", "1x1000")),
     gauge("BusLag", "warning", 30, f"mm_bus_lag{GROUP}", 1_001, 1_000),
     gauge("BusLag", "warning", 30, f"mm_bus_pending{GROUP}", 101, 100),
     Case("BusLost", "warning", 0, ('mm_bus_lost_total{job="harvester",stream="trades"}',), ("0 1x20 2x20",),
-         ("3x1000",), settle_s=5),
+         ("3x1000",), settle_s=5, clears_s=360),
     gauge("DiskFilling", "warning", 300, "mm_disk_used_ratio", 0.91, 0.9),
     gauge("DiskFullSoon", "warning", 600, "mm_disk_left_seconds", 259_199, 259_200),
     Case("WatchdogMissing", "critical", 30, ("mm_live", WATCHDOG_AGE), ("1x1000", "_x1000"),
@@ -122,7 +130,7 @@ CASES = (
     Case("RuleHolds", "warning", 600, (RULE.format("widen", "BTC"), RULE.format("off", "BTC")),
          ("1x1000", "0x1000"), ("0x1000", "1x1000")),
     Case("RuleFlickers", "warning", 0, ('mm_rule_fired_total{rule="ofi",asset="BTC"}',), ("0 0 40x1000",),
-         ("0 0 25x1000",), settle_s=15),
+         ("0 0 25x1000",), settle_s=15, clears_s=610),
     Case("HaltNear", "warning", 15, ('mm_rule_closeness{rule="ofi",asset="all"}', RULE.format("halt", "all")),
          ("0.81x1000", "0x1000"), ("0.8x1000", "0x1000")),
     Case("HaltNear", "warning", 15, ('mm_rule_closeness{rule="ofi",asset="all"}', RULE.format("halt", "all")),
@@ -138,7 +146,7 @@ CASES = (
     gauge("HighCascadeSeverity", "warning", 60, f"mm_cascade_severity{BTC}", 0.51, 0.5),
     gauge("ToxicFlow", "warning", 120, f"mm_jump_ratio{BTC}", 3.01, 3),
     Case("ExchangeErrors", "warning", 0, ('mm_exchange_errors_total{reason="throttled"}',), ("0 0 12x1000",),
-         ("0 0 8x1000",), settle_s=15),
+         ("0 0 8x1000",), settle_s=15, clears_s=310),
     gauge("RedisMemory", "warning", 60, "mm_redis_memory_ratio", 0.76, 0.75),
     gauge("ConverterLate", "warning", 0, "mm_converter_last_success_timestamp_seconds", -93_601, -92_000),
 )  # fmt: skip
@@ -183,7 +191,17 @@ def both_sides(case: Case) -> list[dict]:
     due_s = case.settle_s + case.for_s
     early = {due_s - case.unsure_s - 5: False} if case.for_s else {}
     fires = checks(case, case.bad, early | {due_s: True, due_s + 60: True})
-    return [fires, checks(case, case.good, {due_s + 300: False})]
+    return [fires, checks(case, case.good, {due_s + 300: False}), clears(case, due_s)]
+
+
+def clears(case: Case, due_s: int) -> dict:
+    """The cause ends a minute after the alert is due."""
+    steps = (due_s + 60) // 5
+    mended = tuple(
+        f"{bad.replace('x1000', f'x{steps}')} {good.replace('_', 'stale _', 1)}"
+        for bad, good in zip(case.bad, case.good, strict=True)
+    )
+    return checks(case, case.bad if case.counts else mended, {due_s + 30: True, due_s + 60 + case.clears_s: False})
 
 
 def names(path: Path) -> set[str]:
@@ -197,7 +215,7 @@ def promtool_file(file: Path, tests: list[dict], *rules: Path) -> str:
     return str(file)
 
 
-def test_every_alert_fires_past_its_threshold_and_for_and_not_before(tmp_path: Path):
+def test_every_alert_fires_past_its_threshold_and_for_not_before_and_ends_with_its_cause(tmp_path: Path):
     files = []
     for path in RULES:  # each with the rules of its own file: all of them at each step would take a minute
         tests = [test for case in CASES if case.alert in names(path) for test in both_sides(case)]

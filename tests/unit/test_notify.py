@@ -119,7 +119,8 @@ def test_a_monitor_that_does_not_run_is_a_failure_only_when_asked_for():
 
 @pytest.mark.parametrize(
     ("content", "mode", "why"),
-    [(None, 0, "not there"), (b"", 0o600, "empty"), (SECRET.encode(), 0o644, "chmod 600"), (b"\xff\xfe", 0o600, "no text"),
+    [(None, 0, "not there"), (b"", 0o600, "empty"), (SECRET.encode(), 0o644, "chmod 600"),
+     (b"\xff\xfe", 0o600, "no text"),
      (SECRET.encode(), 0o600, "no web address"), (b"http://[" + SECRET.encode(), 0o600, "no web address"),
      (f"http://127.0.0.1:1/{SECRET} x".encode(), 0o600, "no web address"),
      (f"http://127.0.0.1:1/{SECRET}".encode(), 0o600, "cannot be reached")],
