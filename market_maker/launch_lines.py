@@ -30,6 +30,8 @@ def where_to_look(record: Record) -> list[str]:
     table = {
         **_what_is_live(record),
         "state": "./start_mm_bot.sh --status   or   .venv/bin/market_maker status",
+        "watch": ".venv/bin/market_maker top"
+        + ("" if record.live is None else "   and   .venv/bin/market_maker first30   (half an hour)"),
         "events": "docker logs -f mm_monitor" if in_docker else f"tail -f {record.log_dir}/monitor.log",
         "metrics": f"curl {record.metrics_url}",
         "fills, PnL": f"redis-cli -p {record.redis_port} subscribe {fills} mm:engine_status",
