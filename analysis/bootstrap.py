@@ -109,7 +109,8 @@ def resample(window_sums: Floats, statistic: Statistic, *, seed: int, reps: int 
         if windows < MIN_BLOCKS:
             nothing = np.full(len(values), np.nan)
             return Resampled(values, nothing, np.empty((0, len(values))), 0, np.full(len(values), float(windows)))
-        influence = sums @ _gradient(statistic, total[None])[0].T
+        gradient = _gradient(statistic, total[None])[0]
+        influence = sums @ gradient.T
         length = _block_length(influence)
         blocks = -(-windows // length)
         pieces = _block_sums(sums, length)
@@ -118,7 +119,7 @@ def resample(window_sums: Floats, statistic: Statistic, *, seed: int, reps: int 
         block_influence = _block_sums(influence - influence.mean(axis=0), length)
         se = tilt * np.sqrt(blocks * (block_influence**2).mean(axis=0))
         flat = se <= 1e-9 * np.abs(values)
-        se = np.where(flat, 0.0, se)
+        se = np.where(flat, np.where(_rarely(sums, gradient), np.nan, 0.0), se)
         rng = np.random.default_rng(seed)
         chunk = max(1, _CHUNK // (blocks * sums.shape[1] + len(values) * sums.shape[1]))
         t = np.concatenate(
@@ -131,6 +132,13 @@ def resample(window_sums: Floats, statistic: Statistic, *, seed: int, reps: int 
         ) / np.sqrt(blocks / (blocks - 1))
     t[:, flat] = np.nan
     return Resampled(values, se, t, blocks, _effective(influence, se))
+
+
+def _rarely(sums: Floats, gradient: Floats) -> NDArray[np.bool_]:
+    """Which statistics rest on fewer windows than an interval asks for: that these agree says nothing."""
+    used = gradient != 0
+    windows = ((sums != 0).astype(float) @ used.T.astype(float) > 0).sum(axis=0)
+    return np.asarray(used.any(axis=1) & (windows < MIN_BLOCKS))
 
 
 def _draw(picked: Floats, statistic: Statistic, values: Floats, scale: float) -> Floats:

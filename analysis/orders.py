@@ -22,7 +22,7 @@ HORIZONS_S = (1, 5, 30, 60, 300)
 HEADLINE_S = 5
 BPS = 1e4
 _DIGITS = 9
-"""Prices have six significant digits; what a difference of two floats shows beyond this is noise."""
+"""Prices have six significant digits; what a difference of two floats shows beyond so many is noise."""
 _SLACK = 1e-6
 """Of a price step: a quote on a step stays there."""
 
@@ -149,14 +149,15 @@ def standing(times: Array, at: Array, earlier: bool = False) -> tuple[Array, Arr
 
 def tick_sizes(ticks: Ticks, px: Array) -> Array:
     """The price step at each price: the smallest distance of two touch prices of its decade, as the venue's step
-    changes with the number of digits. A short recording may show it too coarse: quotes are then harder to fill."""
+    changes with the number of digits; of all where none stood in it. A short recording may show it too coarse:
+    quotes are then harder to fill."""
     prices = np.unique(np.concatenate([ticks.bid, ticks.ask]))
-    steps = np.round(np.diff(prices), _DIGITS)
-    decades, wanted = np.floor(np.log10(prices[1:])), np.floor(np.log10(px))
+    steps, decades = np.diff(prices), np.floor(np.log10(prices[1:]))
+    real, wanted = steps > 10.0 ** (decades - _DIGITS), np.floor(np.log10(px))
     found = np.zeros(len(px))
     for decade in np.unique(wanted):
-        near = steps[(decades == decade) & (steps > 0)]
-        found[wanted == decade] = near.min() if len(near) else 0.0
+        near = real & (decades == decade) if (decades[real] == decade).any() else real
+        found[wanted == decade] = round(float(steps[near].min()), int(_DIGITS - decade))
     return found
 
 

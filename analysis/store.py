@@ -81,7 +81,8 @@ class Store:
                 "preserve_insertion_order": True,
             }
         )
-        self.coins: tuple[str, ...] = tuple(sorted({source.coin for source in self._files(TICKS)}))
+        named = sorted({source.coin for source in self._files(TICKS)})
+        self.coins: tuple[str, ...] = tuple(coin for coin in named if self._any_ticks(coin))
         """Those with ticks in the days asked for."""
 
     def __enter__(self) -> Self:
@@ -146,6 +147,10 @@ class Store:
             found += [Skipped(f"ticks of {coin}", "crossed book", crossed)] if crossed else []
             found += [Skipped(f"trades of {coin}", "a trade that is there already", twice)] if twice else []
         return (*self._skipped, *found)
+
+    def _any_ticks(self, coin: str) -> bool:
+        """A file may hold its header only, or books that are none."""
+        return bool(self._duckdb.execute(f"SELECT 1 FROM {self.of(TICKS.name, coin)} LIMIT 1").fetchall())
 
     def _count(self, query: str) -> int:
         return int(self._duckdb.execute(query).fetchall()[0][0])

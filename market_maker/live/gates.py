@@ -8,6 +8,7 @@ same reservation: it keeps out what was edited, written by hand or copied, not t
 """
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -118,8 +119,13 @@ def write_evidence(data_dir: Path, seal_dir: Path, evidence: Evidence, document:
 
 def _replace(file: Path, content: bytes) -> None:
     fresh = file.with_suffix(".new")
-    fresh.write_bytes(content)
-    fresh.replace(file)
+    try:
+        fresh.write_bytes(content)
+        fresh.replace(file)
+    except OSError:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise
 
 
 def check_names(names: Collection[str]) -> None:

@@ -75,6 +75,18 @@ def test_a_day_in_both_forms_counts_once_and_a_csv_that_went_on_counts_whole(tmp
         assert times(store, "ticks") == [0, 500, 1000]
 
 
+def test_a_coin_without_a_good_tick_is_none_and_some_of_several_may_be_enough(tmp_path: Path) -> None:
+    for coin, lines in (("BTC", tick(0, 100, 101)), ("ETH", ""), ("SOL", tick(0, 102, 101, "SOL"))):
+        write(tmp_path, TICKS, lines, coin)
+    with open_store(tmp_path) as store:
+        assert store.coins == ("BTC",)
+    with open_store(tmp_path, ["BTC", "ETH"], some=True) as store:
+        assert store.coins == ("BTC",)
+    for coins, some in ((["BTC", "ETH"], False), (["ETH", "SOL"], True)):
+        with pytest.raises(DataError, match="no ticks of ETH"):
+            open_store(tmp_path, coins, some=some)
+
+
 def test_what_is_no_market_is_left_out_and_counted(tmp_path: Path) -> None:
     lines = [tick(0, 100, 101), tick(500, 102, 101), tick(1000, 100, 101), tick(600, 100, 101), "nonsense\n"]
     write(tmp_path, TICKS, "".join(lines) + tick(1500, 100, 101))

@@ -81,6 +81,15 @@ def test_what_never_varies_is_known() -> None:
     assert (estimate.low, estimate.value, estimate.high) == (2.0, 2.0, 2.0)
 
 
+@pytest.mark.parametrize("windows", [1, MIN_BLOCKS - 1, MIN_BLOCKS])
+def test_few_windows_that_agree_are_no_certainty(windows: int) -> None:
+    """Seconds are in every window, fills only in some; all of these cost 4 bps."""
+    fills = np.arange(40) < windows
+    sums = np.stack([np.ones(40), fills, 4.0 * fills], axis=1)
+    (found,) = intervals(sums, lambda x: x[..., [2]] / x[..., [1]], [windows], seed=1)
+    assert found.value == 4 and (found.low is None) is (windows < MIN_BLOCKS)
+
+
 def test_p_values_and_bounds_tell_the_same() -> None:
     told = []
     for level in (0.02, 0.08, 0.12, 0.16):

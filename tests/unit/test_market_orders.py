@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.orders import HORIZONS_S, Ticks, labelled, queue_ahead_usd, read_orders, read_ticks
+from analysis.orders import HORIZONS_S, Ticks, labelled, queue_ahead_usd, read_orders, read_ticks, tick_sizes
 from analysis.store import FRESH_MS, open_store
 from services.screener.markouts import Markouts
 from shared.data_files import DEPTH, TICKS, TRADES
@@ -133,3 +133,15 @@ def test_a_recorded_session_with_holes_is_labelled_as_the_screener_labels_it_liv
             labels = [tuple(map(float, one[:4])) for one in ours if one[4]]
             assert len(labels) > 30
             np.testing.assert_allclose(labels, np.array(live.done, float), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("px", "step"), [(1e-8, 1e-12), (0.2075, 0.0001), (3.5, 0.00001), (109755.0, 1.0)])
+def test_the_price_step_is_found_at_any_height_of_the_price(px: float, step: float) -> None:
+    bid = px + step * np.array([0, 3, 1, 2])
+    ticks = Ticks(np.arange(4) * 500, bid, bid + step)
+    assert tick_sizes(ticks, bid) == pytest.approx([step] * 4, rel=1e-9)
+
+
+def test_where_no_touch_stood_the_step_is_that_of_the_others() -> None:
+    ticks = Ticks(np.array([0]), np.array([0.999]), np.array([1.001]))
+    assert tick_sizes(ticks, np.array([0.999, 1.001, 12.0])) == pytest.approx([0.002] * 3)
