@@ -48,16 +48,19 @@ class Alerts:
         self.began_s: dict[str, float] = {}
         self.told_s: dict[str, float] = {}
         self.ended_s: dict[str, float] = {}
+        self._firing_now: set[str] = set()
+        self._on_before: set[str] = set()
         self._read = 0
 
     def expect(self, names: tuple[str, ...]) -> None:
+        self._on_before |= self._firing_now.intersection(names)
         for name in names:
             for times in (self.began_s, self.told_s, self.ended_s):
                 times.pop(name, None)
 
     async def watch(self) -> None:
         while True:
-            firing = await asyncio.to_thread(self._firing)
+            firing = self._firing_now = await asyncio.to_thread(self._firing)
             now_s = monotonic_s()
             for name in firing:
                 self.began_s.setdefault(name, now_s)
@@ -66,6 +69,10 @@ class Alerts:
                 self.ended_s.setdefault(name, now_s)
             self._read_log(now_s)
             await asyncio.sleep(POLL_S)
+
+    def was_on(self, name: str) -> bool:
+        """It fired already when its cause began, so nothing can be said of its delay."""
+        return name in self._on_before
 
     def value(self, expression: str) -> float:
         """Of a query with one answer; 0 without."""
@@ -256,7 +263,7 @@ def _rows(cause: Cause, began_s: float, ended_s: float, alerts: Alerts) -> Itera
     for name in cause.alerts:
         fired_s = alerts.began_s.get(name)
         cells = (
-            _since(fired_s, began_s),
+            "was on already" if alerts.was_on(name) else _since(fired_s, began_s),
             _since(alerts.told_s.get(name), began_s),
             _since(alerts.ended_s.get(name) if fired_s is not None else None, ended_s),
         )
