@@ -50,13 +50,21 @@ class Alerts:
         self.ended_s: dict[str, float] = {}
         self._firing_now: set[str] = set()
         self._on_before: set[str] = set()
+        self._mended: set[str] = set()
         self._read = 0
 
     def expect(self, names: tuple[str, ...]) -> None:
         self._on_before |= self._firing_now.intersection(names)
+        self._mended.difference_update(names)
         for name in names:
             for times in (self.began_s, self.told_s, self.ended_s):
                 times.pop(name, None)
+
+    def mended(self, names: tuple[str, ...]) -> None:
+        """Their first end from here on is theirs; a later cause may make them fire again."""
+        for name in names:
+            self.ended_s.pop(name, None)
+        self._mended.update(names)
 
     async def watch(self) -> None:
         while True:
@@ -64,7 +72,8 @@ class Alerts:
             now_s = monotonic_s()
             for name in firing:
                 self.began_s.setdefault(name, now_s)
-                self.ended_s.pop(name, None)
+                if name not in self._mended:
+                    self.ended_s.pop(name, None)
             for name in self.began_s.keys() - firing:
                 self.ended_s.setdefault(name, now_s)
             self._read_log(now_s)
@@ -243,6 +252,7 @@ async def _drill(folder: Path, causes: tuple[Cause, ...]) -> None:
                 await cause.begin(stack)
                 await _until(lambda c=cause: set(c.alerts) <= alerts.began_s.keys(), FIRES_WITHIN_S, "fires")  # type: ignore[misc]
                 await cause.end(stack)
+                alerts.mended(cause.alerts)
                 times.append((cause, began_s, monotonic_s()))
                 for line in _rows(*times[-1], alerts):
                     print(f"    {line}", file=sys.stderr)
