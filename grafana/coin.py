@@ -50,10 +50,10 @@ def side_state(side: str) -> Query:
 
 
 def new_fills(side: str) -> str:
-    """The price of the newest fill where it is newer than a point before."""
+    """The price of the newest fill while it is new: since the point before, or the scrape before that."""
     of = f'{{{ONE_COIN}, side="{side}"}}'
-    time = f"mm_last_fill_timestamp_seconds{of}"
-    return f"max(mm_last_fill_price{of} unless on (asset, side) ({time} == {time} offset $__interval))"
+    is_new = f"time() - mm_last_fill_timestamp_seconds{of} < $__interval_ms / 1000 + 5"
+    return f"max(mm_last_fill_price{of} and on (asset, side) ({is_new}))"
 
 
 _SIGNED = {

@@ -65,7 +65,7 @@ def first_row() -> list[Any]:
                "If all coins move 10 % against us at once, after the orders on the way have filled.",
                (LOSS, ""), "prefix:$", decimals=0, empty=not_told, colours=steps("orange")),
         number((22, 0, 2, 4), "Data age", "Greatest age of a book, or of the feed, since the last scrape.",
-               (DATA_AGE, ""), "s", decimals=1, empty=not_told, colours=AGE),
+               (DATA_AGE, ""), "suffix: s", decimals=1, empty=not_told, colours=AGE),
     ]  # fmt: skip
 
 

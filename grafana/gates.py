@@ -5,7 +5,8 @@ from typing import Any
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from grafana.frame import dashboard, first_row
-from grafana.panels import Column, lines, number, placed, rows_by, steps, timeline, words
+from grafana.panels import Column, lines, number, placed, rows_by, steps, timeline, with_words, words
+from market_maker.live.gates import GATES
 
 UID = "mm-data"
 NO_EVIDENCE = "none: market_maker gates"
@@ -54,9 +55,18 @@ def summary() -> list[Any]:
 def gates() -> list[Any]:
     text = "GO is needed to go live. NOT ENOUGH DATA: the recordings are too short to tell."
     strips = [("max by (gate) (mm_gate_verdict)", "{{gate}}")]
+    table = rows_by(
+        ("gate", "Gate"),
+        {"field": "Gate"},
+        (0, 0, 12, 8),
+        "Gates",
+        text,
+        COLUMNS,
+        "No evidence and no analysis yet: `market_maker gates` makes the first.",
+    )
+    named = {gate: (f"{index}  {meaning}", "text") for index, (gate, meaning) in enumerate(GATES.items(), 1)}
     return [
-        rows_by(("gate", "Gate"), {"field": "Gate"}, (0, 0, 12, 8), "Gates", text, COLUMNS,
-                "No evidence and no analysis yet: `market_maker gates` makes the first."),
+        with_words(table, "Gate", named),
         timeline((12, 0, 12, 8), "Verdicts over time", "Of the newest evidence. Green: GO.", strips,
                  words(VERDICTS), empty="No evidence yet: `market_maker gates` makes it."),
     ]  # fmt: skip
@@ -66,7 +76,7 @@ def recording() -> list[Any]:
     rate = "[$__rate_interval]"
     lost = [
         (f"sum(rate(mm_feed_refused_total{rate}))", "frames refused"),
-        (f"sum(rate(mm_bus_lost_total{rate})) or vector(0)", "entries lost on the bus"),
+        (f"sum(rate(mm_bus_lost_total{rate})) or 0 * sum(mm_bus_up)", "entries lost on the bus"),
     ]
     gaps = [
         ("max(mm_data_staleness_secs)", "oldest book"),

@@ -108,7 +108,7 @@ COLUMNS: tuple[Column, ...] = (
 
 
 def session() -> list[Any]:
-    two_sided = "count(sum by (asset) (max_over_time(mm_quoting[30s])) == 2) or vector(0)"
+    two_sided = "count(sum by (asset) (max_over_time(mm_quoting[30s])) == 2) or 0 * count(mm_quoting)"
     uptime = "sum(mm_two_sided_today_seconds) / sum(mm_observed_today_seconds)"
     return [
         number((0, 0, 4, 3), "Quoting both sides", "Coins with an order on bid and ask in the last 30 s.",
@@ -163,7 +163,10 @@ def quoting() -> list[Any]:
         ("sum(rate(mm_orders_placed_total" + COIN + "[$__rate_interval]))", "placed"),
         ("sum(rate(mm_orders_cancelled_total" + COIN + "[$__rate_interval]))", "cancelled"),
         ("sum(rate(mm_orders_filled_total" + COIN + "[$__rate_interval]))", "filled"),
-        ("sum(rate(mm_orders_rejected_total" + COIN + "[$__rate_interval])) or vector(0)", "rejected"),
+        (
+            "sum(rate(mm_orders_rejected_total" + COIN + "[$__rate_interval])) or 0 * sum(mm_open_orders)",
+            "rejected",
+        ),
     ]
     return [
         timeline((0, 0, 12, 20), "Sides quoted", "In the last 30 s. Green: bid and ask. Orange: one. Red: none.",

@@ -9,6 +9,7 @@ from grafana.panels import Column, Query, bars, lines, number, placed, rows_by, 
 
 UID = "mm-latency"
 ONLY_LIVE = "Live trading only."
+REFUSED = "sum(increase(mm_orders_rejected_total[$__range])) or 0 * sum(mm_open_orders)"
 HOPS = (
     ("1 frame received → on the bus", "mm_frame_to_bus_seconds", ""),
     ("2 book on the bus → quoter", "mm_bus_hop_seconds", 'job="quoter", stream="book"'),
@@ -73,8 +74,7 @@ def venue() -> list[Any]:
                (quantile(0.99, "mm_tick_to_order_seconds", within="$__range"), ""), "s",
                colours=steps("green", (0.01, "orange"), (0.1, "red")), empty="no order yet"),
         number((17, 0, 3, 3), "Orders refused", "By the exchange or before it, all coins, in this range.",
-               ("sum(increase(mm_orders_rejected_total[$__range])) or vector(0)", ""), "none", decimals=0,
-               colours=steps("green", (1, "orange"))),
+               (REFUSED, ""), "none", decimals=0, colours=steps("green", (1, "orange"))),
         number((20, 0, 4, 3), "Request budget", "Requests left against a full budget.",
                ("max(mm_api_headroom_ratio)", ""), "percentunit", decimals=0, empty=ONLY_LIVE,
                colours=steps("red", (0.05, "orange"), (0.25, "green"))),

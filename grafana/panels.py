@@ -303,6 +303,13 @@ def rows_by(
     return panel  # type: ignore[no-any-return]
 
 
+def with_words(panel: table.Panel, heading: str, table_of: Mapping[str, tuple[str, str]]) -> table.Panel:
+    """The table with other words for the values of one column."""
+    return panel.override_by_name(
+        heading, [DynamicConfigValue(id_val="mappings", value=[words(table_of).to_json()])]
+    )
+
+
 def _over_time(ref: str) -> DataTransformerConfig:
     """The series of one query as cells; the others, which have but one moment, are left as they are."""
     only = MatcherConfig(id_val="byRefId", options=ref)

@@ -129,6 +129,7 @@ def filled(expr: str, coin: str, step_s: float = 5, range_s: float = 900) -> str
     """The query as Grafana would send it, all coins chosen where there is a choice."""
     for name, value in (
         ("$__rate_interval", f"{max(20, int(step_s) + 5)}s"),
+        ("$__interval_ms", f"{max(5, int(step_s)) * 1000}"),
         ("$__interval", f"{max(5, int(step_s))}s"),
         ("$__range", f"{int(range_s)}s"),
         ("$asset", ".*"),

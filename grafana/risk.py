@@ -66,7 +66,7 @@ COLUMNS: tuple[Column, ...] = (
 
 
 def summary() -> list[Any]:
-    fired = "count(max by (rule) (mm_rule_fired) == 1) or vector(0)"
+    fired = "count(max by (rule) (mm_rule_fired) == 1) or 0 * count(mm_rule_fired)"
     of_account = "/ on () max(mm_account_value_usd)"
     gaps = [
         number((10 + 4 * index, 0, 4, 3), f"{percent} gap of the account",
@@ -83,7 +83,7 @@ def summary() -> list[Any]:
                colours=steps("red", (0.01, "text"))),
         *gaps,
         number((18, 0, 6, 3), "Liquidation distance", "Move of all coins against us at which the venue closes us.",
-               ("max(mm_liquidation_distance)", ""), "percentunit", decimals=0, empty="nothing held",
+               ("max(mm_liquidation_distance)", ""), "percentunit", decimals=0, empty="nothing held, or not told",
                colours=steps("red", (0.1, "orange"), (0.3, "green"))),
     ]  # fmt: skip
 

@@ -23,6 +23,8 @@ import urllib.error
 from collections.abc import Sequence
 from pathlib import Path
 
+from PIL import Image
+
 from grafana.build import BOARDS, FOLDER
 from grafana.picture.page import WIDTH, View, render
 from grafana.picture.source import Source
@@ -31,6 +33,8 @@ PICTURES = FOLDER.parents[1] / "docs" / "img"
 SETTLE_MS = 15_000
 """Time that a Grafana gets to load a dashboard, in its browser's own clock."""
 GRAFANA_HEIGHT = 2400
+COLOURS = 128
+"""Enough for flat areas and smooth letters, in a third of the space."""
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader", "--hide-scrollbars",
     "--no-first-run", "--disable-dev-shm-usage", "--force-color-profile=srgb",
@@ -58,6 +62,7 @@ def photograph(url: str, out: Path, height: int, *more: str) -> None:
         done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     if done.returncode or not out.is_file():
         raise PictureError(f"Chromium took no picture of {url}: {done.stderr[-500:]}")
+    Image.open(out).convert("RGB").quantize(COLOURS).save(out, optimize=True)
 
 
 def drawn(name: str, view: View, out: Path, part: float) -> None:

@@ -12,6 +12,8 @@ from grafana.picture.words import spelled
 HOLE_S = 20
 """A line goes on over a shorter hole, as in the dashboards."""
 AXIS_W, AXIS_H = 74, 20
+UNIT_SIZE = {"percentunit": 0.01}
+"""Where what is written is not the value."""
 GRID, FAINT = "#2a2d34", "#9096a1"
 
 
@@ -66,11 +68,11 @@ def spark(
     )
 
 
-def ticks(low: float, high: float, wanted: int) -> list[float]:
-    """Round numbers within, about so many."""
-    raw = (high - low) / max(wanted, 1)
+def ticks(low: float, high: float, wanted: int, finest: float = 0) -> list[float]:
+    """Round numbers within, about so many, no closer than `finest`."""
+    raw = max((high - low) / max(wanted, 1), finest)
     power = 10 ** math.floor(math.log10(raw))
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= raw)
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * (1 - 1e-9))
     first = math.ceil(low / step - 1e-9)
     return [round(index * step, 12) for index in range(first, math.floor(high / step + 1e-9) + 1)]
 
@@ -95,7 +97,8 @@ def chart(
         frame.left_s, frame.right_s, frame.low, frame.high, frame.width - AXIS_W - 8, frame.height - AXIS_H - 8
     )
     parts = [f'<svg width="{frame.width:.0f}" height="{frame.height:.0f}"><g transform="translate({AXIS_W},6)">']
-    for value in ticks(inner.low, inner.high, max(2, int(inner.height / 42))):
+    finest = 0 if decimals is None else 10.0**-decimals * UNIT_SIZE.get(unit, 1)
+    for value in ticks(inner.low, inner.high, max(2, int(inner.height / 42)), finest):
         y = inner.y(value)
         parts.append(
             f'<line x1="0" x2="{inner.width:.0f}" y1="{y:.1f}" y2="{y:.1f}" stroke="{GRID}"/>'

@@ -4,10 +4,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
 from typing import Any
 
-from grafana.picture.curves import FAINT, Curve, Frame, bounds, chart, spark, strips
+from grafana.picture.curves import FAINT, HOLE_S, Curve, Frame, bounds, chart, spark, strips
 from grafana.picture.source import Points, Series, Source
 from grafana.picture.words import COLOURS, PALETTE, colour, legend, spelled, told
 from grafana.questions import filled
@@ -15,7 +14,7 @@ from grafana.questions import filled
 WIDTH = 1920
 MARGIN, GAP, UNIT, HEAD = 14, 8, 30, 36
 COLUMN = (WIDTH - 2 * MARGIN - 23 * GAP) / 24
-LEGEND_W, LEGEND_ROWS_H = 210, 19
+LEGEND_W, LEGEND_MOST_W, LEGEND_ROWS_H = 210, 360, 19
 MOST_POINTS = 300
 ROW_H = 36
 
@@ -149,13 +148,16 @@ def _lines(panel: Panel, view: View, size: Size) -> str:
     defaults = panel["fieldConfig"]["defaults"]
     low, high = bounds(curves, defaults.get("min"), defaults.get("max"), custom.get("axisSoftMax"))
     beside = panel["options"]["legend"]["placement"] == "right"
-    width = size[0] - (LEGEND_W if beside else 0)
+    key_w = (
+        min(LEGEND_MOST_W, LEGEND_W + 6 * max(0, max(len(curve.name) for curve in curves) - 15)) if beside else 0
+    )
+    width = size[0] - key_w
     height = size[1] - (0 if beside else 24)
     frame = Frame(view.left_s, view.source.end_s, low, high, width - 4, height)
     unit, decimals = defaults.get("unit", "none"), defaults.get("decimals")
     picture = chart(list(reversed(curves)), frame, unit, decimals, view.step_s())
     lasts = [(curve, series.last) for curve, (_, series) in zip(curves, found, strict=True)]
-    key = _legend(lasts, beside, size, unit, decimals)
+    key = _legend(lasts, key_w, size, unit, decimals)
     return f'<div style="display:{"flex" if beside else "block"}">{picture}{key}</div>'
 
 
@@ -166,11 +168,13 @@ def _on_top(points: Points, below: dict[float, float]) -> Points:
     return [(time_s, below[time_s]) for time_s, _ in points]
 
 
-def _legend(lasts: list[tuple[Curve, float]], beside: bool, size: Size, unit: str, decimals: int | None) -> str:
+def _legend(lasts: list[tuple[Curve, float]], width: int, size: Size, unit: str, decimals: int | None) -> str:
+    """`width` of one beside the chart; 0 below it."""
+
     def key(curve: Curve) -> str:
         return f'<i style="background:{curve.color}"></i>{escape(curve.name)}'
 
-    if not beside:
+    if not width:
         return '<div class="legend" style="padding:0 12px">' + "".join(
             f"<span>{key(curve)}</span>" for curve, _ in lasts
         ) + "</div>"  # fmt: skip
@@ -181,7 +185,7 @@ def _legend(lasts: list[tuple[Curve, float]], beside: bool, size: Size, unit: st
         f"{escape(spelled(last, unit, decimals))}</td></tr>"
         for curve, last in shown
     )
-    return f'<div class="legend" style="width:{LEGEND_W}px"><table style="font-size:11px">{rows}</table></div>'
+    return f'<div class="legend" style="width:{width}px"><table style="font-size:11px">{rows}</table></div>'
 
 
 def _bars(panel: Panel, view: View, size: Size) -> str:
@@ -197,19 +201,23 @@ def _bars(panel: Panel, view: View, size: Size) -> str:
 
 
 def _timeline(panel: Panel, view: View, size: Size) -> str:
-    step_s, rows = view.step_s(), []
-    for name, series in _named(panel, view):
-        times = [*series.points, (min(series.points[-1][0] + step_s, view.source.end_s), 0.0)]
-        spans = [
-            (
-                start,
-                end if end - start <= 4 * step_s else start + step_s,
-                told(value, panel["fieldConfig"]["defaults"])[1],
-            )
-            for (start, value), (end, _) in pairwise(times)
-        ]
-        rows.append((name, spans))
+    config = panel["fieldConfig"]["defaults"]
+    rows = [(name, _spans(series.points, view.step_s(), config)) for name, series in _named(panel, view)]
     return strips(rows, Frame(view.left_s, view.source.end_s, 0, 1, size[0] - 10, size[1] - 8)) if rows else ""
+
+
+def _spans(points: Points, step_s: float, config: Mapping[str, Any]) -> list[tuple[float, float, str]]:
+    """From, to and colour; what follows in the same colour, or after a small hole, belongs together."""
+    spans: list[tuple[float, float, str]] = []
+    for time_s, value in points:
+        color = told(value, config)[1]
+        goes_on = bool(spans) and time_s - spans[-1][1] <= HOLE_S
+        start = spans[-1][0] if goes_on and spans[-1][2] == color else time_s
+        if goes_on:
+            before = spans.pop()
+            spans += [] if start == before[0] else [(before[0], time_s, before[2])]
+        spans.append((start, time_s + step_s, color))
+    return spans
 
 
 def _table(panel: Panel, view: View, size: Size) -> str:

@@ -10,8 +10,8 @@ COLOURS = {
     "semi-dark-green": "#56a64b", "semi-dark-red": "#e02f44",
 }  # fmt: skip
 PALETTE = (
-    "#73bf69", "#f2cc0c", "#8ab8ff", "#ff780a", "#f2495c", "#5794f2", "#b877d9", "#705da0", "#37872d", "#fade2a",
-    "#447ebc", "#c15c17", "#890f02", "#0a437c", "#6d1f62", "#584477", "#b7dbab", "#f4d598", "#70dbed", "#f9ba8f",
+    "#73bf69", "#f2cc0c", "#8ab8ff", "#ff780a", "#f2495c", "#5794f2", "#b877d9", "#96d98d", "#70dbed", "#fade2a",
+    "#e0752d", "#ca95e5", "#f9ba8f", "#65c5db", "#f29191", "#b7dbab", "#f4d598", "#aea2e0", "#badff4", "#e5a8e2",
 )  # fmt: skip
 _SPANS = ((604_800.0, "weeks"), (86_400.0, "days"), (3_600.0, "hours"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"))
 
@@ -33,7 +33,7 @@ def spelled(value: float, unit: str, decimals: int | None = None) -> str:
     if unit in ("currencyUSD", "prefix:$"):
         return f"{'-' if value < 0 else ''}${_plain(abs(value), decimals)}"
     if unit == "short":
-        return _scaled(value, 1000, ("", "K", "M", "G"))
+        return _scaled(value, 1000, ("", "K", "M", "G")) if abs(value) >= 1000 else f"{value:.3g}"
     suffix = {"ops": "/s", "d": " days", "none": "", "string": "", "sci": ""}.get(
         unit, unit.removeprefix("suffix:")
     )
