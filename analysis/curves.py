@@ -87,8 +87,12 @@ def _mean(total: Floats, n: Floats, seed: int, less: float = 0.0) -> Estimate:
 
 
 def from_log(found: Estimate) -> Estimate:
-    """Of a rate that was resampled as its logarithm, so that no bound is below zero."""
-    value, low, high = (None if x is None else float(np.exp(x)) for x in (found.value, found.low, found.high))
+    """Of a rate that was resampled as its logarithm, so that no bound is below zero. A bound beyond all numbers is
+    none: then there is no interval."""
+    with np.errstate(over="ignore"):
+        value, low, high = (None if x is None else float(np.exp(x)) for x in (found.value, found.low, found.high))
+    if high is not None and not np.isfinite(high):
+        low = high = None
     return found._replace(value=value, low=low, high=high)
 
 

@@ -36,6 +36,8 @@ MAX_WINDOWS = 720
 """About so many, holes not counted."""
 MIN_WINDOW_MS = 60_000
 _TOUCH_BPS = 1e-4
+_ROUNDING = 1e-9
+"""Sums of the same numbers in another order differ by less."""
 
 
 class Fills(NamedTuple):
@@ -174,6 +176,7 @@ def _queues(orders: Orders, number: Array, ahead_usd: Array) -> Queues:
     for one in range(len(BEYOND_BPS) + 1):
         here = (number == one) & ~np.isnan(ahead_usd)
         ahead, ntl = ahead_usd[here], orders.ntl_usd[here]
-        medians = (np.median(ahead), np.median(ntl), np.mean(ntl >= ahead)) if len(ntl) else (np.nan,) * 3
+        cleared = ntl >= ahead * (1 - _ROUNDING)
+        medians = (np.median(ahead), np.median(ntl), np.mean(cleared)) if len(ntl) else (np.nan,) * 3
         rows.append((len(ntl), *medians))
     return Queues(*np.array(rows).T)
