@@ -175,7 +175,7 @@ def outcome() -> list[Any]:
         lines((8, 0, 8, 9), "What the PnL consists of", "In the session; the parts add up to net.", parts,
               "currencyUSD", decimals=2, empty="Nothing was traded.", looks={"/net/": painted("white", 2)}),
         rows_by(("part", "Part"), {"field": "Part"}, (16, 0, 8, 9), "The same in numbers",
-                "Parts of the PnL of the session, and of the volume filled.", PARTS, "Nothing was traded."),
+                "Parts of the PnL of the session, and of the volume filled.", PARTS),
         lines((0, 9, 8, 8), "Orders per second", "Of this coin.", flow, "ops", low=0),
         lines((8, 9, 8, 8), "PnL of the coin", "Net, and the highest it was in the session.",
               [(only("daily_pnl"), "net"), (only("peak_pnl"), "highest")], "currencyUSD", decimals=2),

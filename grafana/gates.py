@@ -12,7 +12,11 @@ UID = "mm-data"
 NO_EVIDENCE = "none: market_maker gates"
 NO_ANALYSIS = "none yet: made each night"
 VERDICTS = {"1": ("GO", "green"), "0": ("NOT ENOUGH DATA", "orange"), "-1": ("NO-GO", "red")}
-_WORD = {"mappings": [words(VERDICTS).to_json()], "custom.cellOptions": {"type": "color-text"}}
+_WORD = {
+    "mappings": [words(VERDICTS).to_json()],
+    "custom.cellOptions": {"type": "color-text"},
+    "custom.align": "left",
+}
 _COUNT = {"unit": "none", "decimals": 0, "custom.align": "right"}
 DAY_S = 86_400
 
@@ -23,6 +27,7 @@ COLUMNS: tuple[Column, ...] = (
     ("Live without it", "max by (gate) (mm_gate_missing)", {
         "mappings": [words({"1": ("confirmed without", "red")}).to_json()],
         "custom.cellOptions": {"type": "color-text"},
+        "custom.align": "left",
     }),
 )  # fmt: skip
 
@@ -53,20 +58,15 @@ def summary() -> list[Any]:
 
 
 def gates() -> list[Any]:
-    text = "GO is needed to go live. NOT ENOUGH DATA: the recordings are too short to tell."
-    strips = [("max by (gate) (mm_gate_verdict)", "{{gate}}")]
-    table = rows_by(
-        ("gate", "Gate"),
-        {"field": "Gate"},
-        (0, 0, 12, 8),
-        "Gates",
-        text,
-        COLUMNS,
-        "No evidence and no analysis yet: `market_maker gates` makes the first.",
+    text = (
+        "GO is needed to go live. NOT ENOUGH DATA: the recordings are too short to tell. `market_maker gates` makes"
+        " the evidence, the analysis is made each night."
     )
-    named = {gate: (f"{index}  {meaning}", "text") for index, (gate, meaning) in enumerate(GATES.items(), 1)}
+    strips = [("max by (gate) (mm_gate_verdict)", "{{gate}}")]
+    table = rows_by(("gate", "Gate"), {"field": "Gate"}, (0, 0, 12, 8), "Gates", text, COLUMNS)
+    named = {gate: (f"{nth}  {meaning}", "text") for nth, (gate, meaning) in enumerate(GATES.items(), 1)}
     return [
-        with_words(table, "Gate", named),
+        with_words(table, "Gate", named, 260),
         timeline((12, 0, 12, 8), "Verdicts over time", "Of the newest evidence. Green: GO.", strips,
                  words(VERDICTS), empty="No evidence yet: `market_maker gates` makes it."),
     ]  # fmt: skip

@@ -206,7 +206,7 @@ def bars(
     panel = _ask(_place(bargauge.Panel(), place, title, description, unit), [query], instant=True)
     if empty:
         panel.no_value(empty)
-    panel.orientation(VizOrientation.HORIZONTAL).thresholds(steps("orange")).min(0)
+    panel.orientation(VizOrientation.HORIZONTAL).thresholds(steps("orange")).min(0).decimals(0)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.text(common.VizTextDisplayOptions().title_size(13).value_size(13))
     panel.sizing(BarGaugeSizing.MANUAL).min_viz_height(16).max_viz_height(32)
@@ -263,13 +263,10 @@ def rows_by(
     title: str,
     description: str,
     columns: Sequence[Column],
-    empty: str | None = None,
 ) -> table.Panel:
     """One row per value of a label, `key` with its heading. A column that names a label of its query shows that
     label, one that is a `spark` its course, else the value."""
-    panel = _place(table.Panel(), place, title, description, "none").max_data_points(SPARK_POINTS)
-    if empty:
-        panel.no_value(empty)
+    panel = _place(table.Panel(), place, title, description, "none").max_data_points(SPARK_POINTS).no_value("–")
     names, hidden = dict([key]), {"Time": True}
     for index, (heading, expr, properties) in enumerate(columns):
         ref = chr(ord("A") + index)
@@ -303,11 +300,12 @@ def rows_by(
     return panel  # type: ignore[no-any-return]
 
 
-def with_words(panel: table.Panel, heading: str, table_of: Mapping[str, tuple[str, str]]) -> table.Panel:
-    """The table with other words for the values of one column."""
-    return panel.override_by_name(
-        heading, [DynamicConfigValue(id_val="mappings", value=[words(table_of).to_json()])]
-    )
+def with_words(
+    panel: table.Panel, heading: str, table_of: Mapping[str, tuple[str, str]], width: int
+) -> table.Panel:
+    """The table with other words for the values of one column, and its width in pixels."""
+    mappings = [words(table_of).to_json()]
+    return panel.override_by_name(heading, _properties({"mappings": mappings, "custom.width": width}))
 
 
 def _over_time(ref: str) -> DataTransformerConfig:

@@ -127,7 +127,7 @@ def _drawn(curve: Curve, frame: Frame, hole_s: float) -> str:
         first, last = frame.x(curve.points[0][0]), frame.x(curve.points[-1][0])
         floor = frame.y(frame.low)
         area = (
-            f'<path d="{path(curve.points, frame, math.inf)}L{last:.1f} {floor:.1f}L{first:.1f} {floor:.1f}Z"'
+            f'<path d="{path(curve.points, frame, frame.right_s)}L{last:.1f} {floor:.1f}L{first:.1f} {floor:.1f}Z"'
             f' fill="{curve.color}" opacity="0.2"/>'
         )
     return f'{area}<path d="{line}" fill="none" stroke="{curve.color}" stroke-width="{curve.width * 1.4}"{dash}/>'

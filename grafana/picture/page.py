@@ -263,7 +263,7 @@ def _aligned(field: Mapping[str, Any]) -> str:
 def _cell(value: Any, field: Mapping[str, Any], view: View, step_s: float) -> str:
     kind = field.get("custom.cellOptions", {}).get("type")
     if value is None:
-        return "<td></td>"
+        return f'<td style="color:{FAINT};{_aligned(field)}">{escape(field.get("noValue", ""))}</td>'
     if isinstance(value, Series):
         width = int(field.get("custom.width", 150)) - 16
         color = colour(field["color"]["fixedColor"])
