@@ -59,8 +59,8 @@ def summary() -> list[Any]:
 
 def gates() -> list[Any]:
     text = (
-        "GO is needed to go live. NOT ENOUGH DATA: the recordings are too short to tell. `market_maker gates` makes"
-        " the evidence, the analysis is made each night."
+        "GO is needed to go live. NOT ENOUGH DATA: the recordings are too short. `market_maker gates` makes the"
+        " evidence, the analysis is made each night."
     )
     strips = [("max by (gate) (mm_gate_verdict)", "{{gate}}")]
     table = rows_by(("gate", "Gate"), {"field": "Gate"}, (0, 0, 12, 8), "Gates", text, COLUMNS)

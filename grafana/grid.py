@@ -52,11 +52,13 @@ def side_state(side: str) -> str:
     )
 
 
-SIDES_QUOTED = f"sum by (asset) (max_over_time(mm_quoting{COIN}[30s]))"
+SIDES_QUOTED = f"sum by (asset) (max_over_time(mm_quoting{COIN}[15s]))"
 """A side whose order is being replaced counts as quoted."""
 POSITION_USD = f"sum by (asset) (mm_position{COIN}) * on (asset) sum by (asset) (mm_mid_price{COIN})"
 _STATES = [
-    words({"quoting": ("quoting", "green"), "placing": ("placing", "blue")}).to_json(),
+    words(
+        {"quoting": ("quoting", "green"), "placing": ("placing", "blue"), "halted": ("halted", "red")}
+    ).to_json(),
     any_other_word("orange").to_json(),
 ]
 _NUMBER = {"custom.align": "right"}
@@ -108,10 +110,10 @@ COLUMNS: tuple[Column, ...] = (
 
 
 def session() -> list[Any]:
-    two_sided = "count(sum by (asset) (max_over_time(mm_quoting[30s])) == 2) or 0 * count(mm_quoting)"
+    two_sided = "count(sum by (asset) (max_over_time(mm_quoting[15s])) == 2) or 0 * count(mm_quoting)"
     uptime = "sum(mm_two_sided_today_seconds) / sum(mm_observed_today_seconds)"
     return [
-        number((0, 0, 4, 3), "Quoting both sides", "Coins with an order on bid and ask in the last 30 s.",
+        number((0, 0, 4, 3), "Quoting both sides", "Coins with an order on bid and ask in the last 15 s.",
                (two_sided, ""), "suffix: coins", decimals=0),
         number((4, 0, 4, 3), "Uptime today", "Part of today for which both sides rested, mean of all coins.",
                (uptime, ""), "percentunit", decimals=1, empty="nothing observed yet",
@@ -169,7 +171,7 @@ def quoting() -> list[Any]:
         ),
     ]
     return [
-        timeline((0, 0, 12, 20), "Sides quoted", "In the last 30 s. Green: bid and ask. Orange: one. Red: none.",
+        timeline((0, 0, 12, 20), "Sides quoted", "In the last 15 s. Green: bid and ask. Orange: one. Red: none.",
                  (SIDES_QUOTED, "{{asset}}"), sides),
         lines((12, 0, 12, 10), "Sides without an order, by reason", "Number of sides; the names are reason codes.",
               [("sum by (reason) (mm_side_blocked" + COIN + ")", "{{reason}}")], "none", stacked=True, low=0,
