@@ -167,14 +167,16 @@ class Runtime:
         """A service for which nobody waits may be late: what others said before they ended is still for it."""
         if not self.service.background or self._error is not None or not self.bus_up:
             return
-        deadline_s = monotonic_s() + _CAUGHT_UP_WITHIN_S
-        with contextlib.suppress(BusError, TimeoutError):
+        reading = asyncio.create_task(self._read_the_rest())
+        await asyncio.wait([reading], timeout=_CAUGHT_UP_WITHIN_S)
+        await self._end_between_inputs([reading])
+        if not reading.cancelled() and reading.exception() is not None:
+            raise cast(BaseException, reading.exception())
+
+    async def _read_the_rest(self) -> None:
+        with contextlib.suppress(BusError):
             for reader in self._readers:
-                while True:
-                    async with asyncio.timeout(deadline_s - monotonic_s()):
-                        deliveries = await reader.read(block_ms=0)
-                    if not deliveries:
-                        break
+                while deliveries := await reader.read(block_ms=0):
                     await self._handle_deliveries(deliveries)
                     await reader.ack(deliveries)
 

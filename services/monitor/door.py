@@ -33,10 +33,9 @@ class MonitorDoor:
         self._coloured = is_for_people(out)
 
     async def run(self, port: Port) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._look_at_redis(port))
-            tasks.create_task(self._look_at_files(port))
-            tasks.create_task(self._take_alerts(port))
+        """Gathered, not in a task group: that cancels its tasks once, and the Redis client may lose a cancellation
+        (see `shared.runtime`)."""
+        await asyncio.gather(self._look_at_redis(port), self._look_at_files(port), self._take_alerts(port))
 
     async def _look_at_redis(self, port: Port) -> None:
         """While it does not answer, nothing is known of its memory and of what waits there."""

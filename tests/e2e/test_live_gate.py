@@ -312,8 +312,8 @@ def test_7_rebooted_and_everything_is_in_shadow(confirmed: Place, name: str, red
         wait_until(lambda: f'"service":"{name}"' in status(bus), 20)
         assert '"mode":"live"' not in status(bus) and not holds_the_lock(confirmed)
         running.terminate()
-        running.communicate(timeout=30)
-    assert running.returncode == 0
+        told = running.communicate(timeout=30)
+    assert running.returncode == 0, told
 
 
 def test_7_rebooted_and_what_was_left_at_the_venue_is_cancelled(place: Place) -> None:
