@@ -8,6 +8,7 @@ from typing import Any
 
 from grafana_foundation_sdk.builders import dashboard as dash
 from grafana_foundation_sdk.builders.prometheus import Dataquery
+from grafana_foundation_sdk.models.common import VizOrientation
 from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
     DashboardLinkType,
@@ -19,7 +20,7 @@ from grafana.panels import SOURCE, number, steps
 
 TAG = "market maker"
 """Of all dashboards: each has links to those that carry it."""
-GAIN = steps("red", (0, "green"))
+GAIN = steps("red", (-0.005, "text"), (0.005, "green"))
 AGE = steps("green", (3, "orange"), (5, "red"))
 SILENT = "NOTHING IS KNOWN"
 
@@ -27,6 +28,7 @@ MODE = (
     'label_replace(max(mm_live) == 0, "mode", "SHADOW", "", "")'
     ' or label_replace(max(mm_live) == 1, "mode", "LIVE", "", "")'
 )
+WITHOUT = 'count_values("gates", count(mm_gate_missing == 1))'
 _TOLD = "max(mm_halted) == 0 and on () count(mm_quoting)"
 _MOST_BLOCKED = "topk(1, sum by (reason) (mm_side_blocked)) > 0"
 _NO_SIDE = f"(sum(mm_quoting) == 0) and on () ({_TOLD})"
@@ -51,11 +53,11 @@ def first_row() -> list[Any]:
     state = (
         "Halted: nothing is quoted until an operator resumes. The reason is a rule of the guard, or who did it."
     )
-    modes = [(MODE, "{{mode}}"), ("max by (gate) (mm_gate_missing)", "WITHOUT {{gate}}")]
+    modes = [(MODE, "{{mode}}"), (WITHOUT, "WITHOUT {{gates}} GATES")]
     return [
-        number((0, 0, 4, 4), "Mode", live, modes, "none", named=True, filled=True, empty=SILENT,
-               colours=steps("blue", (1, "red"))),
-        number((4, 0, 7, 4), "State", state, (STATE, "{{state}}"), "none", named=True, filled=True, empty=SILENT,
+        number((0, 0, 5, 4), "Mode", live, modes, "none", named=True, filled=True, empty=SILENT,
+               colours=steps("blue", (1, "red"))).orientation(VizOrientation.HORIZONTAL),
+        number((5, 0, 6, 4), "State", state, (STATE, "{{state}}"), "none", named=True, filled=True, empty=SILENT,
                colours=steps("green", (1, "orange"), (2, "red"))),
         number((11, 0, 4, 4), "PnL today, net", "Of the whole account since UTC midnight or the last resume.",
                ("max(mm_day_pnl_usd)", ""), "currencyUSD", colours=GAIN, decimals=2, empty=not_told),

@@ -112,19 +112,20 @@ def _named(panel: Panel, view: View) -> list[tuple[str, Series]]:
 
 def _stat(panel: Panel, view: View, size: Size) -> str:
     options, cells = panel["options"], []
-    found = _named(panel, view)
+    found, rows = _named(panel, view), options.get("orientation") == "horizontal"
     for name, series in found:
         text, color = told(series.last, panel["fieldConfig"]["defaults"])
         if options["textMode"] == "name":
             text = name
         elif len(found) > 1 and name:
             text = f"{text} {name}"
-        room = size[0] / len(found) - 16
-        font = min(size[1] * 0.62, room / max(len(text), 1) * 1.6, 52)
+        room = size[0] / (1 if rows else len(found)) - 16
+        font = min(size[1] * 0.62 / (len(found) if rows else 1), room / max(len(text), 1) * 1.6, 52)
         solid = options["colorMode"] == "background_solid"
         paint = f"background:{color};color:#fff" if solid else f"color:{color}"
         cells.append(f'<div style="{paint};font-size:{font:.0f}px">{escape(text)}</div>')
-    return f'<div class="stat">{"".join(cells)}</div>' if cells else ""
+    flow = "column" if rows else "row"
+    return f'<div class="stat" style="flex-direction:{flow}">{"".join(cells)}</div>' if cells else ""
 
 
 def _lines(panel: Panel, view: View, size: Size) -> str:
