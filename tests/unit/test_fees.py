@@ -36,7 +36,7 @@ def test_a_builder_dex_multiplies_the_rates(scale, growth, factor):
 
 @pytest.mark.parametrize(("tier", "coin", "bps"), [(0, "BTC", 1.5), (3, "BTC", 0.4), (0, "xyz:TSLA", 3.0)])
 def test_the_screener_prices_with_the_fee_that_a_shadow_fill_pays(tier, coin, bps):
-    measured = Coin(coin, ScreenerConfig(fee_tier=tier), {})
+    measured = Coin(coin, 2, ScreenerConfig(fee_tier=tier), {})
     measured.on_book(1_000, book(coin, time_ms=1_000))
     measured.on_second(1_000)
-    assert measured.verdict(1_000, version=1, as_prior_bps=1.0).config.maker_fee_bps == bps
+    assert measured.verdict(1_000, version=1, others_as_bps=1.0).config.maker_fee_bps == bps
