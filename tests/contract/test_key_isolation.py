@@ -110,8 +110,8 @@ def keys(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
 
 
 def mounted() -> dict[str, set[str]]:
-    """Secrets by container, of the compose file and the generated part together. Alertmanager has others: addresses
-    and tokens of whom it tells, and no key."""
+    """Secrets by container, of the compose file and the generated part together. Alertmanager has others:
+    addresses and tokens of whom it tells, and no key."""
     generated = compose.override(live(), "r1")["services"]
     secrets = {
         name: {*FILE["services"].get(name, {}).get("secrets", []), *generated.get(name, {}).get("secrets", [])}

@@ -213,7 +213,8 @@ def test_arrow_and_the_careful_way_agree_on_a_clean_piece() -> None:
 def test_our_own_fills_take_the_quick_way_too() -> None:
     csv = DayCsv(FILLS, Path("fills/BTC") / f"{DAY}.csv")
     lines = (
-        f"{START_MS + i},BTC,r-{i % 3},shadow,{('bid', 'ask')[i % 2]},1,68020.5,0.01,-0.02,68020,1.5,-1,{i},f-{i}\n"
+        f"{START_MS + i},BTC,r-{i % 3},shadow,{('bid', 'ask')[i % 2]},"
+        f"1,68020.5,0.01,-0.02,68020,1.5,-1,{i},f-{i}\n"
         for i in range(1000)
     )
     clean = "".join(lines).encode()
