@@ -41,7 +41,17 @@ class Touch(NamedTuple):
         """The mid that stood then (the first one before the first tick); NaN without ticks."""
         if not len(self.time_ms):
             return np.full(len(time_ms), np.nan)
-        return self.mid[np.maximum(np.searchsorted(self.time_ms, time_ms, "right") - 1, 0)]
+        return self.mid[self._index(time_ms)]
+
+    def near(self, time_ms: Integers, within_ms: int) -> Floats:
+        """The same; NaN where that tick is further away in time."""
+        found = self.at(time_ms)
+        if len(self.time_ms):
+            found[np.abs(time_ms - self.time_ms[self._index(time_ms)]) > within_ms] = np.nan
+        return found
+
+    def _index(self, time_ms: Integers) -> npt.NDArray[np.intp]:
+        return np.maximum(np.searchsorted(self.time_ms, time_ms, "right") - 1, 0)
 
 
 NO_TOUCH = Touch(np.empty(0, np.int64), np.empty(0))

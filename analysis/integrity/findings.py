@@ -4,6 +4,7 @@ from typing import Literal, NamedTuple
 
 Severity = Literal["critical", "warning", "notice"]
 BY_FIX = "--fix removes them; the original is kept"
+BY_MOVE = "--fix moves those whose price fits there and removes others; the original is kept"
 
 
 class Kind(NamedTuple):
@@ -28,8 +29,8 @@ KINDS: dict[str, Kind] = {
     "byte_order_mark": Kind("critical", "byte order marks", "--fix takes them out"),
     "time_unit": Kind("critical", "times in seconds, micro- or nanoseconds", "mend the writer; " + BY_FIX),
     "future_time": Kind("critical", "times in the future", "set the clock right (NTP); " + BY_FIX),
-    "wrong_day": Kind("critical", "rows of another day", "--fix moves them to their day's file"),
-    "wrong_coin": Kind("critical", "rows of another coin", "--fix moves them to their coin's file"),
+    "wrong_day": Kind("critical", "rows of another day", BY_MOVE),
+    "wrong_coin": Kind("critical", "rows of another coin", BY_MOVE),
     # rows that cannot be true
     "not_positive": Kind("critical", "prices or sizes that are not above zero", BY_FIX),
     "crossed": Kind("critical", "crossed or locked books (bid >= ask)", BY_FIX),

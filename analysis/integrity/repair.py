@@ -1,9 +1,9 @@
 """Repairs what can be proven, and says what it did, file by file.
 
 Good rows stay byte by byte and each once; lines that are no rows, rows that cannot be true and repetitions go; a
-row of another day or coin goes to its file; a Parquet file that differs from its CSV is made again. Every file
-that changes is kept in `quarantine/originals` as it was. A file that somebody writes, and today's, are left alone.
-A crash at any point loses nothing, and the next run goes on.
+row of another day or coin goes to its file if its price fits there, else it goes too; a Parquet file that differs
+from its CSV is made again. Every file that changes is kept in `quarantine/originals` as it was. A file that
+somebody writes, and today's, are left alone. A crash at any point loses nothing, and the next run goes on.
 """
 
 from collections import defaultdict
@@ -30,6 +30,11 @@ from shared.data_files import FAMILIES, TICKS, Family
 from shared.errors import DataError
 
 _MIDNIGHT_MS = 600_000
+_PRICES = {"ticks": "mid", "trades": "px", "depth": "bid_px_1", "fills": "px", "account": "mark_px"}
+"""By family: the column that is held against the touch before a row goes to another file."""
+_FITS_FRAC = 0.05
+_STANDS_MS = 600_000
+"""A touch further away in time says nothing about a price."""
 
 
 class Step(NamedTuple):
@@ -133,11 +138,11 @@ class _Repair:
         """What is to be done, with what becomes of each row of another file."""
         planned = plan(reading, self._data_dir)
         for home, numbers in _by_home(planned):
-            if not self._is_likely(home, numbers, planned):
-                for number in numbers:
-                    planned.drop_stray(number)
-            elif self._in_use(home) or not self._takes(home):
-                planned.staying.update(numbers)
+            fitting = self._fitting(home, numbers, planned) if self._is_likely(home, numbers, planned) else set()
+            for number in set(numbers) - fitting:
+                planned.drop_stray(number)
+            if fitting and (self._in_use(home) or not self._takes(home)):
+                planned.staying.update(fitting)
         return planned
 
     def _is_likely(self, home: DayCsv, numbers: list[int], planned: Plan) -> bool:
@@ -151,6 +156,35 @@ class _Repair:
         near = abs((home.day - csv.day).days) <= 1
         rolled = near and (len(numbers) >= BLOCK_ROWS or (time_ms + _MIDNIGHT_MS) % DAY_MS < 2 * _MIDNIGHT_MS)
         return home.coin in self._coins and (home.day in self._days or rolled)
+
+    def _fitting(self, home: DayCsv, numbers: list[int], planned: Plan) -> set[int]:
+        """Rows whose price is near the touch that stood there then. A damaged coin field looks like a row of the
+        other coin, so where no touch tells, nothing goes to another coin."""
+        column = list(home.family.columns).index(_PRICES[home.family.name])
+        rows = [home.values(planned.strays[number].line) for number in numbers]
+        time_ms = np.array([row[0] for row in rows], np.int64)
+        px = np.array([np.nan if row[column] is None else row[column] for row in rows], np.float64)
+        mid = self._touch_there(home).near(time_ms, _STANDS_MS)
+        known = np.isfinite(mid) & np.isfinite(px)
+        fits = known & (np.abs(px - mid) <= _FITS_FRAC * mid)
+        if home.coin == planned.reading.csv.coin:
+            fits |= ~known
+        return {number for number, fit in zip(numbers, fits.tolist(), strict=True) if fit}
+
+    def _touch_there(self, home: DayCsv) -> Touch:
+        """Of the coin's ticks of the day, with those that are going to be mended."""
+        ticks = DayCsv(TICKS, TICKS.csv_path(self._data_dir, home.coin, home.day))
+        if (reading := self._read(ticks, NO_TOUCH) if ticks.path.is_file() else None) is None:
+            parquet = Day(self._data_dir, ticks).parquet
+            rows = sound_rows(parquet, TICKS, self._now_ms) if parquet.is_file() else None
+            return rows.touch if rows else NO_TOUCH
+        column = list(TICKS.columns).index("mid")
+        mended = [ticks.values(line) for line in plan(reading, self._data_dir).mended.values()]
+        found = reading.rows.touch
+        time_ms = np.concatenate([found.time_ms, np.array([row[0] for row in mended], np.int64)])
+        mid = np.concatenate([found.mid, np.array([row[column] for row in mended], np.float64)])
+        order = np.argsort(time_ms, kind="stable")
+        return Touch(time_ms[order], mid[order])
 
     def _in_use(self, csv: DayCsv) -> str:
         if csv.day >= self._today:

@@ -38,7 +38,7 @@ class Plan:
 
     def drop_stray(self, number: int) -> None:
         """It is not moved: nothing speaks for its home."""
-        self.dropped[self.strays.pop(number).kind] += 1
+        self.dropped[f"{self.strays.pop(number).kind} (not moved, its price is not shown to fit there)"] += 1
 
     @property
     def sorts(self) -> bool:

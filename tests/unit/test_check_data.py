@@ -299,6 +299,39 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "no such folder" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("px", "late_ms", "moves"),
+    [(100, 0, True), (104, 0, True), (106, 0, False), (109_755, 0, False), (100, 700_000, False)],
+)
+def test_a_row_goes_to_another_coin_only_where_its_price_fits(
+    tmp_path: Path, px: int, late_ms: int, moves: bool
+) -> None:
+    """A damaged coin field of BTC says ETH; nothing of BTC may end in ETH's file."""
+    at_ms = START_MS + 5001 + late_ms
+    btc = put(tmp_path, [*ticks(), tick(at_ms, "ETH", px)])
+    eth = put(tmp_path, ticks(coin="ETH"), coin="ETH")
+    damaged, before = btc.read_bytes(), eth.read_text()
+    steps = repair(tmp_path, now_ms=NOW_MS)
+    assert (tick(at_ms, "ETH", px) in eth.read_text()) == moves
+    assert moves or eth.read_text() == before
+    assert btc.read_text().splitlines() == [TICKS.header, *ticks()]
+    assert (tmp_path / f"quarantine/originals/ticks/BTC/{DAY}.csv.1").read_bytes() == damaged
+    assert moves or "1 wrong_coin (not moved, its price is not shown to fit there) removed" in steps[0].text
+    assert kinds(tmp_path) == {}
+
+
+def test_nothing_goes_to_a_coin_without_ticks_and_a_trade_is_held_against_them(tmp_path: Path) -> None:
+    put(tmp_path, ticks())
+    other = put(tmp_path, ticks(coin="SOL"), coin="SOL")
+    put(tmp_path, [trade(1), trade(2, "90000.0").replace("BTC", "SOL"), trade(3).replace("BTC", "SOL")], TRADES)
+    put(tmp_path, [trade(5).replace("BTC", "ETH")], TRADES, "ETH")
+    put(tmp_path, [*ticks(), tick(START_MS + 77, "ETH")])
+    repair(tmp_path, now_ms=NOW_MS)
+    assert TRADES.csv_path(tmp_path, "SOL", DAY).read_text().splitlines()[1:] == [trade(3).replace("BTC", "SOL")]
+    assert other.read_text().splitlines()[1:] == ticks(coin="SOL")
+    assert not TICKS.csv_path(tmp_path, "ETH", DAY).exists()
+
+
 def test_a_recording_is_whole_but_for_its_holes(recordings: Path, tmp_path: Path) -> None:
     write_csvs(recordings / "hl-20250903-4coins", tmp_path)
     report = examine(tmp_path)
