@@ -2,7 +2,8 @@
 
 Each coin and day is read once: from Parquet where it stands for all of the CSV, else from the CSV, by the
 converter's own rules for what is a row. A CSV that is still written is read up to where it ends now. Left out and
-counted: lines that are no rows, rows that go back in time, crossed books, trades with an id seen before.
+counted: lines that are no rows, rows that go back in time, crossed books, prices ten times away from all around
+them, trades with an id seen before.
 
 Memory is bounded (`memory_mb`); what does not fit goes to `data/state/tmp`, which is emptied on closing.
 """
@@ -25,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from analysis.outliers import FACTOR, far_away
 from services.converter.parquet import read_manifest
 from services.converter.source import DayCsv, schema_of
 from shared.data_files import FAMILIES, MARKET_FAMILIES, TICKS, Family, Kind, coin_folder, coin_of
@@ -84,6 +86,8 @@ class Store:
         named = sorted({source.coin for source in self._files(TICKS)})
         self.coins: tuple[str, ...] = tuple(coin for coin in named if self._any_ticks(coin))
         """Those with ticks in the days asked for."""
+        for coin in self.coins:
+            self._leave_out_far_prices(coin)
 
     def __enter__(self) -> Self:
         return self
@@ -151,6 +155,39 @@ class Store:
     def _any_ticks(self, coin: str) -> bool:
         """A file may hold its header only, or books that are none."""
         return bool(self._duckdb.execute(f"SELECT 1 FROM {self.of(TICKS.name, coin)} LIMIT 1").fetchall())
+
+    def _leave_out_far_prices(self, coin: str) -> None:
+        """One price ten times away would be most of a volatility. Files that have such get a copy without."""
+        least, most = self._duckdb.execute(
+            f"SELECT min(mid), max(mid) FROM {self.of(TICKS.name, coin)}"
+        ).fetchall()[0]
+        if least > 0 and most < FACTOR * least:
+            return
+        sources = [source for source in self._files(TICKS) if source.coin == coin]
+        queries = [f"SELECT mid FROM ({_select(TICKS, [source.path])})" for source in sources]
+        mids = [np.asarray(self._duckdb.execute(query).fetchnumpy()["mid"]) for query in queries]
+        far, first = far_away(np.concatenate(mids)), 0
+        for source, of_file in zip(sources, mids, strict=True):
+            inside = far[(far >= first) & (far < first + len(of_file))] - first
+            if len(inside):
+                clean = _Source(coin, self._without(source, inside))
+                self._sources[TICKS.name][self._sources[TICKS.name].index(source)] = clean
+            first += len(of_file)
+        if len(far):
+            reason = f"price {FACTOR:.0f} times away from those around it"
+            self._skipped.append(Skipped(f"ticks of {coin}", reason, len(far)))
+
+    def _without(self, source: _Source, places: NDArray[np.intp]) -> Path:
+        """A copy of a file without these of its good rows."""
+        table = pq.read_table(source.path, partitioning=None).combine_chunks()
+        bid, ask = table["bid"].to_numpy(), table["ask"].to_numpy()
+        good = np.flatnonzero((bid > 0) & (bid < ask))
+        kept = np.ones(table.num_rows, np.bool_)
+        kept[good[places]] = False
+        target = self._tmp / "clean" / coin_folder(source.coin) / source.path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table.filter(pa.array(kept)), target, compression="lz4")
+        return target
 
     def _count(self, query: str) -> int:
         return int(self._duckdb.execute(query).fetchall()[0][0])

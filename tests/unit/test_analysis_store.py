@@ -103,6 +103,27 @@ def test_what_is_no_market_is_left_out_and_counted(tmp_path: Path) -> None:
         }
 
 
+@pytest.mark.parametrize("as_parquet", [False, True])
+def test_a_price_ten_times_away_is_left_out_and_counted(tmp_path: Path, as_parquet: bool) -> None:
+    wrong = {20: 1100.0, 21: 1200.0, 40: 5.0, 59: 109_755.0}
+    lines = [tick(500 * i, px := wrong.get(i, 100.0), px + 1) for i in range(60)]
+    path = write(tmp_path, TICKS, "".join([*lines[:10], tick(4600, 102, 101), *lines[10:]]))
+    if as_parquet:
+        convert(TICKS, path)
+        path.unlink()
+    with open_store(tmp_path) as store:
+        assert times(store, "ticks") == [500 * i for i in range(60) if i not in wrong]
+        assert ("ticks of BTC", "price 10 times away from those around it", 4) in store.skipped
+        assert ("ticks of BTC", "crossed book", 1) in store.skipped
+
+
+def test_a_price_that_stays_where_it_went_is_one(tmp_path: Path) -> None:
+    lines = [tick(500 * i, px := 100.0 if i < 30 else 5000.0, px + 1) for i in range(60)]
+    write(tmp_path, TICKS, "".join(lines))
+    with open_store(tmp_path) as store:
+        assert len(times(store, "ticks")) == 60 and store.skipped == ()
+
+
 def test_hours_leave_out_holes(tmp_path: Path) -> None:
     write(tmp_path, TICKS, "".join(tick(ms, 100, 101) for ms in (0, 500, 1000, 61_000, 62_000)))
     with open_store(tmp_path) as store:
