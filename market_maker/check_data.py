@@ -17,6 +17,7 @@ from market_maker.arguments import absolute
 from shared.clock import utc_day, wall_ms
 from shared.config import EngineConfig, load
 from shared.errors import ConfigError, MarketMakerError
+from shared.words import counted
 
 if TYPE_CHECKING:
     from analysis.integrity import Finding, Report, Step
@@ -32,7 +33,8 @@ examples:
   market_maker check-data --fix                    repair; originals are kept in data/quarantine/originals
   market_maker check-data --json | jq .counts
 
-exit codes: 0 nothing critical, 1 an error, 2 something critical (a gap of ten minutes, damaged files), 4 settings
+exit codes: 0 nothing critical, 1 an error, 4 settings,
+            2 NO-GO, or something critical (a gap of ten minutes, damaged files)
 """
 
 
@@ -106,7 +108,7 @@ def _run(data_dir: Path, given: argparse.Namespace) -> int:
         print(as_json(report, steps))
     else:
         show(report, steps, Console(), was_fixed=given.fix)
-    return CRITICAL if report.is_critical else OK
+    return CRITICAL if report.is_critical or report.judgement.verdict == "NO-GO" else OK
 
 
 class _Bar:
@@ -175,7 +177,10 @@ def show(report: "Report", steps: "Sequence[Step]", console: Console, was_fixed:
         console.print(judgement.needs, highlight=False)
     rows = ", ".join(f"{n:,} {family}" for family, n in report.rows.items() if n)
     days = f"{report.days[0]} to {report.days[-1]}" if report.days else "no days"
-    console.print(f"{len(report.coins)} coins, {days}, {report.files} files: {rows or 'no'} rows", highlight=False)
+    console.print(
+        f"{counted(len(report.coins), 'coin')}, {days}, {counted(report.files, 'file')}: {rows or 'no'} rows",
+        highlight=False,
+    )
     if was_fixed:
         _show_steps(steps, console)
     if report.gaps:
@@ -192,7 +197,9 @@ def _show_steps(steps: "Sequence[Step]", console: Console) -> None:
             f"{'left ' if step.left else 'fixed'} {step.place}: {step.text}", markup=False, highlight=False
         )
     done = sum(not step.left for step in steps)
-    text = f"{done} files repaired, originals in quarantine/originals/" if done else "nothing was changed"
+    text = (
+        f"{counted(done, 'file')} repaired, originals in quarantine/originals/" if done else "nothing was changed"
+    )
     console.print(text, highlight=False)
 
 

@@ -33,6 +33,7 @@ from shared.bus import RedisBus
 from shared.clock import monotonic_s, utc, wall_ms
 from shared.confirmation import void
 from shared.errors import BusError, ConfigError, MarketMakerError, VenueError
+from shared.words import counted
 
 LOOK_EVERY_S = 0.5
 PROGRESS_EVERY_S = 10.0
@@ -247,7 +248,7 @@ async def _until_quoting(session: Session, watch: Watch, say: Say) -> bool:
                 if quoting_since_s is not None:
                     enough = len(snapshot.resting_both_sides) >= MOST * len(snapshot.coins)
                     if enough or monotonic_s() - quoting_since_s > SETTLE_S:
-                        once("both", f"{len(snapshot.resting_both_sides)} coins quoting both sides")
+                        once("both", f"{counted(len(snapshot.resting_both_sides), 'coin')} quoting both sides")
                         return True
                 if snapshot.halt.halted:
                     once("halt", f"HALTED: {snapshot.halt.reason} (market_maker resume clears it)")
@@ -268,7 +269,7 @@ def _say_progress(session: Session, snapshot: Snapshot, watch: Watch, once: Call
     if session.checked.bundled_venue:
         once("venue", f"venue up ({session.checked.launcher.venue})")
     if snapshot.coins and len(snapshot.fresh_books) == len(snapshot.coins):
-        once("books", f"{len(snapshot.coins)} coins with fresh books")
+        once("books", f"{counted(len(snapshot.coins), 'coin')} with fresh books")
     if watch.first_quote_after_book_s is not None:
         once("quote", f"first quote {watch.first_quote_after_book_s:.2f} s after the first book")
 

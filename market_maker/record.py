@@ -34,6 +34,7 @@ from shared.errors import DataError
 from shared.hyperliquid.rest import InfoClient
 from shared.messages import CoinMeta, Event
 from shared.service import Started, Tick
+from shared.words import counted
 
 TICK_S = 1.0
 EFFECTS = (LoadUniverse, Connect, Send, Drop)
@@ -69,7 +70,7 @@ class Recorded:
         rate = self.frames / self.seconds if self.seconds else 0.0
         again = f", connected {self.connections} times" if self.connections > 1 else ""
         return (
-            f"{self.venue}, {len(self.coins)} coins: {self.frames:,} frames in {self.seconds:,.0f} s"
+            f"{self.venue}, {counted(len(self.coins), 'coin')}: {self.frames:,} frames in {self.seconds:,.0f} s"
             f" ({rate:,.0f}/s), {self.bytes / 1e6:,.1f} MB{again}"
         )
 

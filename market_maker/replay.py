@@ -45,6 +45,7 @@ from shared.messages import (
     Universe,
 )
 from shared.pipeline import Pipeline
+from shared.words import counted
 
 TRADING_PATH = ("ingestor", "guard", "screener", "quoter", "executor")
 RUN_ID = "replay"
@@ -286,7 +287,7 @@ def render(summary: dict[str, Any], out: Path) -> list[str]:
     counts, session = summary["counts"], summary["session"]
     minutes = (summary["end_ms"] - summary["start_ms"]) / 60_000
     lines = [
-        f"{summary['recording']}: {len(summary['coins'])} coins, {minutes:.1f} minutes,"
+        f"{summary['recording']}: {counted(len(summary['coins']), 'coin')}, {minutes:.1f} minutes,"
         f" {counts['books']} books, {counts['trades']} trades",
         f"  {counts.get('targets', 0)} targets; orders: {counts.get('orders_pending', 0)} placed,"
         f" {counts.get('orders_canceled', 0)} cancelled, {counts.get('orders_rejected', 0)} rejected",

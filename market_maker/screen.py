@@ -19,6 +19,7 @@ from shared.config import load
 from shared.errors import BusError, DataError
 from shared.messages import AssetConfig, CoinMeta, Universe
 from shared.streams import ASSET_CONFIG, UNIVERSE
+from shared.words import counted
 
 NOTHING_EARNS = 2
 NOT_FOUND = 2
@@ -182,7 +183,7 @@ def _print(about: str, coins: Sequence[dict[str, Any]]) -> None:
     for coin in coins:
         style = None if coin["state"] == "quote" else "yellow" if coin["enabled"] else "red"
         table.add_row(*(_cell(coin, name, form) for _, name, form in columns), style=style)
-    console.print(f"{len(coins)} coins, {about}", markup=False, style="bold")
+    console.print(f"{counted(len(coins), 'coin')}, {about}", markup=False, style="bold")
     console.print(table)
     for line in _remarks(coins):
         console.print(line, markup=False)

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
+
 from analysis.estimates import Judgement
 from analysis.integrity.absence import missing
 from analysis.integrity.content import FAULTS, NO_TOUCH, Touch
 from analysis.integrity.findings import KINDS, Finding
 from analysis.integrity.folder import Files, Folder, by_coin_and_day, list_folder
 from analysis.integrity.gaps import EVERY, Gap, Span, shown, silences, with_causes
-from analysis.integrity.parquets import fault_of
+from analysis.integrity.parquets import UNPROVEN, fault_of
 from analysis.integrity.reading import Reading, Rows, read_csv, read_parquet
 from shared.clock import utc_day, wall_ms
 from shared.data_files import FAMILIES, TICKS, Family
@@ -191,13 +193,15 @@ def _rows_of(files: Files, family: Family, coin: str, day: date, touch: Touch, n
         place = str(files.parquet.relative_to(notes.data_dir))
         try:
             fault = fault_of(files.parquet, family, files.csv)
+            if rows is None and fault in (None, UNPROVEN):
+                rows = read_parquet(files.parquet, family, notes.now_ms, touch)
+                notes.findings += of_rows(rows, family, place, coin, first_line=0)
         except OSError as error:
             fault = "unreadable", _said(error)
+        except (KeyError, pa.ArrowException) as error:
+            fault = "parquet_damaged", str(error).split("\n")[0][:160]
         if fault:
             notes.findings.append(Finding(fault[0], place, coin, text=fault[1]))
-        elif rows is None:
-            rows = read_parquet(files.parquet, family, notes.now_ms, touch)
-            notes.findings += of_rows(rows, family, place, coin, first_line=0)
     return rows
 
 

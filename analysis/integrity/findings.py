@@ -55,6 +55,9 @@ KINDS: dict[str, Kind] = {
     "future_file": Kind("critical", "files of a day to come", "set the clock right; move them away", False),
     "parquet_unreadable": Kind("critical", "Parquet files that cannot be read", "--fix converts the CSV again"),
     "parquet_damaged": Kind("critical", "Parquet files that differ from their manifest", "--fix converts again"),
+    "parquet_unproven": Kind(
+        "warning", "Parquet files not made by the converter", "nothing proves that they are whole", False
+    ),
     "parquet_differs": Kind("critical", "Parquet and CSV of one day differ", "--fix keeps what holds everything"),
     "bad_incidents": Kind("warning", "state/incidents.jsonl cannot be read", "move the file away", False),
     # what is not there

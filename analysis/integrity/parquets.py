@@ -12,6 +12,8 @@ from shared.data_files import Family
 from shared.errors import DataError
 
 NO_MANIFEST = ("parquet_damaged", "has no manifest: the converter did not make it")
+UNPROVEN = ("parquet_unproven", "has no manifest")
+"""The same where no CSV says otherwise: the analysis reads such a file."""
 
 
 def fault_of(path: Path, family: Family, csv: DayCsv | None) -> tuple[str, str] | None:
@@ -22,7 +24,7 @@ def fault_of(path: Path, family: Family, csv: DayCsv | None) -> tuple[str, str] 
     except (DataError, OSError, pa.ArrowException) as error:
         return "parquet_unreadable", _last(error)
     if manifest is None:
-        return NO_MANIFEST
+        return NO_MANIFEST if csv else UNPROVEN
     try:
         check(path, family, manifest)
     except (DataError, OSError, pa.ArrowException) as error:
@@ -40,7 +42,7 @@ def fault_of(path: Path, family: Family, csv: DayCsv | None) -> tuple[str, str] 
 def sound_rows(path: Path, family: Family, now_ms: int) -> Rows | None:
     """The rows, if they are what the manifest says, or readable and without a manifest."""
     fault = fault_of(path, family, None)
-    if fault and fault != NO_MANIFEST:
+    if fault and fault != UNPROVEN:
         return None
     try:
         return read_parquet(path, family, now_ms)

@@ -19,7 +19,7 @@ from analysis.integrity.content import NO_TOUCH, Touch
 from analysis.integrity.examine import Advance
 from analysis.integrity.folder import Files, by_coin_and_day, list_folder
 from analysis.integrity.originals import is_open, put_away, writers
-from analysis.integrity.parquets import fault_of, sound_rows
+from analysis.integrity.parquets import UNPROVEN, fault_of, sound_rows
 from analysis.integrity.reading import BLOCK_ROWS, Reading, read_csv
 from analysis.integrity.rewrite import TIME_DIGITS, Plan, plan, rewrite
 from services.converter.convert import only_one
@@ -96,7 +96,8 @@ class _Repair:
         """One family, coin and day; returns the touch that its ticks give."""
         reading = self._read(files.csv, touch) if files.csv else None
         if reading is None:
-            if files.parquet and (fault := fault_of(files.parquet, family, None)):
+            fault = fault_of(files.parquet, family, None) if files.parquet else None
+            if files.parquet and fault and fault != UNPROVEN:
                 self._note(files.parquet, f"{fault[1]}; there is no CSV to convert it from", left=True)
             rows = sound_rows(files.parquet, family, self._now_ms) if files.parquet and family is TICKS else None
             return rows.touch if rows else NO_TOUCH

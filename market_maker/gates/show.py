@@ -17,6 +17,7 @@ from market_maker.gates.items import Item
 from market_maker.gates.runs import OTHER_SETTINGS
 from market_maker.live.gates import GATES
 from shared.clock import utc
+from shared.words import counted
 
 
 def show(findings: Findings, kept: Path, console: Console) -> None:
@@ -33,7 +34,7 @@ def top(findings: Findings) -> Iterator[Text]:
     verdict, subject, shadow = findings.verdict, findings.subject, findings.shadow
     yield Text.assemble((verdict, STYLES[verdict]), f"  {findings.green} of {len(findings.gates)} gates are GO")
     span = words.span(*findings.span_ms) if findings.span_ms else "nothing recorded"
-    yield Text(f"data: venue {subject.venue}, {span}, {len(findings.coins)} coins")
+    yield Text(f"data: venue {subject.venue}, {span}, {counted(len(findings.coins), 'coin')}")
     yield Text(f"shadow: {words.length(shadow.hours)} counted, {len(shadow.fills):,} fills")
     for why, minutes in sorted((shadow.left_out or {}).items()):
         hint = ": give the flags of that start" if why == OTHER_SETTINGS and not shadow.minutes else ""

@@ -14,6 +14,7 @@ from pathlib import Path
 from services.converter.config import ConverterConfig
 from shared.clock import ms_of_day, utc_day
 from shared.data_files import FAMILIES
+from shared.words import counted
 
 DAY_MS = 86_400_000
 LOOKED_AT_DAYS = 7
@@ -59,7 +60,9 @@ class Forecast:
         csv, parquet = self.stock.csv_per_day or 0.0, self.stock.parquet_per_day or 0.0
         parts = [f"{free}, {parquet / 1e9:.2g} GB a day and {csv / 1e9:.2g} GB of CSV: {self._until()}"]
         if self.unconverted_days:
-            parts.append(f"CSV of {self.unconverted_days} days waits to be converted, see market_maker convert")
+            parts.append(
+                f"CSV of {counted(self.unconverted_days, 'day')} waits to be converted, see market_maker convert"
+            )
         if self.is_low(warn_days):
             parts.append(
                 "MM_PARQUET_RETENTION_DAYS ends the history, MM_TOP_N records fewer coins, docs/data.md has more"

@@ -46,6 +46,7 @@ from shared.messages import (
     Universe,
 )
 from shared.service import BusBack, Started, Tick
+from shared.words import counted
 
 LATENCY_REPORT_MS = 30_000
 NOTICE_MS = 10_000
@@ -131,7 +132,7 @@ class Ingestor:
         return (
             universe,
             *self._contexts.values(),
-            Event(tag="FEED", text=f"Universe: {len(chosen)} coins {how}: {names}"),
+            Event(tag="FEED", text=f"Universe: {counted(len(chosen), 'coin')} {how}: {names}"),
             Connect(0.0),
         )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from services.venue.config import VenueConfig
 from shared.messages import Event
+from shared.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class VenueCore:
     def step(self, now_ms: int, msg: Any) -> Iterable[Event]:
         if isinstance(msg, Listening):
             yield Event(
-                tag="VENUE", text=f"listening on {msg.url}: {msg.coins} coins, {msg.source}, speed {self._speed}"
+                tag="VENUE",
+                text=f"listening on {msg.url}: {counted(msg.coins, 'coin')}, {msg.source}, speed {self._speed}",
             )
             for warning in msg.warnings:
                 yield Event(level="warning", tag="VENUE", text=warning)

@@ -12,6 +12,7 @@ import pytest
 
 from analysis.integrity import examine, repair
 from analysis.integrity.originals import is_open, writers
+from analysis.store import open_store
 from market_maker.check_data import CRITICAL, ERROR, OK, main
 from services.converter.convert import main as convert
 from services.converter.convert import only_one
@@ -267,6 +268,33 @@ def test_a_file_in_use_and_todays_are_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
     with only_one(tmp_path), pytest.raises(DataError, match="another conversion"):
         repair(tmp_path, now_ms=NOW_MS)
+
+
+def test_parquet_without_manifest_and_csv_counts_as_the_analysis_reads_it_and_is_told(tmp_path: Path) -> None:
+    path = put(tmp_path, ticks())
+    parquet = converted(tmp_path)
+    pq.write_table(pq.read_table(parquet, partitioning=None).slice(1).replace_schema_metadata(None), parquet)
+    path.unlink()
+    report = examine(tmp_path, now_ms=NOW_MS)
+    assert (report.rows, report.counts(), report.judgement.verdict) == (
+        {"ticks": 19},
+        {"parquet_unproven": 1},
+        "GO",
+    )
+    assert repair(tmp_path, now_ms=NOW_MS) == []
+    with open_store(tmp_path) as store:
+        assert store.sql("SELECT count(*) FROM ticks").fetchall() == [(19,)]
+    pq.write_table(pq.read_table(parquet, partitioning=None).drop_columns(["ask"]), parquet)
+    assert kinds(tmp_path) == {"parquet_damaged": 1}
+
+
+def test_a_no_go_ends_with_two_although_nothing_is_critical(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(tmp_path, [tick(START_MS + 60_000 * i) for i in range(20)])
+    assert main(["--data", str(tmp_path)]) == CRITICAL
+    out = capsys.readouterr().out
+    assert out.startswith("NO-GO") and "at least 90%" in out and "1 coin, " in out and "1 file:" in out
 
 
 def test_fills_and_account_rows_are_rows_too(tmp_path: Path) -> None:
