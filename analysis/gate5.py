@@ -160,8 +160,10 @@ def _trading(shadow: Shadow, balance_usd: float) -> list[Item]:
     words = f"${pnl.value or 0:,.2f} net in {shadow.hours:,.1f} h"
     if missing_h > 0:
         earned = Judgement("NOT ENOUGH DATA", words, f"{missing_h:.1f} h more in shadow")
+    elif (pnl.value or 0) > 0:
+        earned = Judgement("GO", words)
     else:
-        earned = Judgement("GO" if (pnl.value or 0) > 0 else "NO-GO", words)
+        earned = _not_above(pnl.high, 0.0, words)
     returns = shadow.returns(balance_usd)
     found = cautious(returns) if minutes >= MIN_RETURNS else None
     ratio = found and Estimate(found.sr_annual, *found.ci95_annual, minutes, float(minutes))
@@ -194,11 +196,18 @@ def _sharpe(found: Sharpe | None, hours: float) -> Judgement:
         more_h = max(more_h, found.min_track_record_periods / MINUTES_AN_HOUR - hours)
     if hours < SHADOW_H:
         return Judgement("NOT ENOUGH DATA", words, f"{more_h:,.1f} h more in shadow")
-    if found.sr_annual <= 0:
-        return Judgement("NO-GO", words)
+    if found.sr_annual <= LEAST_SHARPE:
+        return _not_above(found.ci95_annual[1], LEAST_SHARPE, words)
     if found.psr < LEAST_PSR:
         return Judgement("NOT ENOUGH DATA", words, f"about {more_h:,.0f} h more in shadow, if it stays so")
-    return Judgement("GO" if found.sr_annual > LEAST_SHARPE else "NO-GO", words)
+    return Judgement("GO", words)
+
+
+def _not_above(high: float | None, threshold: float, words: str) -> Judgement:
+    """Below its threshold, and by chance or not."""
+    if high is not None and high <= threshold:
+        return Judgement("NO-GO", words)
+    return Judgement("NOT ENOUGH DATA", f"{words}; too low, perhaps by chance", "a better result")
 
 
 def _cancels(shadow: Shadow, fills: int) -> Item:

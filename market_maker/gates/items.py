@@ -47,6 +47,13 @@ def below(measured: Estimate, threshold: float, hours: float, words: str) -> Jud
     return _by_interval(measured, threshold, hours, words, -1)
 
 
+def not_above(high: float | None, threshold: float, words: str) -> Judgement:
+    """Of a number that is not above its threshold: NO-GO only if the end of its interval is not either."""
+    if high is not None and high <= threshold:
+        return Judgement("NO-GO", f"{words}: not by chance, the whole interval is on the wrong side")
+    return Judgement("NOT ENOUGH DATA", f"{words}: on the wrong side, perhaps by chance", "a better result")
+
+
 def _by_interval(measured: Estimate, threshold: float, hours: float, words: str, sign: int) -> Judgement:
     value, low, high = measured.value, measured.low, measured.high
     if value is None:

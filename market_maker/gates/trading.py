@@ -10,7 +10,7 @@ from analysis.estimates import Estimate, Judgement
 from analysis.gate5 import LEAST_PSR, LEAST_SHARPE, MOST_CANCELS_PER_FILL, SEED, SHADOW_H
 from analysis.render.words import length
 from analysis.sharpe import MIN_RETURNS, Sharpe, cautious
-from market_maker.gates.items import Item, above, below
+from market_maker.gates.items import Item, above, below, not_above
 from market_maker.gates.shadow import COLUMNS, Shadow, returns, window_sums
 
 LEAST_EDGE_BPS, LEAST_FILLS_PER_HOUR, MOST_ADVERSE_PCT = 0.0, 10.0, 40.0
@@ -130,14 +130,17 @@ def money(shadow: Shadow, balance_usd: float) -> Iterator[Item]:
 
 
 def _pnl(shadow: Shadow) -> Item:
-    """The sum has to be positive; whether by chance is what Sharpe ratio and edge ask."""
+    """The sum has to be positive; whether by chance is what Sharpe ratio and edge ask. Only a sum whose whole
+    interval is not above zero is NO-GO."""
     usd, hours = sum(minute.pnl_usd for minute in shadow.minutes), shadow.hours
     words = f"${usd:,.2f} net in {length(hours)}"
+    total = _ratio(window_sums(shadow), "pnl_usd", "hours", round(hours * 60), hours)
     if hours < SHADOW_H:
         judgement = Judgement("NOT ENOUGH DATA", words, f"{SHADOW_H - hours:.1f} h more in shadow")
+    elif usd > 0:
+        judgement = Judgement("GO", words)
     else:
-        judgement = Judgement("GO" if usd > 0 else "NO-GO", words)
-    total = _ratio(window_sums(shadow), "pnl_usd", "hours", round(hours * 60), hours)
+        judgement = not_above(total.high, 0.0, words)
     return _trading("shadow PnL", "net of fees and funding, over 5 days", "> $0", judgement, total, "USD")
 
 
@@ -167,5 +170,5 @@ def _five_days(found: Sharpe | None, hours: float) -> Judgement:
     if hours < SHADOW_H:
         return Judgement("NOT ENOUGH DATA", words, f"{SHADOW_H - hours:.1f} h more in shadow")
     if found.sr_annual <= LEAST_SHARPE:
-        return Judgement("NO-GO", words)
+        return not_above(found.ci95_annual[1], LEAST_SHARPE, words)
     return sure._replace(reason=words)

@@ -211,14 +211,28 @@ def test_a_sharpe_ratio_of_five_days_needs_the_days_and_the_probability() -> Non
     assert short["Sharpe above 0"].verdict == "GO" and short["Sharpe of five days"].verdict == "NOT ENOUGH DATA"
 
 
-def test_a_high_ratio_that_may_be_luck_is_not_enough() -> None:
-    """Five days with a ratio of 9 a year: one standard error."""
-    rng = np.random.default_rng(7)
-    noise = rng.normal(0, 1, 121 * 60)
-    drift = 9 / (525_600**0.5)
-    usd = (noise - noise.mean()) / noise.std() + drift
+def of_ratio(a_year: float) -> dict[str, Item]:
+    """Five days with that Sharpe ratio; one standard error is 8.5."""
+    noise = np.random.default_rng(7).normal(0, 1, 121 * 60)
+    usd = (noise - noise.mean()) / noise.std() + a_year / (525_600**0.5)
     made = tuple(minute._replace(pnl_usd=each) for minute, each in zip(minutes(121), usd.tolist(), strict=True))
-    item = by_name(with_shadow(minutes=made))["Sharpe of five days"]
+    return by_name(with_shadow(minutes=made))
+
+
+@pytest.mark.parametrize(
+    ("a_year", "verdict"), [(1.0, "NOT ENOUGH DATA"), (-5.0, "NOT ENOUGH DATA"), (-60, "NO-GO")]
+)
+def test_below_the_threshold_perhaps_by_chance_is_no_no_go(a_year: float, verdict: str) -> None:
+    found = of_ratio(a_year)
+    ratio, pnl = found["Sharpe of five days"], found["shadow PnL"]
+    assert ratio.verdict == verdict
+    assert pnl.verdict == ("GO" if a_year > 0 else verdict)
+    if verdict == "NOT ENOUGH DATA":
+        assert "perhaps by chance" in ratio.judgement.reason and ratio.judgement.needs == "a better result"
+
+
+def test_a_high_ratio_that_may_be_luck_is_not_enough() -> None:
+    item = of_ratio(9)["Sharpe of five days"]
     assert item.measured is not None and item.measured.value is not None and item.measured.value > 1.5
     assert item.verdict == "NOT ENOUGH DATA" and "more, if it stays so" in item.judgement.needs
 
