@@ -21,7 +21,7 @@ from services.venue.market.feed import Hole
 from services.venue.market.frames import Frames
 from services.venue.market.replay import Recording
 from shared.config import load
-from shared.data_files import DEPTH_LEVELS, MARKET_FAMILIES, VENUE_MARKER, venue_of
+from shared.data_files import DEPTH_LEVELS, IMPORT_NOTES, MARKET_FAMILIES, VENUE_MARKER, import_notes, venue_of
 from shared.errors import DataError
 from shared.messages import Book, Trades, Universe
 
@@ -58,6 +58,7 @@ def import_recording(folder: Path, data_dir: Path, progress: Callable[[float], N
     progress(1.0)
     coins = tuple(meta.coin for meta in recording.coins)
     warnings = tuple(recording.warnings)
+    _note(data_dir, [f"{folder.name}: {warning}" for warning in warnings])
     return Imported(folder.name, venue, coins, recording.start_ms, recording.end_ms, archive.rows, warnings)
 
 
@@ -70,11 +71,22 @@ def _claim(data_dir: Path, venue: str) -> None:
             f"{data_dir} holds data of venue {venue_of(data_dir)}; a recording of {venue} needs a new folder, "
             "or its prices would be taken for the venue's"
         )
+    _write(data_dir / VENUE_MARKER, f"{venue}\n")
+
+
+def _note(data_dir: Path, notes: list[str]) -> None:
+    """For whoever looks at the folder later; each once."""
+    known = import_notes(data_dir)
+    if new := [note for note in notes if note not in known]:
+        _write(data_dir / IMPORT_NOTES, "".join(f"{note}\n" for note in [*known, *new]))
+
+
+def _write(path: Path, text: str) -> None:
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        (data_dir / VENUE_MARKER).write_text(f"{venue}\n")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
     except OSError as error:
-        raise DataError(f"{data_dir}: cannot be written: {error.strerror}; choose another folder") from error
+        raise DataError(f"{path.parent}: cannot be written: {error.strerror}; choose another folder") from error
 
 
 def _rows(

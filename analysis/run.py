@@ -20,7 +20,7 @@ from analysis.tables import Section
 from shared.clock import utc_day, wall_ms
 from shared.config import EngineConfig, load
 from shared.confirmation import code_version
-from shared.data_files import UNMARKED, venue_of
+from shared.data_files import UNMARKED, import_notes, venue_of
 
 MOST_SKIPPED = 5
 """Notes on what was left out."""
@@ -36,13 +36,12 @@ class Progress(Protocol):
 
 class Asked(NamedTuple):
     """`everything`: the profiles too. `queues`: what was displayed before orders, which takes longest. `source`
-    names the data for people, `notes` say more about it."""
+    names the data for people."""
 
     gates: frozenset[int] = frozenset(GATES)
     everything: bool = True
     queues: bool = True
     source: str = ""
-    notes: tuple[str, ...] = ()
 
 
 class Found(NamedTuple):
@@ -133,7 +132,7 @@ def _about(store: Store, asked: Asked, fee_tier: int) -> About:
         last_ms=last_ms,
         hours=store.hours,
         fee_tier=fee_tier,
-        notes=(*asked.notes, *_notes(store, venue)),
+        notes=(*import_notes(store.data_dir), *_notes(store, venue)),
     )
 
 

@@ -126,8 +126,8 @@ def analyze(
             data, imported = _imported(stack, recording, bar)
         folder = data or _data_dir()
         store = stack.enter_context(open_store(folder, coins or _of_dex(folder, dex), day))
-        source, notes = (imported.name, imported.warnings) if imported else (_shown(folder), ())
-        found = find(store, Asked(gates, not gate, source=source, notes=notes), _advance(bar, "analysing"))
+        source = imported.name if imported else _shown(folder)
+        found = find(store, Asked(gates, not gate, source=source), _advance(bar, "analysing"))
         if write_profile:
             market_profile.write(folder, build(found))
     if report is not None:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from market_maker.live import gates
 from shared import flights, incidents, market_profile
-from shared.data_files import FAMILIES
+from shared.data_files import FAMILIES, IMPORT_NOTES
 
 MARKER = "VENUE"
 SHELF = "by-venue"
 UNMARKED = "hyperliquid"
 PLACES = (
     *(Path(name) for family in FAMILIES for name in (family.name, family.parquet)), Path("quarantine"),
-    Path(flights.FOLDER), incidents.FILE, market_profile.FILE, gates.FILE,
+    Path(IMPORT_NOTES), Path(flights.FOLDER), incidents.FILE, market_profile.FILE, gates.FILE,
 )  # fmt: skip
 """Folders and files that belong to one venue. Drills prove rules of the guard, not a market: their files stay."""
 

@@ -3,6 +3,7 @@
     data/FAMILY/COIN/YYYY-MM-DD.csv               written as it happens (harvester), UTC days of the row's own time
     data/PARQUET_FAMILY/COIN/YYYY-MM-DD.parquet   the same rows, verified (converter)
     data/VENUE                                    whose prices these are
+    data/IMPORTED                                 what imported recordings lack, a line each
     data/quarantine/FAMILY/COIN/YYYY-MM-DD.tsv    lines that are no rows: number, reason, line
 
 Prices, sizes and money are decimal text in CSV and float64 in Parquet, for DuckDB's convenience: a value is
@@ -110,6 +111,15 @@ JOURNAL_FAMILIES = (FILLS, ACCOUNT)
 VENUE_MARKER = "VENUE"
 UNMARKED = "hyperliquid"
 """A folder without the marker was filled by hand or by the predecessor of this bot."""
+
+
+IMPORT_NOTES = "IMPORTED"
+
+
+def import_notes(data_dir: Path) -> list[str]:
+    """What recordings that were brought into the folder lack, or what was inferred."""
+    file = data_dir / IMPORT_NOTES
+    return file.read_text().splitlines() if file.exists() else []
 
 
 def venue_of(data_dir: Path) -> str:

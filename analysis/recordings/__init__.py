@@ -10,7 +10,7 @@ from pathlib import Path
 
 from analysis.recordings import aster, binance, standx
 from analysis.recordings.foreign import Foreign
-from services.venue.market.frames import Frames
+from services.venue.market.frames import Frames, find_frames
 from services.venue.market.replay import Recording, open_recording
 from shared.errors import DataError
 
@@ -30,6 +30,13 @@ SHAPES = (
     Shape("binance", "*usdt_*.gz", "raw Binance USD-M frames, `<receive ns> <frame>` a line", binance.open_folder),
     Shape("standx", "orderbook_*.parquet", "StandX books and trades_*.parquet", standx.open_folder),
 )
+KNOWN = (
+    ("prices_COIN.csv[.gz]", "Hyperliquid touches, with orderbooks_COIN and trades_COIN"),
+    ("frames-*.gz", "raw Hyperliquid frames, as market_maker record writes them"),
+    ("*usd_*.gz", "raw Hyperliquid frames, `<receive ns> <frame>` a line"),
+    *((shape.pattern, shape.about) for shape in SHAPES),
+)
+"""Pattern and description of every shape, for people."""
 OWN = ("ticks", "trades", "depth", "parquet", "parquet_trades", "parquet_depth")
 
 
@@ -54,7 +61,7 @@ def open_any(folder: Path) -> tuple[str, Recording | Frames | Foreign]:
     try:
         return "replay", open_recording(folder)
     except DataError as error:
-        if any(folder.glob("prices_*.csv*")):
+        if any(folder.glob("prices_*.csv*")) or find_frames(folder):
             raise
-        known = "".join(f"\n  {shape.pattern}: {shape.about}" for shape in SHAPES)
-        raise DataError(f"{error}; other shapes that are known:{known}") from error
+        known = "".join(f"\n  {pattern}: {about}" for pattern, about in KNOWN)
+        raise DataError(f"{folder}: no recording found; its files tell the shape, known are:{known}") from error

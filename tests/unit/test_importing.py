@@ -8,8 +8,10 @@ import pytest
 
 from analysis.importing import import_recording
 from analysis.recordings import open_any
+from analysis.run import Asked, analyse
+from analysis.store import open_store
 from services.converter.source import DayCsv
-from shared.data_files import DEPTH, TICKS, TRADES, venue_of
+from shared.data_files import DEPTH, TICKS, TRADES, import_notes, venue_of
 from shared.errors import DataError
 from shared.hyperliquid.wire import L2Book
 
@@ -106,10 +108,24 @@ def test_locked_books_are_left_out_and_said(recordings: Path) -> None:
     assert sides == {"A", "B"}
 
 
+def test_what_a_recording_lacks_stays_with_the_folder_and_is_said_by_the_analysis(
+    recordings: Path, tmp_path: Path
+) -> None:
+    name = "standx-btc-20260106"
+    done = import_recording(recordings / name, tmp_path)
+    import_recording(recordings / name, tmp_path)
+    assert done.warnings and import_notes(tmp_path) == [f"{name}: {warning}" for warning in done.warnings]
+    with open_store(tmp_path) as store:
+        notes = analyse(store, Asked(frozenset({1}), everything=False, queues=False)).about.notes
+    assert any("locked" in note and "41%" in note for note in notes)
+
+
 def test_what_cannot_be_measured_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         open_any(tmp_path / "none")
-    with pytest.raises(DataError, match=r"no recording found(.|\n)*prices_COIN(.|\n)*orderbook_\*USDT"):
+    with pytest.raises(
+        DataError, match=r"no recording found(.|\n)*prices_COIN(.|\n)*frames-(.|\n)*orderbook_\*USDT"
+    ):
         open_any(tmp_path)
     (tmp_path / "node_fills_by_block.jsonl.gz").touch()
     with pytest.raises(DataError, match="without any book"):

@@ -83,8 +83,8 @@ def find_streams(path: Path, part: Part = ALL) -> dict[str, Streams]:
             f"{path}: only ticks are recorded, and they hold no sizes; record with MM_HARVEST_DEPTH_LEVELS=5"
         )
     raise DataError(
-        f"{path}: no recording found; expected prices_COIN.csv.gz (with orderbooks_ and trades_) or "
-        "depth/COIN/YYYY-MM-DD.csv as the harvester writes it"
+        f"{path}: no recording found; expected prices_COIN.csv.gz (with orderbooks_ and trades_), "
+        "frames-*.gz as market_maker record writes them, or depth/COIN/YYYY-MM-DD.csv as the harvester writes it"
     )
 
 
