@@ -22,7 +22,7 @@ from shared.words import counted
 if TYPE_CHECKING:
     from analysis.integrity import Finding, Report, Step
 
-OK, ERROR, CRITICAL, CONFIGURATION = 0, 1, 2, 4
+OK, ERROR, CRITICAL, CONFIGURATION, INTERRUPTED = 0, 1, 2, 4, 130
 SHOWN = 5
 """Worst places of a kind, and gaps of a class, that the table lists; --json has all."""
 
@@ -86,6 +86,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         data_dir = absolute(given.data) or load(EngineConfig).data_dir
         return _run(data_dir, given)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
     except (MarketMakerError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return CONFIGURATION if isinstance(error, ConfigError) else ERROR

@@ -1,6 +1,6 @@
 """The command line: `market_maker …` (alias `mm`) and, through `launch`, `./start_mm_bot.sh`.
 
-Exit codes: 0 ok, 1 error, 2 gate failed or not found, 3 not running, 4 configuration, 5 timeout.
+Exit codes: 0 ok, 1 error, 2 gate failed or not found, 3 not running, 4 configuration, 5 timeout, 130 interrupted.
 Each command imports what it needs when it runs, so that `status` answers at once.
 """
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parents[1]
 CONFIGURATION = 4
+INTERRUPTED = 130
 
 app = typer.Typer(
     add_completion=False,
@@ -444,7 +445,7 @@ def convert(context: typer.Context) -> int:
     """Convert recorded CSV days to Parquet; same options as scripts/csv_to_parquet.py."""
     from services.converter.convert import main as convert_main
 
-    return convert_main(context.args)
+    return convert_main(context.args, "market_maker convert")
 
 
 @app.command(
@@ -483,7 +484,10 @@ def record(
 
     \b
     market_maker record --out rec --asset BTC,ETH         two coins until Ctrl+C
-    market_maker record --out rec --duration 86400        a day of the 30 largest: about 1 GB
+    market_maker record --out rec --duration 86400        a day of the 30 largest
+
+    About 1 GB a day for 30 coins of the modelled market (sim); a busy real one writes more, the summary at the end
+    says how much.
     market_maker replay --recording rec --out replayed
     """
     from market_maker.record import Wanted, run
@@ -628,14 +632,21 @@ def _models() -> "list[type[EngineConfig]]":
     return [LauncherConfig, *(load(name).config for name in SERVICES)]
 
 
-def main() -> int:
-    """Everything that can go wrong on purpose ends in one line and its exit code."""
+def main(only: str = "", prog: str = "market_maker") -> int:
+    """Everything that can go wrong on purpose ends in one line and its exit code. `only`: one command, for a
+    program of its own."""
     command = typer.main.get_command(app)
+    if only:
+        command = command.commands[only]  # type: ignore[attr-defined]
     os.chdir(PROJECT)
     try:
-        return int(command.main(sys.argv[1:] or ["--help"], prog_name="market_maker", standalone_mode=False) or 0)
+        with command.make_context(prog, sys.argv[1:] or ([] if only else ["--help"])) as context:
+            return int(command.invoke(context) or 0)
     except typer.Exit as ending:
         return ending.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
     except typer.TyperException as error:
         print(f"error: {error.format_message().rstrip('.')}; see --help", file=sys.stderr)
         return CONFIGURATION

@@ -22,5 +22,4 @@ except ModuleNotFoundError as error:
     sys.exit(f"error: {error.name} is not installed; run ./start_mm_bot.sh once, it sets up {PYTHON.parents[1]}")
 
 if __name__ == "__main__":
-    sys.argv.insert(1, "analyze")
-    sys.exit(main())
+    sys.exit(main("analyze", "analyze_ticks.py"))

@@ -17,4 +17,4 @@ except ModuleNotFoundError as error:
     sys.exit(f"error: {error.name} is not installed; run ./start_mm_bot.sh once, it sets up {PYTHON.parents[1]}")
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(prog="csv_to_parquet.py"))

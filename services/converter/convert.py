@@ -33,7 +33,15 @@ from shared.data_files import FAMILIES, MARKET_FAMILIES, coin_folder
 from shared.errors import ConfigError, DataError, MarketMakerError
 
 OK, ERROR, NOTHING = 0, 1, 2
-CONFIGURATION = 4
+CONFIGURATION, INTERRUPTED = 4, 130
+EXAMPLES = """
+examples:
+  {prog}                       every finished day that is not converted yet
+  {prog} --all --coin BTC      one coin, today too
+  {prog} --keep-csv --json     remove nothing; numbers for a script
+
+exit codes: 0 done, 1 an error, 2 there was nothing to do, 4 settings
+"""
 
 
 @dataclass
@@ -99,7 +107,7 @@ def run(config: ConverterConfig, everything: bool, coin: str, keep_csv: bool, sh
     """Convert and clean up.
 
     Raises:
-        DataError: another conversion is running.
+        DataError: another conversion is running, or the data folder cannot be written.
         OSError: the data folder cannot be used.
     """
     begun_s, summary, data_dir = monotonic_s(), Summary(), config.data_dir
@@ -111,6 +119,7 @@ def run(config: ConverterConfig, everything: bool, coin: str, keep_csv: bool, sh
         show.begin(sum(day.csv.path.stat().st_size for day in pending))
         for day in pending:
             size = day.csv.path.stat().st_size
+            show.at = f"{summary.files + summary.up_to_date} of {len(pending)} files done"
             try:
                 done = day.convert(still_written=day.csv.day >= today)
                 if done is None:
@@ -173,9 +182,14 @@ def only_one(data_dir: Path) -> Iterator[None]:
     """While this lasts nobody else converts or repairs files of the folder.
 
     Raises:
-        DataError: somebody does.
+        DataError: somebody does, or the folder cannot be written.
     """
-    with (data_dir / ".convert.lock").open("w") as file:
+    lock = data_dir / ".convert.lock"
+    try:
+        opened = lock.open("w")
+    except OSError as error:
+        raise DataError(f"{lock}: {error.strerror}; make {data_dir} writable for this user") from error
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -188,6 +202,8 @@ class Show:
 
     def __init__(self, quiet: bool) -> None:
         console = Console(stderr=True)
+        self.at = "nothing was done"
+        """How far the work is, should it be interrupted."""
         self._quiet = quiet
         self._bar: Progress | None = None
         if console.is_terminal and not quiet:
@@ -217,9 +233,12 @@ class Show:
         print(f"error: {text}", file=sys.stderr, flush=True)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str) -> argparse.ArgumentParser:
     about = argparse.ArgumentParser(
-        prog="csv_to_parquet", description="Convert recorded CSV days to zstd Parquet, verify, clean up."
+        prog=prog,
+        description="Convert recorded CSV days to zstd Parquet, verify, clean up.",
+        epilog=EXAMPLES.format(prog=prog),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     about.add_argument("--all", action="store_true", help="today's files too (their CSV is kept)")
     about.add_argument("--coin", default="", help="only this coin")
@@ -237,9 +256,9 @@ def parser() -> argparse.ArgumentParser:
     return about
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = "python -m services.converter.convert") -> int:
     """The command line; returns the exit code."""
-    given = parser().parse_args(argv)
+    given = parser(prog).parse_args(argv)
     if given.background:
         os.nice(19)
         pa.set_cpu_count(1)
@@ -250,8 +269,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = load(ConverterConfig, **flags)
         if not config.data_dir.is_dir():
             raise DataError(f"{config.data_dir}: no such folder; nothing was recorded there yet")
-        with Show(quiet=given.json) as show:
+        show = Show(quiet=given.json)
+        with show:
             summary = run(config, given.all, given.coin, given.keep_csv, show)
+    except KeyboardInterrupt:
+        print(f"interrupted: {show.at}; the next run does the rest", file=sys.stderr)
+        return INTERRUPTED
     except (MarketMakerError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return CONFIGURATION if isinstance(error, ConfigError) else ERROR
