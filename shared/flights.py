@@ -19,6 +19,8 @@ from shared.messages import AssetConfig, Book, Fill, OrderUpdate, RiskLease, Tar
 Decoded = TypeVar("Decoded")
 FOLDER = "explain"
 """In the data folder."""
+KEPT_DAYS = 7
+"""Unless `harvest_explain_days` says otherwise."""
 MAX_DAY_BYTES = 8 * 1024 * 1024
 """Of one coin: some 1700 fills."""
 

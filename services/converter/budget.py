@@ -1,7 +1,8 @@
 """How long the disk lasts: what is free, against what the files of the last days say about a day.
 
 CSV comes and goes (`csv_retention_days`, and one day more until midnight's conversion is through), so what stays
-is Parquet; a CSV that is never converted stays as well, and is what fills disks.
+is Parquet; a CSV that is never converted stays as well, and is what fills disks. What explains fills goes after a
+setting of the harvester, which is not known here: its default is taken, or no end where older files are there.
 """
 
 import shutil
@@ -12,6 +13,7 @@ from math import inf
 from pathlib import Path
 
 from services.converter.config import ConverterConfig
+from shared import flights
 from shared.clock import ms_of_day, utc_day
 from shared.data_files import FAMILIES
 from shared.words import counted
@@ -31,13 +33,15 @@ EXPECTED = "30 coins take 0.25 to 0.5 GB a day (docs/data.md)"
 @dataclass(frozen=True, slots=True)
 class Stock:
     """What lies there. `csv_per_day` and `parquet_per_day` (bytes) are None before anything was recorded;
-    `csv_days` and `parquet_days` are how many UTC days have such files."""
+    `csv_days`, `parquet_days` and `explain_days` are how many UTC days have such files."""
 
     free: int
     csv_per_day: float | None = None
     parquet_per_day: float | None = None
     csv_days: int = 0
     parquet_days: int = 0
+    explain_per_day: float = 0.0
+    explain_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,12 @@ class Forecast:
 
     def is_low(self, warn_days: int) -> bool:
         return self.stock.free < LEAST_FREE_BYTES or (self.days_left is not None and self.days_left < warn_days)
+
+    def fields(self) -> dict[str, float | None]:
+        """For scripts; `days_left` is None where nothing says an end."""
+        ends = self.days_left is not None and self.days_left < inf
+        days_left = round(self.days_left or 0.0, 2) if ends else None
+        return {"free_gb": round(self.stock.free / 1e9, 2), "days_left": days_left}
 
     def text(self, warn_days: int) -> str:
         """One line for people, with the remedy when it is needed."""
@@ -85,9 +95,11 @@ def forecast(stock: Stock, config: ConverterConfig) -> Forecast:
     unconverted = max(0, stock.csv_days - config.csv_retention_days - 1)
     csv_room = inf if unconverted else config.csv_retention_days + 1 - stock.csv_days
     parquet_room = config.parquet_retention_days - stock.parquet_days if config.parquet_retention_days else inf
+    explain_room = flights.KEPT_DAYS - stock.explain_days if stock.explain_days <= flights.KEPT_DAYS else inf
     free = float(stock.free)
     for day in range(LONGEST_DAYS):
         more = stock.csv_per_day * (day < csv_room) + stock.parquet_per_day * (day < parquet_room)
+        more += stock.explain_per_day * (day < explain_room)
         if more > free:
             return Forecast(stock, day + free / more, unconverted)
         free -= more
@@ -106,6 +118,7 @@ def look(data_dir: Path, config: ConverterConfig, now_ms: float) -> Forecast:
 def _measure(data_dir: Path, now_ms: float) -> Stock:
     today = utc_day(now_ms)
     csv = _by_day((data_dir / family.name for family in FAMILIES), "csv")
+    explain = _by_day([data_dir / flights.FOLDER], "jsonl")
     parquet = _by_day((data_dir / family.parquet for family in FAMILIES), "parquet")
     lately = [today - timedelta(days=ago) for ago in range(1, LOOKED_AT_DAYS + 1)]
     csv_rates = [_size(csv[day]) for day in lately if day in csv]
@@ -116,7 +129,8 @@ def _measure(data_dir: Path, now_ms: float) -> Stock:
     if csv_per_day is None and parquet_per_day is not None:
         csv_per_day = parquet_per_day * ASSUMED_RATIO
     free = shutil.disk_usage(data_dir).free
-    return Stock(free, csv_per_day, parquet_per_day, len(csv), len(parquet))
+    explain_per_day = max((_size(explain[day]) for day in [today, *lately] if day in explain), default=0.0)
+    return Stock(free, csv_per_day, parquet_per_day, len(csv), len(parquet), explain_per_day, len(explain))
 
 
 def _by_day(folders: Iterable[Path], ending: str) -> dict[date, list[Path]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from services.converter.budget import Forecast
 from services.converter.config import ConverterConfig
 from shared.clock import ms_of_day, utc, utc_day
-from shared.messages import Event, Message
+from shared.messages import Event, Message, Severity
 from shared.service import Started, Tick
 
 DAY_MS = 86_400_000
@@ -149,10 +149,11 @@ class Converter:
         warn_days = self._config.disk_warn_days
         if not seen.is_low(warn_days):
             if self._warn_again_ms is not None:
-                yield Event(tag=DISK_TAG, text=seen.text(warn_days))
+                yield Event(tag=DISK_TAG, text=seen.text(warn_days), fields=seen.fields())
             self._warn_again_ms = None
             return
         urgent = seen.days_left is not None and seen.days_left < 1
         if urgent or self._warn_again_ms is None or now_ms >= self._warn_again_ms:
             self._warn_again_ms = now_ms + DAY_MS
-            yield Event(level="error" if urgent else "warning", tag=DISK_TAG, text=seen.text(warn_days))
+            level: Severity = "error" if urgent else "warning"
+            yield Event(level=level, tag=DISK_TAG, text=seen.text(warn_days), fields=seen.fields())

@@ -4,7 +4,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.harvester.config import EXPLAIN_DAYS
 from services.harvester.core import (
     Closed,
     Effect,
@@ -23,7 +22,7 @@ from services.harvester.rows import Row, day_path
 from shared import incidents
 from shared.clock import utc_day
 from shared.data_files import JOURNAL_FAMILIES
-from shared.flights import Flight
+from shared.flights import KEPT_DAYS, Flight
 
 MAX_OPEN_FILES = 640
 """30 coins need 150 files; a process may usually open 1024. Of 200 coins (the most `top_n` allows) those that were
@@ -39,7 +38,7 @@ class Archive:
     """Writes rows to their day's file. Bounded: open files, rows remembered and rows pending per file."""
 
     def __init__(
-        self, data_dir: Path, max_open_files: int = MAX_OPEN_FILES, explain_days: int = EXPLAIN_DAYS
+        self, data_dir: Path, max_open_files: int = MAX_OPEN_FILES, explain_days: int = KEPT_DAYS
     ) -> None:
         self._data_dir, self._max_open_files = data_dir, max_open_files
         self._files: OrderedDict[tuple[str, str], DayFile] = OrderedDict()

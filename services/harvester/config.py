@@ -5,8 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from shared.config import EngineConfig
-
-EXPLAIN_DAYS = 7
+from shared.flights import KEPT_DAYS
 
 
 class HarvesterConfig(EngineConfig):
@@ -23,7 +22,7 @@ class HarvesterConfig(EngineConfig):
         5, ge=1, le=5, description="Levels a side in the depth files; the columns of the rest stay empty."
     )
     harvest_explain_days: int = Field(
-        EXPLAIN_DAYS,
+        KEPT_DAYS,
         ge=0,
         description="UTC days that what led to a fill is kept for `market_maker explain`, today included (5 kB a"
         " fill, 8 MB a coin and day at most); 0: not at all.",

@@ -78,6 +78,23 @@ def test_the_first_day_counts_as_it_goes(tmp_path: Path) -> None:
     assert (stock.csv_per_day, stock.parquet_per_day) == (8000, 8000 / ASSUMED_RATIO)
 
 
+def test_what_explains_fills_counts_until_it_goes() -> None:
+    def left(there: int) -> float | None:
+        return forecast(Stock(int(4.5 * GB), 0, 0, 3, 9, GB, there), ConverterConfig()).days_left
+
+    assert left(0) == 4.5 and left(2) == 4.5
+    assert left(4) == float("inf")  # three more until the first goes
+    assert left(9) == 4.5  # kept for longer than the default: no end is known
+
+
+def test_explanations_are_measured(tmp_path: Path) -> None:
+    put(tmp_path, "ticks", TODAY - timedelta(days=1), 5000)
+    for ago, size in ((0, 400), (1, 900), (2, 500), (20, 3000)):
+        put(tmp_path, "explain", TODAY - timedelta(days=ago), size, "jsonl")
+    stock = look(tmp_path, ConverterConfig(), NOON_MS).stock
+    assert (stock.explain_per_day, stock.explain_days) == (900, 4)
+
+
 def test_the_line_says_what_to_do_when_it_is_needed() -> None:
     config = ConverterConfig()
     healthy = forecast(Stock(73 * GB, 2.3 * GB, 0.28 * GB, 3, 10), config)

@@ -106,7 +106,9 @@ def test_the_disk_is_looked_at_every_hour_and_spoken_of_once_a_day() -> None:
     def looked(text: str, free_gb: float) -> list[tuple[str, str]]:
         assert Look() in core.step(at(text), Tick())
         seen = forecast(Stock(int(free_gb * GB), 2 * GB, 0.25 * GB, 3, 9), core._config)
-        return [(event.tag, event.level) for event in core.step(at(text), seen) if isinstance(event, Event)]
+        events = [event for event in core.step(at(text), seen) if isinstance(event, Event)]
+        assert all(event.fields["free_gb"] == free_gb and event.fields["days_left"] > 0 for event in events)
+        return [(event.tag, event.level) for event in events]
 
     assert looked("2026-02-22T10:01:00", 10) == []
     assert Look() not in core.step(at("2026-02-22T11:00:00"), Tick())
