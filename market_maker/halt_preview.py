@@ -27,6 +27,8 @@ def preview(snapshot: Snapshot, reason: str, asked: list[str], forgiven: list[st
     return {
         "dry_run": True,
         "reason": reason,
+        "executor_silent": snapshot.executor_silent,
+        "told": snapshot.account is not None,
         "already": f"{snapshot.halt.who}: {snapshot.halt.reason}" if snapshot.halt.halted else None,
         "orders": {
             line.coin: {"bids": line.resting_bids, "asks": line.resting_asks}
@@ -60,6 +62,7 @@ def render(facts: dict[str, Any]) -> list[str]:
         return [f"already halted by {facts['already']}", "another halt would change nothing; nothing was sent"]
     return [
         f"a halt would do this, and nothing was sent: {facts['reason']}",
+        *_told(facts),
         _orders(facts),
         *_positions(facts),
         f"leases: {facts['leases']} coins that may quote now may no longer, until `resume`",
@@ -69,7 +72,14 @@ def render(facts: dict[str, Any]) -> list[str]:
     ]
 
 
+def _told(facts: dict[str, Any]) -> list[str]:
+    last = "its orders and positions are those of its last word" if facts["told"] else "nothing is known of it"
+    return [f"THE EXECUTOR IS SILENT: {last}"] if facts["executor_silent"] else []
+
+
 def _orders(facts: dict[str, Any]) -> str:
+    if not facts["told"]:
+        return "orders: not known"
     by_coin = [f"{coin} {sides['bids']}+{sides['asks']}" for coin, sides in facts["orders"].items()]
     count = sum(sides["bids"] + sides["asks"] for sides in facts["orders"].values())
     unknown = f"; {facts['unknown_orders']} of unknown fate are looked up first" if facts["unknown_orders"] else ""
@@ -77,6 +87,8 @@ def _orders(facts: dict[str, Any]) -> str:
 
 
 def _positions(facts: dict[str, Any]) -> list[str]:
+    if not facts["told"]:
+        return ["positions: not known"]
     held = facts["positions"]
     by_coin = ", ".join(
         f"{coin} {of['sz']} (${of['usd']}, open ${of['unrealized_usd']})" for coin, of in held.items()

@@ -6,7 +6,7 @@ from typing import Any
 from services.guard.rules import LEVELS
 from shared.messages import PossibleLoss, RiskReport, RuleStatus
 
-FIRED = {"halt": "HALTED BY", "pull": "STOPPED BY", "reduce": "REDUCED BY", "widen": "WIDENED BY"}
+FIRED = {"halt": "HALTED BY", "pull": "QUOTES PULLED BY", "reduce": "REDUCED BY", "widen": "WIDENED BY"}
 LOST = "NO WORD OF THE GUARD"
 OLD_S = 10.0
 """The guard reports each second."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from services import SERVICES
 from shared.bus import Bus
 from shared.messages import (
     AccountStatus,
@@ -23,8 +24,12 @@ from shared.streams import BOOK, FEED, RISK, RISK_REPORT, STATUS, TARGET, UNIVER
 STALE_BOOK_MS = 5_000
 IN_FLIGHT = "in_flight"
 """Wanted, allowed and sent, but not resting yet: no reason code, a matter of milliseconds."""
+EXECUTOR_SILENT = "executor_silent"
+"""In place of a reason: nobody tells whether anything rests."""
+SILENT_MS = 10_000
+"""What a service said longer ago about the present is no longer so."""
 _STATUS_ENTRIES = 60
-"""Ten services and the account, once a second each: the last five seconds."""
+"""Ten services and the account, once a second each: the last five seconds, enough while nobody is silent."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,17 @@ class Snapshot:
         return [coin for coin, book in self.books.items() if self.time_ms - book.received_ms <= STALE_BOOK_MS]
 
     @property
+    def executor_silent(self) -> bool:
+        """Is it unknown what rests and what is held now?"""
+        return self.account is None or self.time_ms - self.account.time_ms > SILENT_MS
+
+    @property
+    def silent(self) -> list[str]:
+        """Services that have not been heard of lately, those that should be there included."""
+        heard = {name for name, beat in self.heartbeats.items() if self.time_ms - beat.time_ms <= SILENT_MS}
+        return sorted((_expected(self.account) | self.heartbeats.keys()) - heard)
+
+    @property
     def quoted(self) -> dict[str, CoinStatus]:
         """The executor's line of each coin."""
         return {status.coin: status for status in self.account.coins} if self.account else {}
@@ -58,6 +74,8 @@ class Snapshot:
 
     @property
     def resting_both_sides(self) -> list[str]:
+        if self.executor_silent:
+            return []
         return [coin for coin, status in self.quoted.items() if status.resting_bids and status.resting_asks]
 
     @property
@@ -88,12 +106,29 @@ def side_reasons(snapshot: Snapshot, coin: str) -> tuple[str, str]:
         return Reason.NO_UNIVERSE, Reason.NO_UNIVERSE
     if target is None:
         return Reason.NO_BOOK, Reason.NO_BOOK
+    if snapshot.executor_silent:
+        return EXECUTOR_SILENT, EXECUTOR_SILENT
     bid = (status and status.bid_reason) or target.bid_reason or IN_FLIGHT
     ask = (status and status.ask_reason) or target.ask_reason or IN_FLIGHT
     return (
         "" if status and status.resting_bids else str(bid),
         "" if status and status.resting_asks else str(ask),
     )
+
+
+def _expected(account: AccountStatus | None) -> set[str]:
+    """Services that every run has; the watchdog belongs to live trading."""
+    watched = account is not None and account.mode == "live"
+    return set(SERVICES) - {"venue"} - (set() if watched else {"watchdog"})
+
+
+async def _told(bus: Bus) -> list[Message]:
+    """The newest word of every service and of the account; all there is, where somebody has been silent."""
+    newest = await bus.stored(STATUS, (), last=_STATUS_ENTRIES)
+    account = next((message for message in reversed(newest) if isinstance(message, AccountStatus)), None)
+    heard = {message.service for message in newest if isinstance(message, Heartbeat)}
+    complete = account is not None and heard >= _expected(account)
+    return newest if complete else await bus.stored(STATUS, ())
 
 
 async def look(bus: Bus, now_ms: float) -> Snapshot:
@@ -107,7 +142,7 @@ async def look(bus: Bus, now_ms: float) -> Snapshot:
     books = await bus.stored(BOOK, coins, last=1)
     targets = await bus.stored(TARGET, coins, last=1)
     leases = await bus.stored(RISK, coins, last=1)
-    status = await bus.stored(STATUS, (), last=_STATUS_ENTRIES)
+    status = await _told(bus)
     feed = await bus.stored(FEED, (), last=20)
     risk = await bus.stored(RISK_REPORT, (), last=1)
     return assemble(now_ms, coins, [*books, *targets, *leases, *status, *feed, *risk], await bus.halt_state())

@@ -22,7 +22,7 @@ from market_maker.live import gates
 from market_maker.snapshot import Snapshot, look
 from market_maker.summary import coin_line
 from shared.bus import RedisBus
-from shared.clock import wall_ms
+from shared.clock import day_name, wall_ms
 from shared.confirmation import code_version
 from shared.errors import BusError
 from shared.rule_proofs import read_proofs
@@ -110,6 +110,8 @@ def describe(
         "deployment": record.deployment if record else None,
         "run_id": record.run_id if record else None,
         "uptime_s": round((now_ms - min(started)) / 1000) if started else None,
+        "executor_silent": snapshot.executor_silent,
+        "silent": snapshot.silent,
         "halted": snapshot.halt.halted,
         "halt_reason": snapshot.halt.reason,
         "halted_by": snapshot.halt.who,
@@ -131,6 +133,7 @@ def describe(
         },
         "pnl_usd": str(account.pnl_usd) if account else None,
         "day_pnl_usd": str(account.day_pnl_usd) if account else None,
+        "day": day_name(account.day_start_ms) if account else "today",
         "fees_usd": str(account.fees_usd) if account else None,
         "funding_usd": str(account.funding_usd) if account else None,
         "volume_usd": str(account.volume_usd) if account else None,
@@ -145,12 +148,12 @@ def describe(
 
 def headline(facts: dict[str, Any]) -> list[str]:
     """What comes before the table."""
-    silent = [name for name, service in facts["services"].items() if service["silent"]]
+    silent = facts["silent"]
     services = ", ".join(
         f"{name} {service['heartbeat_age_s']:.0f}s" for name, service in facts["services"].items()
     )
     money = {
-        "PnL": facts["pnl_usd"], "today": facts["day_pnl_usd"], "fees": facts["fees_usd"],
+        "PnL": facts["pnl_usd"], facts["day"]: facts["day_pnl_usd"], "fees": facts["fees_usd"],
         "funding": facts["funding_usd"], "volume": facts["volume_usd"],
     }  # fmt: skip
     return [
@@ -170,7 +173,11 @@ def headline(facts: dict[str, Any]) -> list[str]:
 
 def _state_line(facts: dict[str, Any]) -> str:
     halted = f"HALTED by {facts['halted_by']}: {facts['halt_reason']}" if facts["halted"] else "not halted"
-    state = "running" if facts["running"] else "NOT RUNNING (this is what Redis still holds)"
+    state = "running"
+    if not facts["running"]:
+        state = "NOT RUNNING (this is what Redis still holds)"
+    elif facts["executor_silent"]:
+        state = "EXECUTOR SILENT (orders are not known; money and positions are its last word)"
     return (
         f"{(facts['mode'] or '?').upper()} on {facts['venue'] or '?'} ({facts['deployment'] or '?'}), {state},"
         f" up {facts['uptime_s'] or 0} s, {halted}"
@@ -269,7 +276,8 @@ def _rule_table(rows: Sequence[Sequence[str]], wide: bool) -> "Table":
 
 def _style(line: str, facts: dict[str, Any]) -> str | None:
     if line == _state_line(facts):
-        return "bold red" if facts["halted"] or not facts["running"] else "bold"
+        alarming = facts["halted"] or facts["executor_silent"] or not facts["running"]
+        return "bold red" if alarming else "bold"
     return style_of(line)
 
 
@@ -279,7 +287,7 @@ def style_of(line: str) -> str | None:
 
 
 def _cents(value: str | None) -> str:
-    return "?" if value is None else f"{float(value):.2f}"
+    return "?" if value is None else f"{float(value):z.2f}"
 
 
 def _number(value: float | None, form: str) -> str:

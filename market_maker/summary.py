@@ -89,13 +89,14 @@ def coin_line(snapshot: Snapshot, coin: str) -> dict[str, Any]:
     """One coin as `status` and the summary show it."""
     book, status = snapshot.books.get(coin), snapshot.quoted.get(coin)
     bid_reason, ask_reason = side_reasons(snapshot, coin)
+    orders = None if snapshot.executor_silent else status
     return {
         "coin": coin,
         "mid_px": book.mid_px if book else None,
         "spread_bps": round(book.spread_bps, 3) if book else None,
         "book_age_s": round((snapshot.time_ms - book.received_ms) / 1000, 2) if book else None,
-        "bid_px": _money(status.best_bid_px if status else None),
-        "ask_px": _money(status.best_ask_px if status else None),
+        "bid_px": _money(orders.best_bid_px if orders else None),
+        "ask_px": _money(orders.best_ask_px if orders else None),
         "position_sz": _money(status.position_sz if status else None),
         "position_usd": _money((status.position_sz * status.mark_px).quantize(_CENT) if status else None),
         "pnl_usd": _money(status.pnl_usd if status else None),

@@ -31,3 +31,8 @@ def utc_day(ms: float) -> date:
 def ms_of_day(day: date) -> int:
     """Unix milliseconds at which a UTC day begins."""
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
+
+
+def day_name(day_start_ms: int) -> str:
+    """What PnL counted from then on is called (UTC): a resume begins the day anew."""
+    return "today" if day_start_ms == ms_of_day(utc_day(day_start_ms)) else f"since {utc(day_start_ms):%H:%M}"

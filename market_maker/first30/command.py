@@ -140,7 +140,7 @@ async def _next(bus: Bus, before: Look) -> tuple[Look, str]:
         snapshot = await look(bus, wall_ms())
         if snapshot.account is not None:
             return await _look(bus, snapshot), ""
-        silence = "the executor has not told what it holds since Redis began anew"
+        silence = "the executor is silent"
     except BusError as error:
         silence = str(error)
     return replace(before, time_ms=wall_ms(), silent=True), silence

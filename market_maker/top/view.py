@@ -44,12 +44,16 @@ def _number(value: float | None, form: str, style: str = "") -> Cell:
 
 
 def _pnl(coin: Coin) -> Cell:
-    cents = round(float(coin["pnl_usd"] or 0), 2) or 0.0
+    if coin["pnl_usd"] is None:
+        return Cell("-")
+    cents = round(float(coin["pnl_usd"]), 2) or 0.0
     return _number(cents, ".2f", "green" if cents > 0 else "red" if cents < 0 else "dim")
 
 
 def _position(coin: Coin) -> Cell:
-    held = float(coin["position_usd"] or 0)
+    if coin["position_usd"] is None:
+        return Cell("-")
+    held = float(coin["position_usd"])
     return _number(held, ".2f", "" if held else "dim")
 
 
@@ -149,19 +153,24 @@ def _state(facts: dict[str, Any]) -> Text:
         line.append(" NOT RUNNING ", "bold white on red")
     elif facts["halted"]:
         line.append(f" HALTED by {facts['halted_by']}: {facts['halt_reason']} ", "bold white on red")
+    elif facts["executor_silent"]:
+        line.append(" EXECUTOR SILENT ", "bold white on red")
     else:
         line.append(" TRADING ", "bold green")
     minutes = (facts["uptime_s"] or 0) // 60
-    return line.append(f" on {facts['venue'] or '?'} ({facts['deployment'] or '?'}), up {minutes} min")
+    where = f" on {facts['venue'] or '?'} ({facts['deployment'] or '?'})"
+    return line.append(f"{where}, up {minutes} min, {facts['fills']} fills")
 
 
 def _dollars(value: str | None) -> str:
-    return "?" if value is None else f"${float(value):.2f}" if abs(float(value)) < 100 else f"${float(value):,.0f}"
+    if value is None:
+        return "?"
+    return f"${float(value):z.2f}" if abs(float(value)) < 100 else f"${float(value):,.0f}"
 
 
 def _money(facts: dict[str, Any]) -> str:
     loss = facts["risk"]["possible_loss"] if facts["risk"] else None
-    earned = f"today {_dollars(facts['day_pnl_usd'])} net, {facts['fills']} fills"
+    earned = f"{facts['day']} {_dollars(facts['day_pnl_usd'])} net"
     if loss is None:
         return f"{earned}; what can be lost is not known"
     gap, worst = max(loss["gaps_usd"].items(), key=lambda of: float(of[0]), default=("0", None))
@@ -184,7 +193,7 @@ def _data(facts: dict[str, Any]) -> str:
 
 def alarms(facts: dict[str, Any]) -> list[str]:
     """What is wrong or held back, the worst first."""
-    silent = [name for name, service in facts["services"].items() if service["silent"]]
+    silent = facts["silent"]
     live = live_status.lines(facts["live"]) if facts["live"] else ()
     return [
         *(line for line in live if line.startswith(live_status.ALARM)),

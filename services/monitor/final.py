@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from services.monitor.coin import Coin
+from shared.clock import day_name
 from shared.messages import ZERO, AccountStatus, Event, HaltState
 
 WITHIN_MS = 10_000
@@ -44,8 +45,8 @@ class FinalState:
 
 def _money(account: AccountStatus) -> str:
     return (
-        f"PnL ${account.pnl_usd:.2f}, today ${account.day_pnl_usd:.2f}, fees ${account.fees_usd:.2f},"
-        f" {account.fills} fills"
+        f"PnL ${account.pnl_usd:z.2f}, {day_name(account.day_start_ms)} ${account.day_pnl_usd:z.2f},"
+        f" fees ${account.fees_usd:z.2f}, {account.fills} fills"
     )
 
 

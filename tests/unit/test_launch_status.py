@@ -8,9 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from market_maker import status
-from market_maker.snapshot import Snapshot, assemble
+from market_maker import halt_preview, status
+from market_maker.snapshot import Snapshot, assemble, look
 from market_maker.summary import Watch, render, summarise
+from services import SERVICES
+from shared.memory_bus import MemoryBus
 from shared.messages import (
     AccountStatus,
     Book,
@@ -111,7 +113,42 @@ def test_a_silent_service_is_named_and_restarts_are_shown() -> None:
     assert facts["running"] and facts["services"]["quoter"] == {
         "heartbeat_age_s": 20.0, "silent": True, "memory_mb": 50.0, "restarts": 2,
     }  # fmt: skip
-    assert "SILENT: quoter" in "\n".join(status.headline(facts))
+    silent = (
+        next(line for line in status.headline(facts) if "SILENT: " in line).partition("SILENT: ")[2].split(", ")
+    )
+    assert "quoter" in silent and "guard" in silent, "never heard of is silent too"
+    assert not {"executor", "watchdog", "venue"} & set(silent), "nobody watches simulated orders"
+
+
+def test_a_silent_executor_is_said_and_its_orders_are_not_known() -> None:
+    old = msgspec.structs.replace(account(coin("BTC")), time_ms=NOW_MS - 11_000)
+    told = snapshot(book("BTC"), target("BTC"), beat("quoter", NOW_MS), beat("executor", NOW_MS - 11_000), old)
+    facts = status.describe(told, None, {})
+    assert "EXECUTOR SILENT" in status.headline(facts)[0] and facts["coins_quoting_both_sides"] == 0
+    btc = facts["coins"][0]
+    assert (btc["bid_reason"], btc["bid_px"], btc["ask_px"]) == ("executor_silent", None, None)
+    assert btc["position_usd"] == "50.00", "the ledger's last word stays"
+
+
+async def test_who_has_fallen_silent_is_found_behind_what_the_others_say() -> None:
+    bus = MemoryBus()
+    others = [beat(name, NOW_MS) for name in SERVICES if name not in ("executor", "venue", "watchdog")]
+    await bus.publish([msgspec.structs.replace(account(coin("BTC")), time_ms=NOW_MS - 30_000)])
+    await bus.publish([beat("executor", NOW_MS - 30_000), *others * 20])
+    told = await look(bus, NOW_MS)
+    assert told.silent == ["executor"] and told.account is not None and told.executor_silent
+
+
+def test_the_day_begins_anew_with_a_resume() -> None:
+    fresh = msgspec.structs.replace(account(coin("BTC")), day_start_ms=NOW_MS)
+    assert "PnL $1.20, since 22:13 $1.20" in "\n".join(status.headline(status.describe(snapshot(fresh), None, {})))
+    assert "today $1.20" in "\n".join(status.headline(status.describe(FULL, None, {})))
+
+
+def test_what_a_halt_would_do_is_not_known_while_nobody_tells() -> None:
+    lines = halt_preview.render(halt_preview.preview(snapshot(beat("guard", NOW_MS)), "why", [], []))
+    assert {"orders: not known", "positions: not known"} <= set(lines)
+    assert lines[1].startswith("THE EXECUTOR IS SILENT")
 
 
 def test_a_halt_shows_who_and_why() -> None:

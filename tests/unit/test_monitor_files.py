@@ -101,12 +101,11 @@ class LostBus(MemoryBus):
 
 
 async def test_nothing_waits_on_a_bus_that_does_not_answer(tmp_path: Path):
-    port = OneLook(LostBus())
-    await MonitorDoor(MonitorConfig(data_dir=tmp_path, metrics_port=0)).run(port)
-    assert Backlogs(()) in port.inputs and RedisMemory(0.0) in port.inputs
+    door = MonitorDoor(MonitorConfig(data_dir=tmp_path, metrics_port=0))
+    inputs = await OneLook(LostBus()).through(door, 2)
+    assert Backlogs(()) in inputs and RedisMemory(0.0) in inputs
 
 
 async def test_the_door_brings_files_and_what_waits_on_the_bus(tmp_path: Path):
-    port = OneLook()
-    await MonitorDoor(MonitorConfig(data_dir=tmp_path, metrics_port=0)).run(port)
-    assert {FilesSeen, Backlogs} <= {type(item) for item in port.inputs}
+    door = MonitorDoor(MonitorConfig(data_dir=tmp_path, metrics_port=0))
+    assert {FilesSeen, Backlogs} <= {type(item) for item in await OneLook().through(door, 2)}

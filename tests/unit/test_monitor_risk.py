@@ -122,11 +122,10 @@ def test_requests_that_went_wrong_by_what_became_of_them():
 
 async def test_the_door_brings_what_drills_have_proven(tmp_path: Path):
     add_proofs(tmp_path, {"ofi": NOW_MS})
-    port = OneLook()
-    await MonitorDoor(MonitorConfig(data_dir=tmp_path, metrics_port=0)).run(port)
-    assert RuleProofs({"ofi": NOW_MS}) in port.inputs
+    inputs = await OneLook().through(MonitorDoor(MonitorConfig(data_dir=tmp_path, metrics_port=0)), 2)
+    assert RuleProofs({"ofi": NOW_MS}) in inputs
     core = monitor()
-    for message in port.inputs:
+    for message in inputs:
         list(core.step(NOW_MS, message))
     assert scrape(core)["mm_rule_proven_timestamp_seconds", "ofi"] == NOW_MS / 1000
 

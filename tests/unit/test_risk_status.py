@@ -46,14 +46,16 @@ def test_what_stops_the_bot_stands_above_everything_the_tightest_first():
     lines = status.headline(status.describe(snapshot(beat("guard", NOW_MS), risk), None, {}))
     assert lines[1:4] == [
         "HALTED BY daily_loss: 51 against 50 USD",
-        "STOPPED BY frozen_book on BTC: 9 against 3 bps, mark moved 12 bps",
+        "QUOTES PULLED BY frozen_book on BTC: 9 against 3 bps, mark moved 12 bps",
         "WIDENED BY toxicity on SOL: 3.2 against 2 bps",
     ]
 
 
 def test_a_rule_that_fires_on_many_coins_is_one_line_with_the_worst():
     coins = [rule("ofi", 0.7 + n / 100, 0.7, coin=f"C{n}", fired=True) for n in range(1, 7)]
-    assert risk_status.stops(told(*coins)) == ["STOPPED BY ofi on C6, C5, C4, C3 and 2 more: 0.76 against 0.7 bps"]
+    assert risk_status.stops(told(*coins)) == [
+        "QUOTES PULLED BY ofi on C6, C5, C4, C3 and 2 more: 0.76 against 0.7 bps"
+    ]
 
 
 def test_a_rule_that_is_switched_off_stops_nothing():
