@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from market_maker.explain.evidence import AFTER_MS, BEFORE_MS, Mid
 from market_maker.explain.judge import mid_at
 
-COLUMNS, ROWS = 80, 9
+COLUMNS, ROWS = 67, 9
+"""A second each; with its scale it fits a terminal 80 columns wide."""
 MID, PRICE, BOTH, FILL = "•", "─", "◆", "┊"
 _STEP_MS = (BEFORE_MS + AFTER_MS) // COLUMNS
 

@@ -12,7 +12,7 @@ from market_maker.explain.story import Story
 from shared.clock import utc
 from shared.messages import Book, Fill, TargetQuotes
 
-WIDTH = 100
+WIDTH = 80
 _STYLES = {"FILL": "bold yellow", "order": "cyan", "print": "magenta", "markout": "bold", "lease": "dim"}
 _FOUND = {"flight": "what was recorded with the fill", "bus": "the streams of the running bot"}
 
@@ -27,7 +27,7 @@ def name(fill: Fill, twin: bool = False) -> str:
 
 
 def lines(evidence: Evidence, story: Story) -> list[Text]:
-    """For a terminal 100 columns wide."""
+    """For a terminal 80 columns wide."""
     fill, flight = story.fill, evidence.flight
     verdict = "bold red" if ": adverse" in story.verdict else "bold green" if ": good" in story.verdict else "bold"
     out = [

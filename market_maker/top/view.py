@@ -140,16 +140,18 @@ def ordered(coins: Sequence[Coin], by: str, backwards: bool) -> list[Coin]:
 
 def head(facts: dict[str, Any], silence: str) -> Text:
     """Whose money, does it trade, what was earned, what can be lost, is the data fresh; then what is wrong."""
-    lines = [_state(facts), Text(_money(facts)), Text(_data(facts)), *_alarms(facts, silence)]
-    return Text("\n").join(lines)
+    data = Text(silence, "bold white on red") if silence else Text(_data(facts))
+    return Text("\n").join([_state(facts, silence), Text(_money(facts)), data, *_alarms(facts)])
 
 
-def _state(facts: dict[str, Any]) -> Text:
+def _state(facts: dict[str, Any], silence: str) -> Text:
     live = facts["mode"] == "live"
     line = Text().append(
         f" {(facts['mode'] or '?').upper()} ", "bold white on red" if live else "bold white on blue"
     )
-    if not facts["running"]:
+    if silence:
+        line.append(" NOTHING IS KNOWN ", "bold white on red")
+    elif not facts["running"]:
         line.append(" NOT RUNNING ", "bold white on red")
     elif facts["halted"]:
         line.append(f" HALTED by {facts['halted_by']}: {facts['halt_reason']} ", "bold white on red")
@@ -204,10 +206,9 @@ def alarms(facts: dict[str, Any]) -> list[str]:
     ]
 
 
-def _alarms(facts: dict[str, Any], silence: str) -> list[Text]:
+def _alarms(facts: dict[str, Any]) -> list[Text]:
     lines = alarms(facts)
-    found = [Text(silence, "bold white on red")] if silence else []
-    found += [Text(line, style_of(line) or "bold red") for line in lines[:MOST_ALARMS]]
+    found = [Text(line, style_of(line) or "bold red") for line in lines[:MOST_ALARMS]]
     if len(lines) > MOST_ALARMS:
         found.append(Text(f"and {len(lines) - MOST_ALARMS} more: market_maker status", "yellow"))
     return found or [Text("no rule holds anything back", "dim")]

@@ -188,6 +188,12 @@ def test_states(bid: str | None, ask: str | None, state: str) -> None:
 # ---- the head --------------------------------------------------------------------------------------------------
 
 
+async def some_facts() -> dict[str, Any]:
+    async with screen() as (_, _, watcher, _):
+        assert watcher.seen is not None
+        return watcher.seen.facts
+
+
 async def test_the_head_tells_mode_money_loss_and_data() -> None:
     async with screen() as (_, app, _, _):
         head = text(app, "#head")
@@ -202,6 +208,22 @@ async def test_live_and_halted_are_unmistakable() -> None:
         head = text(app, "#head")
     assert head.startswith(" LIVE ") and "HALTED by ann: tea time" in head and "budget 100%" in head
     assert "TRADING" not in head and "SHADOW" not in head
+
+
+async def test_nothing_is_called_trading_while_the_executor_is_silent() -> None:
+    facts = await some_facts()
+    silent = view.head(facts | {"executor_silent": True, "silent": ["executor"]}, "").plain
+    assert "EXECUTOR SILENT" in silent and "SILENT: executor" in silent and "TRADING" not in silent
+
+
+async def test_the_money_fits_a_narrow_terminal_and_negative_nothing_is_nothing() -> None:
+    known = await some_facts()
+    facts = known | {"day": "since 22:10", "day_pnl_usd": "-12.34"}
+    facts["risk"] = {**facts["risk"], "possible_loss": {
+        "day_left_usd": "99.99", "exposure_usd": "99.99", "resting_usd": "0", "gaps_usd": {"0.10": "99.99"},
+    }}  # fmt: skip
+    assert len(view.head(facts, "").plain.splitlines()[1]) <= 80
+    assert "$0.00 net" in view.head(known | {"day_pnl_usd": "-0.001"}, "").plain
 
 
 # ---- keys ------------------------------------------------------------------------------------------------------
@@ -286,6 +308,9 @@ async def test_while_redis_is_away_it_says_so_and_comes_back_by_itself() -> None
         await app.look_again()
         assert "REDIS DOES NOT ANSWER" in text(app, "#head") and "connection refused" in text(app, "#head")
         assert lines(app)[1].startswith("BTC"), "the last look stays"
+        assert "TRADING" not in text(app, "#head") and "30/30 fresh" not in text(app, "#head"), (
+            "and is not called now"
+        )
         bus.away = False
         await app.look_again()
         assert "REDIS" not in text(app, "#head")
