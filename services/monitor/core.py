@@ -249,6 +249,8 @@ class Monitor:
             yield line
         yield from self._first.tick(now_ms, self.account, self.halt, self.rules.report, self.coins)
         for service, beat in self.heartbeats.items():
+            if service == NAME:  # we speak: only our own word has not come back
+                continue
             age_ms = now_ms - beat.time_ms
             if age_ms > self._silence_ms and service not in self._silent:
                 self._silent.add(service)

@@ -46,7 +46,10 @@ class History:
         self.curve: list[Point] = []
         """One point a minute."""
         self.reach, self.adverse = Moving(), Moving()
-        self._quoted_ms: dict[str, float] = {}
+        self._quoted_ms = {coin.coin: first.time_ms for coin in first.coins if coin.placed}
+        """Orders of before the first look have rested until nobody knows when."""
+        if self._quoted_ms:
+            self._quoted_ms[""] = first.time_ms
         self._errors: deque[tuple[float, int]] = deque(maxlen=_MOST_LOOKS)
         self.take(first)
 

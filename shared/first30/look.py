@@ -43,6 +43,8 @@ class CoinLook:
     adverse_bps: float | None
     adverse_n: int
     """Orders on which the measured adverse selection rests."""
+    placed: int = 0
+    """Orders sent in this session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ def _coin(
         reach_bps=parts.reach_bps if parts is not None else None,
         adverse_bps=parts.adverse_bps if parts is not None else None,
         adverse_n=parts.adverse_n if parts is not None else 0,
+        placed=line.orders_placed if line is not None else 0,
     )
 
 

@@ -68,6 +68,13 @@ def test_no_quote_is_red_after_five_minutes_and_forgets_nothing() -> None:
     assert (stood.name, stood.since, stood.until) == ("no quote", 6.01, 7.0)
 
 
+def test_what_was_quoted_before_the_first_look_is_not_called_unquoted_since_the_beginning() -> None:
+    late = at(20, coin(resting=0, placed=9))
+    assert verdict("no quote", late) == "ok" and verdict("every coin", late) == "ok"
+    assert verdict("no quote", late, at(25.01, coin(resting=0, placed=9))) == "RED"
+    assert verdict("no quote", at(20, coin(resting=0))) == "RED", "never an order in 20 minutes"
+
+
 def test_a_silent_executor_quotes_nothing() -> None:
     assert verdict("no quote", at(1), at(6.01, silent=True)) == "RED"
     assert verdict("orders", at(1, silent=True)) == "WARN"

@@ -77,6 +77,12 @@ def test_a_silent_service_is_named_once_and_so_is_its_return():
     assert [item.text for item in core.step(13_100, Tick())] == ["quoter is back"]
 
 
+def test_we_do_not_call_ourselves_silent():
+    core = monitor()
+    core.step(1_000, beat(service="monitor", time_ms=1_000))
+    assert list(core.step(60_000, Tick())) == []
+
+
 def test_an_old_heartbeat_read_again_does_not_make_a_service_older():
     core = monitor()
     core.step(0, beat(time_ms=5_000))
