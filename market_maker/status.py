@@ -19,7 +19,7 @@ from market_maker.deployment import (
     supervisor_pid,
 )
 from market_maker.live import gates
-from market_maker.snapshot import Snapshot, look
+from market_maker.snapshot import SILENT_MS, Snapshot, look
 from market_maker.summary import coin_line
 from shared.bus import RedisBus
 from shared.clock import day_name, wall_ms
@@ -32,7 +32,6 @@ if TYPE_CHECKING:  # a terminal's tables are loaded where there is a terminal
 
 NOT_FOUND = 2
 NOT_RUNNING = 3
-SILENT_AFTER_S = 10.0
 REDUCING, FLATTENING = "REDUCE-ONLY", "FLATTENING"
 STYLES = {
     live_status.BANNER: "bold white on red",
@@ -104,7 +103,7 @@ def describe(
     started = [beat.started_ms for beat in snapshot.heartbeats.values()]
     feed = snapshot.feed
     return {
-        "running": any(age < SILENT_AFTER_S for age in ages_s.values()),
+        "running": any(age < SILENT_MS / 1000 for age in ages_s.values()),
         "mode": account.mode if account else record.mode if record else None,
         "venue": record.venue if record else None,
         "deployment": record.deployment if record else None,
@@ -125,7 +124,7 @@ def describe(
         "services": {
             name: {
                 "heartbeat_age_s": age,
-                "silent": age > SILENT_AFTER_S,
+                "silent": name in snapshot.silent,
                 "memory_mb": round(snapshot.heartbeats[name].rss_mb, 1),
                 "restarts": restarts.get(name, 0),
             }
