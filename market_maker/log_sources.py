@@ -124,8 +124,9 @@ class Containers:
 
     def _read(self, follower: "subprocess.Popen[str]") -> None:
         assert follower.stdout is not None
-        for line in follower.stdout:
-            self._arrived.put(line.rstrip("\n"))
+        with follower.stdout as lines:
+            for line in lines:
+                self._arrived.put(line.rstrip("\n"))
 
     def _command(self, *arguments: str) -> list[str]:
         return compose.command(None, self._run_dir, "logs", "--no-color", "--timestamps", *arguments)
