@@ -157,6 +157,8 @@ def _state(facts: dict[str, Any], silence: str) -> Text:
         line.append(f" HALTED by {facts['halted_by']}: {facts['halt_reason']} ", "bold white on red")
     elif facts["executor_silent"]:
         line.append(" EXECUTOR SILENT ", "bold white on red")
+    elif sum(facts["sides_without_quote"].values()) >= 2 * facts["coins_total"]:
+        line.append(" NOT QUOTING ", "bold black on yellow")
     else:
         line.append(" TRADING ", "bold green")
     minutes = (facts["uptime_s"] or 0) // 60

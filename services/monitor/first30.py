@@ -33,6 +33,8 @@ class FirstMinutes:
         if account is None or account.mode != "live" or now_ms - self._looked_ms < LOOK_EVERY_MS:
             return
         self._looked_ms = now_ms
+        if self._watch is None and account.session_start_ms == self._session_ms:
+            return
         look = look_at(
             now_ms,
             tuple(coins),

@@ -216,6 +216,12 @@ async def test_nothing_is_called_trading_while_the_executor_is_silent() -> None:
     assert "EXECUTOR SILENT" in silent and "SILENT: executor" in silent and "TRADING" not in silent
 
 
+async def test_nothing_is_called_trading_while_no_order_rests() -> None:
+    facts = await some_facts()
+    none = {"sides_without_quote": {"no_lease": 2 * facts["coins_total"]}}
+    assert "NOT QUOTING" in view.head(facts | none, "").plain and "TRADING" in view.head(facts, "").plain
+
+
 async def test_the_money_fits_a_narrow_terminal_and_negative_nothing_is_nothing() -> None:
     known = await some_facts()
     facts = known | {"day": "since 22:10", "day_pnl_usd": "-12.34"}
