@@ -135,7 +135,7 @@ def test_each_key_and_the_confirmation_are_in_their_own_only(live: Containers) -
 
 def test_a_second_executor_in_the_same_container_is_refused(live: Containers) -> None:
     said = printed("docker", "exec", "mm_executor", "python", "-m", "services", "executor")
-    assert said == "executor: another process trades under this confirmation already"
+    assert said.endswith("executor - [CONFIG] another process trades under this confirmation already")
 
 
 KILL_IT = """

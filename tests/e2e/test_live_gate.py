@@ -83,10 +83,13 @@ def test_the_gate_lets_the_executor_of_a_confirmed_start_through(confirmed: Plac
 def test_1_environment_variables_alone(place: Place) -> None:
     for boot in (None, boot_id()):
         shown = said(place.executor(MM_CONFIRMED_BOOT=boot))
-        assert shown.endswith(
-            " ERROR   executor - [CONFIG] MM_SHADOW_MODE=false, but nobody has confirmed live trading;"
-            " MM_SHADOW_MODE=false ./start_mm_bot.sh asks for it at a terminal\n"
-        ) and shown.count("\n") == 1
+        assert (
+            shown.endswith(
+                " ERROR   executor - [CONFIG] MM_SHADOW_MODE=false, but nobody has confirmed live trading;"
+                " MM_SHADOW_MODE=false ./start_mm_bot.sh asks for it at a terminal\n"
+            )
+            and shown.count("\n") == 1
+        )
     assert not place.confirmations.exists()
 
 
@@ -113,7 +116,7 @@ def test_2_compose_up_alone(checkout: Path) -> None:
     try:
         compose("build", "--quiet", "prepare")
         compose("up", "--detach", "executor")
-        refusal = "executor: MM_SHADOW_MODE=false, but nobody has confirmed live trading; "
+        refusal = "executor - [CONFIG] MM_SHADOW_MODE=false, but nobody has confirmed live trading; "
         wait_until(lambda: refusal in compose("logs", "--no-log-prefix", "executor"), 60)
         wait_until(lambda: state("mm_executor")["ExitCode"] == 4, 30)
     finally:
