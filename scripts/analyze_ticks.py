@@ -4,22 +4,9 @@
 The same as `market_maker analyze`.
 """
 
-import os
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-PYTHON = ROOT / ".venv" / "bin" / "python"
-
-sys.path.insert(0, str(ROOT))
-try:
-    import duckdb  # noqa: F401
-
-    from market_maker.cli import main
-except ModuleNotFoundError as error:
-    if PYTHON.exists() and Path(sys.prefix).resolve() != PYTHON.parents[1].resolve():
-        os.execv(PYTHON, [str(PYTHON), *sys.argv])
-    sys.exit(f"error: {error.name} is not installed; run ./start_mm_bot.sh once, it sets up {PYTHON.parents[1]}")
+from in_venv import load
 
 if __name__ == "__main__":
-    sys.exit(main("analyze", "analyze_ticks.py"))
+    sys.exit(load("market_maker.cli").main("analyze", "analyze_ticks.py"))
