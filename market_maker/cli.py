@@ -641,7 +641,12 @@ def main(only: str = "", prog: str = "market_maker") -> int:
     os.chdir(PROJECT)
     try:
         with command.make_context(prog, sys.argv[1:] or ([] if only else ["--help"])) as context:
-            return int(command.invoke(context) or 0)
+            code = int(command.invoke(context) or 0)
+            sys.stdout.flush()
+            return code
+    except BrokenPipeError:  # the reader has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except typer.Exit as ending:
         return ending.exit_code
     except KeyboardInterrupt:

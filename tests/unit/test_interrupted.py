@@ -35,6 +35,15 @@ def test_any_command_says_that_it_was_interrupted(
     assert capsys.readouterr() == ("", "interrupted\n")
 
 
+def test_a_reader_who_leaves_ends_a_command_without_a_word() -> None:
+    command = [sys.executable, "-m", "market_maker.cli", "validate-config"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert running.stdout is not None and running.stderr is not None
+    running.stdout.close()  # before a word of it
+    with running:
+        assert running.stderr.read() == "" and running.wait(30) == 1
+
+
 def test_an_interrupted_conversion_says_how_far_it_came(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
