@@ -17,6 +17,7 @@ EMPTY: Mapping[str, str] = {
     "mm_analysis_verdict": ON_DEMAND,
     "mm_api_empty_seconds": ONLY_LIVE,
     "mm_api_forecast_error_ratio": ONLY_LIVE,
+    "asset:mm_cancel_fill_ratio:1h": "until something is traded",
     "mm_api_headroom_ratio": ONLY_LIVE,
     "mm_api_hourly_requests": ONLY_LIVE,
     "mm_api_mode": ONLY_LIVE,
@@ -109,7 +110,8 @@ class Question:
         if self.place == 0 and self.metrics != {"mm_gate_missing"}:
             return None
         known = UNEVENTFUL if self.place < 0 else EMPTY
-        reasons = {known[name] for name in self.metrics if name in known}
+        recorded = set(re.findall(r"\w+:mm_\w+:\w+", self.expr))
+        reasons = {known[name] for name in self.metrics | recorded if name in known}
         return "; ".join(sorted(reasons)) or None
 
 
