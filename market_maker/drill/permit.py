@@ -12,7 +12,7 @@ from shared.errors import ConfigError
 VENUE = "sim"
 
 
-def confirm_drill(folder: Path, account: str, venue: str, url: str, run_id: str) -> None:
+def confirm_drill(folder: Path, account: str, venue: str, url: str, run_id: str, valid_ms: int = VALID_MS) -> None:
     """Leave a confirmation in `folder` without asking anybody. Settings are those in force in this process.
 
     Raises:
@@ -21,7 +21,7 @@ def confirm_drill(folder: Path, account: str, venue: str, url: str, run_id: str)
     require_bundled(venue, url)
     subject = subject_here(account, venue, url, run_id)
     now_ms = int(wall_ms())
-    write(folder, Confirmation(subject=subject, given_ms=now_ms, expires_ms=now_ms + VALID_MS))
+    write(folder, Confirmation(subject=subject, given_ms=now_ms, expires_ms=now_ms + valid_ms))
 
 
 def require_bundled(venue: str, url: str) -> None:

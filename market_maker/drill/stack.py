@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +22,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from market_maker import access, local, redis_server
+from market_maker.config import LauncherConfig
 from market_maker.deployment import read_supervisor, with_user
 from market_maker.drill.network import Link
 from market_maker.drill.permit import confirm_drill
@@ -30,7 +31,7 @@ from market_maker.options import Options, check
 from market_maker.plan import Plan, Process, Ready, SupervisorState
 from shared.bus import RedisBus
 from shared.clock import monotonic_s
-from shared.confirmation import boot_id
+from shared.confirmation import VALID_MS, boot_id
 from shared.errors import ConfigError, MarketMakerError
 from shared.hyperliquid.signing import load_account
 from shared.messages import Command
@@ -52,13 +53,17 @@ _LOWEST_PORT, _HIGHEST_PORT, _METRICS_PORTS = 20_000, 30_000, 60
 
 @dataclass(frozen=True)
 class Setup:
-    """`volume_usd`: what the account counts as traded, which is the request budget it begins with."""
+    """`volume_usd`: what the account counts as traded, which is the request budget it begins with. `settings`:
+    variables that count more than the drill's own."""
 
     coins: int
     seed: int
     speed: float = 1.0
     balance_usd: int = 10_000
     volume_usd: int = 2_000_000
+    live: bool = True
+    confirmed_for_ms: int = VALID_MS
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -216,17 +221,22 @@ class Stack:
         run_id, server = f"drill-{secrets.token_hex(4)}", redis_server.find_server()
         plan = local.build_plan(checked, run_id, server, foreground=True)
         local.redis_data(checked, server).mkdir(parents=True)
-        confirm_drill(config.confirmation_dir, self.account, config.venue, config.url, run_id)
+        if self.setup.live:
+            self._confirm(config, run_id)
         self._socket = Path(plan.bus_socket)
         password = access.password_of(config.secrets_dir, access.OPERATOR)
         self.operator_url = with_user(f"unix://{self._socket}", access.OPERATOR, password)
         return Supervised(_by_links(plan, {name: self.other.url for name in OVER_OTHER_LINK}))
 
+    def _confirm(self, config: LauncherConfig, run_id: str) -> None:
+        valid_ms = self.setup.confirmed_for_ms
+        confirm_drill(config.confirmation_dir, self.account, config.venue, config.url, run_id, valid_ms)
+
     def _settings(self) -> dict[str, str]:
         setup, folder = self.setup, self.folder
         venue, redis, metrics = _free_ports()
         return {
-            "MM_SHADOW_MODE": "false",
+            "MM_SHADOW_MODE": str(not setup.live).lower(),
             "MM_VENUE": "sim",
             "MM_TOP_N": str(setup.coins),
             "MM_STARTING_BALANCE_USD": str(setup.balance_usd),
@@ -247,6 +257,7 @@ class Stack:
             ADDRESS: self.account,
             EXECUTOR_KEY.file: str(self._key_file("executor")),
             WATCHDOG_KEY.file: str(self._key_file("watchdog")),
+            **setup.settings,
         }
 
     def _key_file(self, name: str) -> Path:

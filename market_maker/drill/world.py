@@ -34,6 +34,9 @@ class World:
         answer = await self._ask("POST", "/admin/faults", fields)
         return int(answer["number"])
 
+    async def end_fault(self, number: int) -> None:
+        await self._ask("DELETE", f"/admin/faults/{number}")
+
     async def end_faults(self) -> None:
         await self._ask("DELETE", "/admin/faults")
 

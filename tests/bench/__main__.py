@@ -32,11 +32,11 @@ from shared.bus import RedisBus
 from shared.clock import monotonic_s
 from shared.messages import Book, Level
 from shared.streams import BOOK
-from tests.bench import alert_drill
 from tests.bench import data as recorded_data
 from tests.bench import guard as guarding
 from tests.bench import signing as trading_client
 from tests.bench import venue as bundled_venue
+from tests.bench.alert_drill.run import run as run_alert_drill
 from tests.bench.timing import timed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -282,7 +282,7 @@ def venue() -> None:
 
 
 def alerts() -> None:
-    alert_drill.run(sys.argv[1:])
+    run_alert_drill(sys.argv[1:])
 
 
 def data() -> None:

@@ -1,0 +1,1 @@
+"""Every alert made to fire and to clear on the running bot."""
