@@ -10,6 +10,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from market_maker.config import LauncherConfig
+from services import SERVICES
+from services import load as load_service
 from shared.config import STOPS, EngineConfig, MmAssetConfig, config_file, load, load_assets, read_file
 from shared.errors import ConfigError
 
@@ -19,6 +22,11 @@ HEADER = """\
 # Check it with `market_maker validate-config`. Secrets do not belong here.
 """
 SET_BY_LAUNCHER = {"run_id", "confirmed_boot", "confirmed_trading"}
+
+
+def models() -> list[type[EngineConfig]]:
+    """Of the launcher and of every service."""
+    return [LauncherConfig, *(load_service(name).config for name in SERVICES)]
 
 
 def generate(models: Sequence[type[EngineConfig]]) -> str:

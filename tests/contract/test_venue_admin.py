@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market_maker.cli import main
-from market_maker.venue_cli import FAULTS
+from market_maker.commands.venue_faults import FAULTS
 from services.venue.api.admin import admin_routes
 from services.venue.api.limits import Limits
 from services.venue.exchange.account import Account

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from market_maker import settings_file, sizes
-from market_maker.cli import _models
 from shared.config import EngineConfig, MmAssetConfig, load, load_assets
 from shared.errors import ConfigError
+
+MODELS = settings_file.models()
 
 
 def switched_on(text: str) -> str:
@@ -19,23 +20,23 @@ def switched_on(text: str) -> str:
 
 
 def test_as_generated_it_is_valid_and_empty() -> None:
-    tables = tomllib.loads(settings_file.generate(_models()))
+    tables = tomllib.loads(settings_file.generate(MODELS))
     assert tables and not any(tables.values())
 
 
 def test_switched_on_it_is_accepted_and_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "market_maker.toml"
-    file.write_text(switched_on(settings_file.generate(_models())))
-    defaults = [model() for model in _models()]
+    file.write_text(switched_on(settings_file.generate(MODELS)))
+    defaults = [model() for model in MODELS]
     monkeypatch.setenv("MM_CONFIG", str(file))
     assert tomllib.loads(file.read_text())["engine"]["top_n"] == 30
-    assert [load(model) for model in _models()] == defaults
+    assert [load(model) for model in MODELS] == defaults
     assert load_assets()["BTC"] == MmAssetConfig().to_message("BTC")
 
 
 def test_every_setting_is_in_it_once_with_its_description() -> None:
-    text = settings_file.generate(_models())
-    for model in _models():
+    text = settings_file.generate(MODELS)
+    for model in MODELS:
         for name, field in model.model_fields.items():
             if name not in settings_file.SET_BY_LAUNCHER:
                 assert len(re.findall(rf"^# {name} =", text, re.MULTILINE)) == 1, name
@@ -44,7 +45,7 @@ def test_every_setting_is_in_it_once_with_its_description() -> None:
 
 def test_names_of_settings_are_unique_across_services() -> None:
     """The environment has one name space: MM_<FIELD>."""
-    own = [name for model in _models() for name in model.model_fields if name not in EngineConfig.model_fields]
+    own = [name for model in MODELS for name in model.model_fields if name not in EngineConfig.model_fields]
     assert sorted(set(own)) == sorted(own)
 
 
@@ -52,9 +53,9 @@ def test_refuses_to_overwrite(tmp_path: Path) -> None:
     file = tmp_path / "market_maker.toml"
     file.write_text("mine")
     with pytest.raises(ConfigError, match="--force"):
-        settings_file.write(file, _models(), force=False)
+        settings_file.write(file, MODELS, force=False)
     assert file.read_text() == "mine"
-    settings_file.write(file, _models(), force=True)
+    settings_file.write(file, MODELS, force=True)
     assert file.read_text().startswith("# Settings")
 
 
@@ -63,9 +64,7 @@ def test_effective_values_name_their_source(tmp_path: Path, monkeypatch: pytest.
     file.write_text("[engine]\ntop_n = 5\nlog_level = 'debug'\n[assets.BTC]\nmax_inv_usd = 99\n")
     monkeypatch.setenv("MM_CONFIG", str(file))
     monkeypatch.setenv("MM_TOP_N", "7")
-    found = {
-        f"{table}.{name}": (value, source) for table, name, value, source in settings_file.effective(_models())
-    }
+    found = {f"{table}.{name}": (value, source) for table, name, value, source in settings_file.effective(MODELS)}
     assert found["engine.top_n"] == ("7", "MM_TOP_N")
     assert found["engine.log_level"] == ("debug", str(file))
     assert found["engine.venue"] == ("hyperliquid", "default")
@@ -76,7 +75,7 @@ def test_effective_values_name_their_source(tmp_path: Path, monkeypatch: pytest.
 def sized(monkeypatch: pytest.MonkeyPatch, file: Path, text: str) -> list[str]:
     file.write_text(text)
     monkeypatch.setenv("MM_CONFIG", str(file))
-    return list(sizes.lines({model.section: load(model) for model in _models()}))
+    return list(sizes.lines({model.section: load(model) for model in MODELS}))
 
 
 def test_sizes_that_follow_name_the_capital_and_written_ones_the_file(
@@ -98,9 +97,7 @@ def test_sizes_that_follow_name_the_capital_and_written_ones_the_file(
         "positions, reduce $900.00 from capital_usd",
         "requote at 3 bps from capital_usd",
     ]
-    found = {
-        f"{table}.{name}": (value, source) for table, name, value, source in settings_file.effective(_models())
-    }
+    found = {f"{table}.{name}": (value, source) for table, name, value, source in settings_file.effective(MODELS)}
     assert found["executor.max_bps_diff"] == ("3.0", "from capital_usd")
     assert found["guard.max_daily_loss_usd"] == ("70", "MM_MAX_DAILY_LOSS_USD")
     assert found["assets.BTC.max_inv_usd"] == ("99.0", str(file))

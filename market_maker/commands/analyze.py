@@ -1,17 +1,15 @@
 """`market_maker analyze` and `import-recording`: from recorded data to numbers, verdicts, a page and a profile."""
 
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from market_maker.arguments import AsJson, absolute
+from market_maker.arguments import STARTED_IN, AsJson, Config, absolute, day, listed, use
 from shared.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,13 +18,6 @@ if TYPE_CHECKING:
     from analysis.importing import Imported
 
 app = typer.Typer()
-
-Config = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", "-c", callback=absolute, help="Settings file; default market_maker.toml in the project."
-    ),
-]
 
 
 @app.command("import-recording")
@@ -109,8 +100,7 @@ def analyze(
     from analysis.store import open_store
     from shared import market_profile
 
-    if config:
-        os.environ["MM_CONFIG"] = str(config)
+    use(config)
     if recording is not None and (data is not None or write_profile):
         raise ConfigError(
             "--recording is analysed by itself: without --data and --write-profile; see import-recording"
@@ -118,14 +108,14 @@ def analyze(
     gates = frozenset(gate or GATES)
     if write_profile and not {1, 2, 3, 4} <= gates:
         raise ConfigError("--write-profile needs gates 1 to 4; leave --gate out")
-    day, coins = _day(since), [coin.strip() for coin in asset.split(",") if coin.strip()]
+    first_day, coins = day("--since", since), listed(asset)
     with ExitStack() as stack:
         bar = stack.enter_context(_bar())
         imported = None
         if recording is not None:
             data, imported = _imported(stack, recording, bar)
         folder = data or _data_dir()
-        store = stack.enter_context(open_store(folder, coins or _of_dex(folder, dex), day))
+        store = stack.enter_context(open_store(folder, coins or _of_dex(folder, dex), first_day))
         source = imported.name if imported else _shown(folder)
         found = find(store, Asked(gates, not gate, source=source), _advance(bar, "analysing"))
         if write_profile:
@@ -157,8 +147,6 @@ def _data_dir() -> Path:
 
 def _shown(folder: Path) -> str:
     """As short as it can be said from where the user stands."""
-    from market_maker.arguments import STARTED_IN
-
     folder = folder.resolve()
     return str(folder.relative_to(STARTED_IN) if folder.is_relative_to(STARTED_IN) else folder)
 
@@ -173,13 +161,6 @@ def _of_dex(folder: Path, dex: str | None) -> list[str]:
     if not found:
         raise ConfigError(f"--dex {dex}: {folder} holds no coin of it; market_maker list-dexs names the dexes")
     return found
-
-
-def _day(text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"--since {text}: not a day such as 2026-01-31") from None
 
 
 @contextmanager

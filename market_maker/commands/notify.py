@@ -1,21 +1,13 @@
 """`market_maker notify-test` and `notify-config`: who is told of alerts."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from market_maker.arguments import AsJson, absolute
+from market_maker.arguments import AsJson, Config, absolute, use
 
 app = typer.Typer(rich_markup_mode=None)
-
-Config = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", "-c", callback=absolute, help="Settings file; default market_maker.toml in the project."
-    ),
-]
 
 
 @app.command("notify-test")
@@ -41,8 +33,7 @@ def notify_test(
     from market_maker.notify import run
     from shared.config import load
 
-    if config:
-        os.environ["MM_CONFIG"] = str(config)
+    use(config)
     return run(load(LauncherConfig), to, as_json)
 
 
@@ -65,8 +56,7 @@ def notify_config(
     from market_maker.config import LauncherConfig
     from shared.config import load
 
-    if config:
-        os.environ["MM_CONFIG"] = str(config)
+    use(config)
     launcher = load(LauncherConfig)
     output.mkdir(parents=True, exist_ok=True)
     templates = made.PROMETHEUS / "alertmanager" / "messages.tmpl"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from market_maker.arguments import AsJson
+from market_maker.arguments import AsJson, listed
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -19,10 +19,6 @@ def _here() -> Path:
     from market_maker.deployment import run_dir
 
     return run_dir()
-
-
-def _coins(given: str) -> tuple[str, ...]:
-    return tuple(coin.strip() for coin in given.split(",") if coin.strip())
 
 
 @app.command()
@@ -66,7 +62,7 @@ def reduce_only(reason: Reason, asset: SomeCoins = "", as_json: AsJson = False) 
     """
     from market_maker import operate
 
-    return operate.reduce_only(_here(), _coins(asset), reason, as_json)
+    return operate.reduce_only(_here(), tuple(listed(asset)), reason, as_json)
 
 
 @app.command("cancel-all")
@@ -102,4 +98,4 @@ def flatten(
     from market_maker.flatten import Wish
     from market_maker.flatten import flatten as close
 
-    return close(_here(), Wish(_coins(asset), now), dry_run=dry_run, timeout_s=timeout, as_json=as_json)
+    return close(_here(), Wish(tuple(listed(asset)), now), dry_run=dry_run, timeout_s=timeout, as_json=as_json)
