@@ -39,6 +39,9 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
+from shared.messages import SILENT_MS
+
+SILENT_S = SILENT_MS // 1000
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 BPS = "suffix: bps"
 """Grafana has no basis points of its own."""

@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from grafana.frame import dashboard, first_row
 from grafana.latency import quantile
-from grafana.panels import Column, lines, number, placed, rows_by, steps, timeline, words
+from grafana.panels import SILENT_S, Column, lines, number, placed, rows_by, steps, timeline, words
 
 UID = "mm-stack"
 _RIGHT = {"custom.align": "right"}
@@ -23,13 +23,13 @@ def by_service(metric: str) -> str:
 
 UP = 'label_replace(max by (job) (up), "service", "$1", "job", "(.+)")'
 COLUMNS: tuple[Column, ...] = (
-    ("State", f"{by_service('mm_service_heartbeat_age_seconds')} < bool 10", {
+    ("State", f"{by_service('mm_service_heartbeat_age_seconds')} < bool {SILENT_S}", {
         "custom.align": "left",
         **_COLOURED,
         "mappings": [words({"1": ("alive", "green"), "0": ("SILENT", "red")}).to_json()],
     }),
     ("Heartbeat", by_service("mm_service_heartbeat_age_seconds"), {
-        "unit": "s", "decimals": 1, **_coloured("text", (3, "orange"), (10, "red")),
+        "unit": "s", "decimals": 1, **_coloured("text", (3, "orange"), (SILENT_S, "red")),
     }),
     ("Endpoint", f"max by (service) ({UP})", {
         "custom.align": "left",
@@ -55,11 +55,11 @@ COLUMNS: tuple[Column, ...] = (
 def summary() -> list[Any]:
     alarm = steps("green", (1, "orange"))
     all_of = "0 * count(mm_service_heartbeat_age_seconds)"
-    silent = f"count(mm_service_heartbeat_age_seconds >= 10) or {all_of}"
+    silent = f"count(mm_service_heartbeat_age_seconds >= {SILENT_S}) or {all_of}"
     return [
-        number((0, 0, 3, 3), "Services alive", "Services whose heartbeat is younger than 10 s.",
-               (f"count(mm_service_heartbeat_age_seconds < 10) or {all_of}", ""), "none", decimals=0),
-        number((3, 0, 3, 3), "Services silent", "No heartbeat for 10 s; every service beats once a second.",
+        number((0, 0, 3, 3), "Services alive", f"Services whose heartbeat is younger than {SILENT_S} s.",
+               (f"count(mm_service_heartbeat_age_seconds < {SILENT_S}) or {all_of}", ""), "none", decimals=0),
+        number((3, 0, 3, 3), "Services silent", f"No heartbeat for {SILENT_S} s; each service beats every second.",
                (silent, ""), "none", decimals=0, colours=steps("green", (1, "red"))),
         number((6, 0, 3, 3), "Restarts", "In this run.", ("sum(mm_service_restarts_total)", ""), "none",
                decimals=0, colours=alarm),

@@ -15,10 +15,9 @@ from market_maker.snapshot import Snapshot, look
 from shared.bus import Bus, RedisBus
 from shared.clock import monotonic_s, wall_ms
 from shared.errors import BusError
-from shared.messages import Action, Command
+from shared.messages import SILENT_MS, Action, Command
 
 OK, REFUSED, NOT_FOUND, NOT_RUNNING, TIMED_OUT = 0, 1, 2, 3, 5
-ALIVE_WITHIN_MS = 10_000
 LOOK_EVERY_S = 0.1
 
 
@@ -117,7 +116,7 @@ def silence_s(snapshot: Snapshot, service: str) -> float | None:
 
 def alive(snapshot: Snapshot, service: str) -> bool:
     silent_s = silence_s(snapshot, service)
-    return silent_s is not None and silent_s * 1000 < ALIVE_WITHIN_MS
+    return silent_s is not None and silent_s * 1000 < SILENT_MS
 
 
 def anything_alive(snapshot: Snapshot) -> bool:
@@ -133,7 +132,7 @@ def away(snapshot: Snapshot, *services: str) -> Answer | None:
         return None
     return Answer(
         NOT_RUNNING,
-        f"the {' and the '.join(missing)} has not been heard of for {ALIVE_WITHIN_MS // 1000} s: nothing was sent;"
+        f"the {' and the '.join(missing)} has not been heard of for {SILENT_MS // 1000} s: nothing was sent;"
         " `market_maker status` shows what runs",
         {"silent": missing},
     )
@@ -142,7 +141,7 @@ def away(snapshot: Snapshot, *services: str) -> Answer | None:
 def executor_away(snapshot: Snapshot) -> Answer | None:
     """The same for the executor, who must also have told his orders and positions lately."""
     account = snapshot.account
-    if account is not None and snapshot.time_ms - account.time_ms < ALIVE_WITHIN_MS:
+    if account is not None and snapshot.time_ms - account.time_ms < SILENT_MS:
         return away(snapshot, "executor")
     return away(snapshot, "executor") or Answer(
         NOT_RUNNING, "the executor has not told its positions lately: nothing was sent; try again in a moment"

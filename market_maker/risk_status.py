@@ -4,12 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from services.guard.rules import LEVELS
-from shared.messages import PossibleLoss, RiskReport, RuleStatus
+from shared.messages import SILENT_MS, PossibleLoss, RiskReport, RuleStatus
 
 FIRED = {"halt": "HALTED BY", "pull": "QUOTES PULLED BY", "reduce": "REDUCED BY", "widen": "WIDENED BY"}
 LOST = "NO WORD OF THE GUARD"
-OLD_S = 10.0
-"""The guard reports each second."""
 COLUMNS = ("rule", "coin", "level", "state", "value", "limit", "unit", "close", "fired", "last", "proven")
 WORDS = ("rule", "coin", "level", "state", "unit")
 LEFT_OUT = ("unit", "fired", "proven")
@@ -30,7 +28,7 @@ def facts(report: RiskReport | None, proofs_ms: Mapping[str, int], now_ms: float
     rules = [_rule(rule, proofs_ms.get(rule.rule), now_ms) for rule in sorted(report.rules, key=_urgency)]
     return {
         "age_s": round(age_s, 1),
-        "silent": age_s > OLD_S,
+        "silent": age_s * 1000 > SILENT_MS,
         "fired": [rule for rule in rules if rule["fired"] and rule["level"] != "off"],
         "rules": rules,
         "possible_loss": _loss(report.loss) if report.loss is not None else None,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from services import SERVICES
 from shared.bus import Bus
 from shared.messages import (
+    SILENT_MS,
     AccountStatus,
     Book,
     CoinStatus,
@@ -26,8 +27,6 @@ IN_FLIGHT = "in_flight"
 """Wanted, allowed and sent, but not resting yet: no reason code, a matter of milliseconds."""
 EXECUTOR_SILENT = "executor_silent"
 """In place of a reason: nobody tells whether anything rests."""
-SILENT_MS = 10_000
-"""What a service said longer ago about the present is no longer so."""
 _STATUS_ENTRIES = 60
 """Ten services and the account, once a second each: the last five seconds, enough while nobody is silent."""
 

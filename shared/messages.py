@@ -630,7 +630,7 @@ class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
 class AccountStatus(Message, tag="account.1", frozen=True, kw_only=True):
     """Once a second from the executor: session PnL and every coin. Also published on `mm:engine_status`.
 
-    `pnl_usd` = Σ realised + unrealised - fees + funding; `day_pnl_usd` the same since the UTC day began.
+    `pnl_usd` = Σ realised + unrealised - fees + funding; `day_pnl_usd` the same since `day_start_ms`.
     PnL, fees, funding, volume and fills are exactly the sums over `coins`.
     """
 
@@ -698,6 +698,9 @@ class AccountState(Message, tag="account_state.1", frozen=True, kw_only=True):
 
 
 # ---- everyone ------------------------------------------------------------------------------------------------
+
+SILENT_MS = 10_000
+"""Whoever has said nothing for longer is silent: what it told of the present is no longer so."""
 
 
 class Heartbeat(Message, tag="heartbeat.1", frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from shared.config import EngineConfig
+from shared.messages import SILENT_MS
 
 METRICS_PORT = 9090
 ALERTS_ABOVE = 5
@@ -17,7 +18,7 @@ class MonitorConfig(EngineConfig):
     section: ClassVar[str] = "monitor"
 
     monitor_silence_s: float = Field(
-        10.0, gt=1, description="Seconds without a heartbeat after which a service is called silent."
+        SILENT_MS / 1000, gt=1, description="Seconds without a heartbeat after which a service is called silent."
     )
     monitor_memory_interval_s: float = Field(
         5.0, gt=0, description="Seconds between two looks at the memory of Redis and what waits in it."

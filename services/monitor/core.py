@@ -23,6 +23,7 @@ from services.monitor.risk import Rules
 from services.monitor.twin import Twin
 from shared.bus import Backlog
 from shared.messages import (
+    SILENT_MS,
     AccountStatus,
     AssetConfig,
     AssetCtx,
@@ -47,8 +48,6 @@ NAME = "monitor"
 _REMEMBERED = 20_000
 STALL_PANIC = "STALL PANIC"
 DARK_FILL = "DARK FILL"
-FRESH_MS = 10_000
-"""What a writer said longer ago than this about the present is no longer the present."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +202,7 @@ class Monitor:
 
     def _note_mode(self, now_ms: int, status: AccountStatus) -> Event | None:
         """An executor in the other mode than ours is told of and not mixed in."""
-        if now_ms - status.time_ms > FRESH_MS or status.mode == self.executor_mode:
+        if now_ms - status.time_ms > SILENT_MS or status.mode == self.executor_mode:
             return None
         self.executor_mode = status.mode
         if status.mode == self.mode:

@@ -9,6 +9,7 @@ is told of a session of which a fill is missing.
 """
 
 from collections import deque
+from decimal import Decimal
 
 from shared.messages import CoinStatus, Fill
 
@@ -17,10 +18,10 @@ _MOST_WAITING = 10_000
 """As many fills as their stream keeps."""
 
 
-def capture_usd(fill: Fill) -> float:
+def capture_usd(fill: Fill) -> Decimal:
     """Won over the mid when it happened."""
     won_px = fill.mid_px - fill.px if fill.side == "bid" else fill.px - fill.mid_px
-    return float(won_px * fill.sz)
+    return won_px * fill.sz
 
 
 class Edge:
@@ -42,7 +43,7 @@ class Edge:
         if fill.seq <= seq and fill.time_ms <= time_ms:
             return
         self._newest = fill.seq, fill.time_ms
-        self._waiting.append((fill.time_ms, capture_usd(fill)))
+        self._waiting.append((fill.time_ms, float(capture_usd(fill))))
 
     def moved(self, won_usd: float) -> None:
         """The mid has moved for fills of ours within their horizon; - against us."""

@@ -12,14 +12,14 @@ from prometheus_client.registry import Collector
 from services.monitor.bounds import Bounds
 from services.monitor.coin import SIDES, Coin
 from services.monitor.coin_exposition import traded, wanted
-from services.monitor.core import FRESH_MS, Monitor
+from services.monitor.core import Monitor
 from services.monitor.live_exposition import live_samples, reducing_samples
 from services.monitor.microprice import book_imbalance
 from services.monitor.risk import halt_code, rule_samples
 from services.monitor.system_exposition import system_samples
 from services.monitor.uptime import quote_spread_bps
 from shared.clock import wall_ms
-from shared.messages import CoinStatus
+from shared.messages import SILENT_MS, CoinStatus
 from shared.metrics import GRID
 
 Sample = tuple[tuple[str, ...], float]
@@ -138,7 +138,7 @@ class GridCollector(Collector):
             staleness_s = coin.take_staleness_s(now_ms)
             if staleness_s is not None:
                 yield "mm_data_staleness_secs", (coin.name,), staleness_s
-            if coin.target is not None and now_ms - coin.target.computed_ms <= FRESH_MS:
+            if coin.target is not None and now_ms - coin.target.computed_ms <= SILENT_MS:
                 yield "mm_regime_multiplier", (coin.name,), coin.target.multiplier
                 yield from wanted(coin.name, coin.target)
             if coin.book is not None:
@@ -166,11 +166,11 @@ class GridCollector(Collector):
                 yield "mm_kill_switch_triggered", (name,), float(core.halt.halted)
         if "guard" in core.heartbeats:
             yield "mm_stall_panics_total", (), core.stall_panics
-        yield from rule_samples(core.rules, now_ms, FRESH_MS)
+        yield from rule_samples(core.rules, now_ms, SILENT_MS)
 
     def _heard(self, now_ms: float) -> bool:
         account = self._core.account
-        return account is not None and now_ms - account.time_ms <= FRESH_MS
+        return account is not None and now_ms - account.time_ms <= SILENT_MS
 
     def _account(self, now_ms: float) -> Iterable[tuple[str, tuple[str, ...], float]]:
         account = self._core.account

@@ -6,6 +6,7 @@ Both are counted from the same moment on, so that they can be compared; nothing 
 from collections.abc import Iterator
 from decimal import Decimal
 
+from services.monitor.edge import capture_usd
 from shared.messages import ZERO, Event, Fill, Mode
 
 LINE_EVERY_MS = 600_000
@@ -20,10 +21,9 @@ class Tally:
         self.volume_usd = self.edge_usd = ZERO
 
     def add(self, fill: Fill) -> None:
-        won_px = fill.mid_px - fill.px if fill.side == "bid" else fill.px - fill.mid_px
         self.fills += 1
         self.volume_usd += fill.px * fill.sz
-        self.edge_usd += won_px * fill.sz
+        self.edge_usd += capture_usd(fill)
 
     @property
     def edge_bps(self) -> Decimal | None:

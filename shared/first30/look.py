@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from shared.messages import (
+    SILENT_MS,
     AccountStatus,
     AssetConfig,
     Book,
@@ -17,8 +18,6 @@ from shared.messages import (
 )
 
 FRESH_BOOK_MS = 5_000
-SILENT_MS = 10_000
-"""What the executor said longer ago about its orders is no longer so."""
 ON_PURPOSE = frozenset({Reason.COIN_DISABLED, Reason.NEGATIVE_EDGE})
 """A coin without a quote for such a reason is not meant to have one."""
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from services import SERVICES, load
+from shared.messages import SILENT_MS
 from shared.metrics import GRID
 from tests.fixtures.monitor_session import service_metrics
 
@@ -45,10 +46,12 @@ def gauge(alert: str, severity: str, for_s: int, series: str, bad: float, good: 
     return Case(alert, severity, for_s, (series,), (f"{bad}x1000",), (f"{good}x1000",))
 
 
+SILENT_S = SILENT_MS // 1000
 BTC = '{asset="BTC"}'
 BUCKETS = tuple(f'mm_quote_cycle_seconds_bucket{{job="quoter",le="{le}"}}' for le in ("0.5", "1.0", "+Inf"))
 SIDES = tuple(f'mm_quoting{{asset="BTC",side="{side}"}}' for side in ("bid", "ask"))
 PHASES = ("refused", "ready")
+GUARD_AGE = 'mm_service_heartbeat_age_seconds{service="guard"}'
 WATCHDOG_AGE = 'mm_service_heartbeat_age_seconds{service="watchdog"}'
 HALTED = 'mm_halted{reason="operator"}'
 LACKS = ("lease_expired", "max_inventory")
@@ -60,7 +63,7 @@ CASES = (
     gauge("DataStale", "warning", 30, f"mm_data_staleness_secs{BTC}", 3.01, 3),
     Case("MetricsAbsent", "critical", 60, (f"mm_kill_switch_triggered{BTC}",), ("_x1000",), ("0x1000",)),
     gauge("Halted", "critical", 0, 'mm_halted{reason="daily_loss"}', 1, 0),
-    gauge("ServiceSilent", "critical", 15, 'mm_service_heartbeat_age_seconds{service="guard"}', 10.1, 10),
+    gauge("ServiceSilent", "critical", 15, GUARD_AGE, SILENT_S + 0.1, SILENT_S),
     Case("PositionBeyondLimit", "critical", 0, (f"mm_position{BTC}", f"mm_max_position{BTC}"),
          ("-4.1x1000", "2x1000"), ("-4x1000", "2x1000")),
     Case("DrawdownLive", "warning", 60, (f"mm_drawdown_pct{BTC}", "mm_live"), ("0.021x1000", "1x1000"),
@@ -116,8 +119,8 @@ CASES = (
     gauge("DiskFilling", "warning", 300, "mm_disk_used_ratio", 0.91, 0.9),
     gauge("DiskFullSoon", "warning", 600, "mm_disk_left_seconds", 259_199, 259_200),
     Case("WatchdogMissing", "critical", 30, ("mm_live", WATCHDOG_AGE), ("1x1000", "_x1000"),
-         ("1x1000", "9.9x1000")),
-    Case("WatchdogMissing", "critical", 30, ("mm_live", WATCHDOG_AGE), ("1x1000", "10x1000"),
+         ("1x1000", f"{SILENT_S - 0.1}x1000")),
+    Case("WatchdogMissing", "critical", 30, ("mm_live", WATCHDOG_AGE), ("1x1000", f"{SILENT_S}x1000"),
          ("0x1000", "_x1000")),
     gauge("OrdersWithoutExecutor", "critical", 10, "mm_watchdog_alarm", 1, 0),
     gauge("VenueUnwatched", "critical", 0, "mm_watchdog_look_age_seconds", 60.1, 60),

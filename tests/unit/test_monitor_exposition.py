@@ -10,8 +10,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from services.monitor.config import MonitorConfig
 from services.monitor.core import Monitor
-from services.monitor.exposition import FRESH_MS, GridCollector
+from services.monitor.exposition import GridCollector
 from shared import messages as m
+from shared.messages import SILENT_MS
 from shared.metrics import GRID
 from tests.fixtures.make import book, fill, request_budget
 from tests.fixtures.monitor_session import COINS, QUIET, Session, spread_parts
@@ -118,8 +119,8 @@ def test_a_halt_shows_on_every_coin_and_with_its_reason():
 def test_orders_are_unknown_while_the_executor_is_silent_but_the_position_stays():
     core = monitor()
     core.step(0, status(1_000, line()))
-    assert ("mm_quoting", "BTC", "bid") in scrape(core, 1_000 + FRESH_MS)
-    late = scrape(core, 1_001 + FRESH_MS)
+    assert ("mm_quoting", "BTC", "bid") in scrape(core, 1_000 + SILENT_MS)
+    late = scrape(core, 1_001 + SILENT_MS)
     assert ("mm_quoting", "BTC", "bid") not in late and ("mm_open_orders", "BTC") not in late
     assert late["mm_position", "BTC"] == 1
 
@@ -257,7 +258,7 @@ def test_a_budget_that_the_venue_has_not_told_yet_is_not_an_empty_one():
 
 
 def test_a_silent_executor_leaves_its_sums_and_takes_the_present_along():
-    late = shown_live(1_001 + FRESH_MS, tied_out_ms=1_000)
+    late = shown_live(1_001 + SILENT_MS, tied_out_ms=1_000)
     assert {"mm_unknown_orders", "mm_recovery_phase", "mm_api_mode", "mm_reduce_only"} & {
         n for n, *_ in late
     } == set()

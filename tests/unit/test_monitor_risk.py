@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from services.monitor.config import MonitorConfig
-from services.monitor.core import FRESH_MS, Monitor, RuleProofs
+from services.monitor.core import Monitor, RuleProofs
 from services.monitor.door import MonitorDoor
 from services.monitor.risk import halt_code
 from shared import messages as m
+from shared.messages import SILENT_MS
 from shared.rule_proofs import add_proofs
 from tests.fixtures.make import live_status
 from tests.fixtures.one_look import OneLook
@@ -73,8 +74,8 @@ def test_counts_of_a_coin_that_the_next_report_leaves_out_stay_and_the_present_d
 
 def test_while_the_guard_is_silent_only_what_was_counted_is_shown():
     core = told(report(rule()))
-    assert ("mm_rule_limit", "-1..1", "BTC", "ofi") in of_rules(core, NOW_MS + FRESH_MS)
-    assert set(of_rules(core, NOW_MS + FRESH_MS + 1)) == {("mm_rule_fired_total", "BTC", "ofi")}
+    assert ("mm_rule_limit", "-1..1", "BTC", "ofi") in of_rules(core, NOW_MS + SILENT_MS)
+    assert set(of_rules(core, NOW_MS + SILENT_MS + 1)) == {("mm_rule_fired_total", "BTC", "ofi")}
 
 
 def test_a_report_that_comes_late_again_changes_nothing():
