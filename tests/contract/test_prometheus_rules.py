@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.core import TyperGroup
+from typer.main import get_command
 
+from market_maker.cli import app
 from services import SERVICES, load
 from shared.messages import SILENT_MS
 from shared.metrics import GRID
@@ -267,6 +271,21 @@ def test_each_alert_tells_what_what_the_bot_did_and_what_to_do():
             told = rule["annotations"]
             assert all(told[name] for name in ("summary", "description", "bot", "todo", "runbook_url")), rule
             assert told["dashboard_url"].rpartition("/")[2] in boards, rule["alert"]
+
+
+def test_every_command_that_an_alert_names_is_one():
+    commands = get_command(app)
+    assert isinstance(commands, TyperGroup)
+    for rule in alerts():
+        told = re.sub(r"{{.*?}}", "LABEL", rule.get("annotations", {}).get("todo", ""))
+        for line in re.findall(r"`market_maker (.+?)`", told):
+            name, *arguments = shlex.split(line)
+            commands.commands[name].make_context(name, arguments)
+
+
+def test_no_number_of_an_alert_has_a_prefix():
+    """To `humanize`, 0.75 coins are 750m."""
+    assert not [path.name for path in RULES if re.search(r"humanize\b", path.read_text())]
 
 
 def test_every_alert_but_the_heartbeat_says_whether_money_is_real():
