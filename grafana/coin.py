@@ -67,7 +67,7 @@ PARTS: tuple[Column, ...] = (
     ("Earned", f"max by (part) (mm_edge_part_usd{COIN})", {"unit": "currencyUSD", **_SIGNED}),
     ("Of the volume", f"max by (part) (mm_edge_part_bps{COIN})", {"unit": BPS, **_SIGNED}),
 )
-POSITION_USD = f"{only('position')} * {only('mid_price')}"
+POSITION_USD = only("position_usd")
 UPTIME = f"{only('two_sided_today_seconds')} / {only('observed_today_seconds')}"
 TIGHT = f"{only('two_sided_tight_today_seconds')} / {only('observed_today_seconds')}"
 
@@ -80,7 +80,8 @@ def now() -> list[Any]:
                filled=True, colours=states, empty="not told"),
         number((4, 0, 4, 3), "Ask", "`quoting`, or why there is no ask.", side_state("ask"), "none", named=True,
                filled=True, colours=states, empty="not told"),
-        number((8, 0, 3, 3), "Position", "At the mid; + is long.", (POSITION_USD, ""), "currencyUSD", decimals=2),
+        number((8, 0, 3, 3), "Position", "At the last mid the ledger has; + is long.", (POSITION_USD, ""),
+               "currencyUSD", decimals=2),
         number((11, 0, 3, 3), "PnL of the coin", "Of the session, net of fees and funding.",
                (only("daily_pnl"), ""), "currencyUSD", colours=GAIN, decimals=2),
         number((14, 0, 2, 3), "Fills", "Of the session, partial ones included.",
@@ -122,7 +123,7 @@ def prices() -> list[Any]:
 
 
 def inventory() -> list[Any]:
-    limit = f"{only('max_position')} * {only('mid_price')}"
+    limit = only("max_position_usd")
     skew = [(only("shift_bps"), "centre over the mid"), (only("half_spread_bps"), "half spread")]
     wide = [
         (only("regime_multiplier"), "regime governor"),
@@ -132,7 +133,7 @@ def inventory() -> list[Any]:
     ours = [(only("quote_spread_bps"), "ours"), (only("spread_bps"), "market")]
     limits = {"/limit/": painted("red", 1, lineStyle={"fill": "dash", "dash": [6, 6]})}
     return [
-        lines((0, 0, 12, 9), "Inventory", "Position at the mid, and its limit on both sides.",
+        lines((0, 0, 12, 9), "Inventory", "Position at the ledger's last mid, and its limit on both sides.",
               [(POSITION_USD, "position"), (limit, "limit long"), (f"-{limit}", "limit short")], "currencyUSD",
               decimals=2, looks={**limits, "/position/": painted("blue", 2)}),
         lines((12, 0, 12, 9), "Skew", "Where the ladder stands: below the mid while we are long.",
@@ -202,7 +203,7 @@ def market() -> list[Any]:
         lines((8, 9, 8, 8), "Decay of market orders' reach", "2000 is a reach of 5 bps beyond the touch.",
               [(only("kappa"), "kappa")], "none", low=0, decimals=0,
               empty="Not measured yet: the screener needs 200 market orders of a coin."),
-        lines((16, 9, 8, 8), "Data age", "Greatest age of the book since the scrape before.",
+        lines((16, 9, 8, 8), "Data age", "Greatest age of the book in the last 10 s.",
               [(only("data_staleness_secs"), "book")], "s", low=0, decimals=1),
     ]  # fmt: skip
 

@@ -66,7 +66,7 @@ def first_row() -> list[Any]:
         number((18, 0, 4, 4), "Worst-case loss (10 % gap)",
                "If all coins move 10 % against us at once, after the orders on the way have filled.",
                (LOSS, ""), "prefix:$", decimals=0, empty=not_told, colours=steps("orange")),
-        number((22, 0, 2, 4), "Data age", "Greatest age of a book, or of the feed, since the last scrape.",
+        number((22, 0, 2, 4), "Data age", "Greatest age of a book, or of the feed, in the last 10 s.",
                (DATA_AGE, ""), "suffix: s", decimals=1, empty=not_told, colours=AGE),
     ]  # fmt: skip
 
@@ -132,7 +132,7 @@ def _coin_names(name: str) -> dash.QueryVariable:
     return (
         dash.QueryVariable(name)
         .label("Coin")
-        .query("label_values(mm_mid_price, asset)")
+        .query("label_values(mm_data_staleness_secs, asset)")
         .datasource(SOURCE)
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(VariableSort.ALPHABETICAL_ASC)

@@ -54,7 +54,7 @@ def side_state(side: str) -> str:
 
 SIDES_QUOTED = f"sum by (asset) (max_over_time(mm_quoting{COIN}[15s]))"
 """A side whose order is being replaced counts as quoted."""
-POSITION_USD = f"sum by (asset) (mm_position{COIN}) * on (asset) sum by (asset) (mm_mid_price{COIN})"
+POSITION_USD = by_coin("mm_position_usd")
 _STATES = [
     words(
         {"quoting": ("quoting", "green"), "placing": ("placing", "blue"), "halted": ("halted", "red")}
@@ -145,7 +145,7 @@ def money() -> list[Any]:
     return [
         lines((0, 0, 12, 10), "PnL by coin", "PnL in the ledger of each coin, net of fees and funding.",
               [(by_coin("mm_daily_pnl"), "{{asset}}")], "currencyUSD", beside=True, decimals=2),
-        lines((12, 0, 12, 10), "Position by coin", "Signed position at the mid; + is long.",
+        lines((12, 0, 12, 10), "Position by coin", "Signed position at the last mid the ledger has; + is long.",
               [(POSITION_USD, "{{asset}}")], "currencyUSD", beside=True, decimals=2),
         lines((0, 10, 8, 9), "What the PnL consists of",
               "Won over the mid, given back in 5 s, moves of what was held, fees, funding: they add up to net.",

@@ -98,7 +98,7 @@ def hops() -> list[Any]:
         lines((0, 20, 12, 9), "Quote cycle", "Work of the quoter for one batch of books.",
               [*halves("mm_quote_cycle_seconds"), ("max(job:mm_quote_cycle_seconds:p99_5m)", "p99 over 5 min")],
               "s", low=0),
-        lines((12, 20, 12, 9), "Slowest quote by coin", "Slowest frame-to-target since the scrape before.",
+        lines((12, 20, 12, 9), "Slowest quote by coin", "Slowest frame-to-target in the last 10 s.",
               [("max by (asset) (mm_quote_cycle_latency_ms)", "{{asset}}")], "ms", beside=True, low=0, decimals=1),
     ]  # fmt: skip
 
@@ -129,7 +129,7 @@ def feed() -> list[Any]:
         lines((8, 0, 8, 12), "Frames a second", "Received, and refused as crossed, malformed or out of order.",
               [(f"sum(rate(mm_feed_frames_total{rate}))", "received"),
                (f"sum(rate(mm_feed_refused_total{rate}))", "refused")], "ops", low=0),
-        lines((16, 0, 8, 12), "Data age by coin", "Greatest age of the book since the scrape before.",
+        lines((16, 0, 8, 12), "Data age by coin", "Greatest age of the book in the last 10 s.",
               [("max by (asset) (mm_data_staleness_secs)", "{{asset}}")], "s", beside=True, low=0, decimals=1),
     ]  # fmt: skip
 

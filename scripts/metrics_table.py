@@ -24,7 +24,9 @@ The monitor exposes the grid of all coins once, on <http://127.0.0.1:9090/metric
 process exposes its own latency and bus metrics on a port of its own. A series is there while its value is known,
 and gone when it is not, so an alert on something that may be missing needs `absent()`.
 
-Staleness and cycle latency are the greatest since the last scrape: scrape with one Prometheus only.
+What a service said of the present goes when it has been silent for ten seconds: prices when no book comes, orders
+when the executor is silent, rules when the guard is. What was counted stays, so do positions and PnL as the
+executor last told them, and ages go on growing. Staleness and cycle latency are the greatest of the last ten seconds.
 
 ## From a frame to an acknowledged order
 

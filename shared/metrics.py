@@ -110,7 +110,9 @@ def _counter(name: str, text: str, *labels: str) -> GridMetric:
 GRID = (
     # position and PnL, as the executor's ledger has them
     _gauge("mm_position", "Signed position in coins, + long", "asset"),
+    _gauge("mm_position_usd", "The same in USD at the ledger's mark", "asset"),
     _gauge("mm_max_position", "Position limit in coins: inventory limit in USD at the mid", "asset"),
+    _gauge("mm_max_position_usd", "Inventory limit in USD", "asset"),
     _gauge("mm_inventory_utilization", "|position| / limit", "asset"),
     _gauge("mm_daily_pnl", "Session PnL in USD by the ledger: realised + unrealised - fees + funding", "asset"),
     _gauge("mm_realized_pnl", "Closed PnL of the session in USD, gross of fees", "asset"),
@@ -238,8 +240,8 @@ GRID = (
     _gauge("mm_disk_used_ratio", "Used part of that disk"),
     _gauge("mm_disk_left_seconds", "Time until it is full, by the last day; absent while it does not fill"),
     # infrastructure
-    _gauge("mm_data_staleness_secs", "Greatest age of the book since the last scrape", "asset"),
-    _gauge("mm_quote_cycle_latency_ms", "Slowest frame-to-target since the last scrape", "asset"),
+    _gauge("mm_data_staleness_secs", "Greatest age of the book in the last 10 s", "asset"),
+    _gauge("mm_quote_cycle_latency_ms", "Slowest frame-to-target in the last 10 s", "asset"),
     _gauge("mm_service_heartbeat_age_seconds", "Time since the service's last heartbeat", "service"),
     _gauge("mm_service_memory_bytes", "Peak resident memory of the service", "service"),
     _gauge("mm_service_start_timestamp_seconds", "Unix time at which the service started", "service"),

@@ -3,10 +3,11 @@
 from collections import Counter, defaultdict
 
 from services.monitor.edge import Edge
-from services.monitor.estimators import Markouts, Volatility
+from services.monitor.estimators import Highest, Markouts, Volatility
 from services.monitor.microprice import Microprice
 from services.monitor.uptime import Uptime
 from shared.messages import (
+    SILENT_MS,
     AccountStatus,
     AssetConfig,
     AssetCtx,
@@ -26,6 +27,8 @@ LONGEST_STEP_S = 5.0
 HORIZONS_MS = {"1s": 1_000, "5s": 5_000, "30s": 30_000}
 HEADLINE = "5s"
 """The horizon by which adverse selection is told."""
+WINDOW_MS = 10_000
+"""Of greatest values: two scrapes of Prometheus, so that it misses none."""
 _RESOLVE_AFTER_MS = 1000
 _REASONS = frozenset(Reason)
 
@@ -51,14 +54,13 @@ class Coin:
         self.edge = Edge()
         self.uptime = Uptime(tight_bps)
         self.last_fills: dict[Side, Fill] = {}
-        self._longest_gap_ms = 0.0
-        self._slowest_cycle_ms: float | None = None
+        self._gaps_ms, self._cycles_ms = Highest(WINDOW_MS), Highest(WINDOW_MS)
 
     # ---- inputs ----
 
     def take_book(self, book: Book) -> None:
         if self.book is not None:
-            self._longest_gap_ms = max(self._longest_gap_ms, book.received_ms - self.book.received_ms)
+            self._gaps_ms.add(book.received_ms, book.received_ms - self.book.received_ms)
         self._resolve(book.received_ms)
         self.volatility.update(book)
         self.microprice.take(self.book, book, self.flow_imbalance)
@@ -67,8 +69,7 @@ class Coin:
     def take_target(self, target: TargetQuotes) -> None:
         self.target = target
         if target.trigger == "book" and target.source_ms > 0:
-            cycle_ms = max(0.0, target.computed_ms - target.source_ms)
-            self._slowest_cycle_ms = max(self._slowest_cycle_ms or 0.0, cycle_ms)
+            self._cycles_ms.add(target.computed_ms, max(0.0, target.computed_ms - target.source_ms))
 
     def take_fill(self, now_ms: int, fill: Fill) -> None:
         self.edge.add(fill)
@@ -141,15 +142,16 @@ class Coin:
             reason = self.target.bid_reason if side == "bid" else self.target.ask_reason
         return reason.value if reason is not None else None
 
-    def take_staleness_s(self, now_ms: float) -> float | None:
-        """Greatest age of the book since this was last asked."""
+    def is_fresh(self, now_ms: float) -> bool:
+        """Does the book still say something of the market now?"""
+        return self.book is not None and now_ms - self.book.received_ms <= SILENT_MS
+
+    def staleness_s(self, now_ms: float) -> float | None:
+        """Greatest age of the book within the window; goes on growing while no book comes."""
         if self.book is None:
             return None
-        age_ms = max(self._longest_gap_ms, now_ms - self.book.received_ms, 0.0)
-        self._longest_gap_ms = 0.0
-        return age_ms / 1000
+        return max(self._gaps_ms.at(now_ms) or 0.0, now_ms - self.book.received_ms, 0.0) / 1000
 
-    def take_cycle_ms(self) -> float | None:
-        """Slowest frame-to-target since this was last asked."""
-        slowest, self._slowest_cycle_ms = self._slowest_cycle_ms, None
-        return slowest
+    def cycle_ms(self, now_ms: float) -> float | None:
+        """Slowest frame-to-target within the window."""
+        return self._cycles_ms.at(now_ms)

@@ -29,6 +29,26 @@ MARKOUT_ALPHA = 0.05
 MAX_PENDING = 1000
 
 
+class Highest:
+    """The greatest value of the last `window_ms`, the same for everyone who asks."""
+
+    def __init__(self, window_ms: float) -> None:
+        self._window_ms = window_ms
+        self._falling: deque[tuple[float, float]] = deque()
+        """Time and value; what was followed by a greater one no longer matters."""
+
+    def add(self, time_ms: float, value: float) -> None:
+        while self._falling and self._falling[-1][1] <= value:
+            self._falling.pop()
+        while self._falling and self._falling[0][0] <= time_ms - self._window_ms:
+            self._falling.popleft()
+        self._falling.append((time_ms, value))
+
+    def at(self, now_ms: float) -> float | None:
+        """None where there was none."""
+        return next((value for time_ms, value in self._falling if time_ms > now_ms - self._window_ms), None)
+
+
 class Ewma:
     """sigma = sqrt(EWMA(r^2) / EWMA(dt)): unlike an EWMA of r^2/dt, tiny time steps do not dominate it."""
 

@@ -1,7 +1,10 @@
 """The grid for Prometheus, read from the core's state at the moment of a scrape.
 
-A value that is not known, or no longer known because its writer is silent, has no series. Staleness and cycle
-latency are the maximum since the last scrape.
+A value that is not known has no series. While its writer is silent (`SILENT_MS`), what it said of the present has
+none either: the market where no book comes, orders and reasons without the executor, rules without the guard. What
+stays is what was summed up, the ledger's last word (also which mode it is in), the screener's estimates, which the
+quoter works with until others come, and every age, which goes on growing. Greatest values are those of the last
+ten seconds, whoever asks and how often.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,10 +14,9 @@ from prometheus_client.registry import Collector
 
 from services.monitor.bounds import Bounds
 from services.monitor.coin import SIDES, Coin
-from services.monitor.coin_exposition import traded, wanted
+from services.monitor.coin_exposition import market, traded, wanted
 from services.monitor.core import Monitor
 from services.monitor.live_exposition import live_samples, reducing_samples
-from services.monitor.microprice import book_imbalance
 from services.monitor.risk import halt_code, rule_samples
 from services.monitor.system_exposition import system_samples
 from services.monitor.uptime import quote_spread_bps
@@ -42,7 +44,9 @@ def _utilization(coin: Coin) -> float | None:
 
 _OF_COIN: dict[str, Callable[[Coin], float | None]] = {
     "mm_position": _ledger(lambda line: line.position_sz),
+    "mm_position_usd": _ledger(lambda line: line.position_sz * line.mark_px),
     "mm_max_position": _max_position,
+    "mm_max_position_usd": lambda coin: coin.max_inv_usd,
     "mm_inventory_utilization": _utilization,
     "mm_daily_pnl": _ledger(lambda line: line.pnl_usd),
     "mm_realized_pnl": _ledger(lambda line: line.realized_usd),
@@ -54,21 +58,11 @@ _OF_COIN: dict[str, Callable[[Coin], float | None]] = {
     "mm_orders_placed_total": _ledger(lambda line: line.orders_placed),
     "mm_orders_filled_total": _ledger(lambda line: line.fills),
     "mm_orders_cancelled_total": _ledger(lambda line: line.orders_canceled),
-    "mm_mid_price": lambda coin: coin.book.mid_px if coin.book else None,
-    "mm_spread_bps": lambda coin: coin.book.spread_bps if coin.book else None,
-    "mm_book_imbalance": lambda coin: book_imbalance(coin.book) if coin.book else None,
     "mm_kappa": lambda coin: coin.kappa_per_frac,
-    "mm_microprice_deviation_bps": lambda coin: (
-        coin.microprice.deviation_bps(coin.book, coin.flow_imbalance) if coin.book else None
-    ),
     "mm_beta_book": lambda coin: coin.microprice.beta[0] if coin.microprice.beta else None,
     "mm_beta_flow": lambda coin: coin.microprice.beta[1] if coin.microprice.beta else None,
-    "mm_sigma": lambda coin: coin.volatility.sigma,
-    "mm_volatility_regime": lambda coin: coin.volatility.regime,
-    "mm_funding_rate": lambda coin: coin.ctx.funding_1h_frac if coin.ctx else None,
     "mm_edge_bps": lambda coin: coin.config.edge_bps if coin.config else None,
     "mm_adverse_selection_bps": lambda coin: coin.markouts.mean_bps,
-    "mm_quote_cycle_latency_ms": lambda coin: coin.take_cycle_ms(),
 }
 
 
@@ -135,15 +129,10 @@ class GridCollector(Collector):
     def _present(self, now_ms: float) -> Iterable[tuple[str, tuple[str, ...], float]]:
         """What quoter, guard and ingestor say about now."""
         for coin in self._core.coins.values():
-            staleness_s = coin.take_staleness_s(now_ms)
-            if staleness_s is not None:
-                yield "mm_data_staleness_secs", (coin.name,), staleness_s
+            yield from market(coin, now_ms)
             if coin.target is not None and now_ms - coin.target.computed_ms <= SILENT_MS:
                 yield "mm_regime_multiplier", (coin.name,), coin.target.multiplier
                 yield from wanted(coin.name, coin.target)
-            if coin.book is not None:
-                yield "mm_touch_price", (coin.name, "bid"), float(coin.book.bids[0].px)
-                yield "mm_touch_price", (coin.name, "ask"), float(coin.book.asks[0].px)
             lease = coin.lease
             if lease is not None:
                 yield "mm_lease_left_seconds", (coin.name,), (lease.valid_until_ms - now_ms) / 1000
@@ -156,7 +145,8 @@ class GridCollector(Collector):
 
     def _risk(self, now_ms: float) -> Iterable[tuple[str, tuple[str, ...], float]]:
         core = self._core
-        leases = [coin.lease for coin in core.coins.values() if coin.lease is not None]
+        told = (coin.lease for coin in core.coins.values() if coin.lease is not None)
+        leases = [lease for lease in told if now_ms - lease.issued_ms <= SILENT_MS]
         if leases:
             fills = sum(lease.fills_1h for lease in leases)
             yield "mm_cancel_fill_ratio", (), sum(lease.cancels_1h for lease in leases) / max(fills, 1)

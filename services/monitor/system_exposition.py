@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from services.monitor.core import Monitor
 from services.monitor.files import VERDICTS, FilesSeen
-from shared.messages import FeedHealth
+from shared.messages import SILENT_MS, FeedHealth
 
 Samples = Iterator[tuple[str, tuple[str, ...], float]]
 
@@ -27,9 +27,10 @@ def _services(core: Monitor, now_ms: float) -> Samples:
 
 
 def _feed(feed: FeedHealth, now_ms: float) -> Samples:
-    """The age goes on growing while the ingestor itself is silent."""
+    """While the ingestor itself is silent nobody knows of the connection, and the age goes on growing."""
     yield "mm_ws_reconnects_total", (), feed.reconnects_total
-    yield "mm_feed_connected", (), float(feed.connected)
+    if now_ms - feed.time_ms <= SILENT_MS:
+        yield "mm_feed_connected", (), float(feed.connected)
     yield "mm_feed_frames_total", (), feed.frames_total
     yield "mm_feed_refused_total", (), feed.refused_total
     if feed.last_frame_ms:

@@ -51,7 +51,7 @@ async def test_grid_and_own_metrics_on_one_page_and_everyones_lines_on_stdout(
     )
     written: list[Message] = [
         universe,
-        book("BTC", bid="99", ask="101"),
+        book("BTC", time_ms=now_ms(), bid="99", ask="101"),
         fill("BTC"),
         heartbeat,
         Event(service="executor", tag="SHADOW FILL", coin="BTC", text="BTC bid L1 @ 99", time_ms=5),

@@ -5,10 +5,13 @@ import math
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.monitor.estimators import (
     GAP_MS,
     Ewma,
+    Highest,
     Markouts,
     Volatility,
     adverse_selection_bps,
@@ -95,3 +98,18 @@ def test_first_markouts_are_a_plain_mean():
             at_ms + 5_001, book(time_ms=at_ms + 5_000, bid=f"{float(px) - 0.05}", ask=f"{float(px) + 0.05}")
         )
     assert markouts.mean_bps == pytest.approx((0.95 * 10 + 20) / 1.95)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 3_000), st.floats(0, 100)), max_size=40),
+    st.lists(st.floats(0, 5_000), max_size=5),
+)
+def test_the_greatest_of_a_window_is_what_looking_at_all_of_it_finds(steps: list, asked: list):
+    highest, now_ms, all_of_them = Highest(10_000), 0.0, []
+    for dt_ms, value in steps:
+        now_ms += dt_ms
+        highest.add(now_ms, value)
+        all_of_them.append((now_ms, value))
+    for later_ms in sorted(asked):
+        within = [value for time_ms, value in all_of_them if time_ms > now_ms + later_ms - 10_000]
+        assert highest.at(now_ms + later_ms) == max(within, default=None)
