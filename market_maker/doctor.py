@@ -9,10 +9,11 @@ from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from market_maker import preflight, redis_server
 from market_maker.config import LauncherConfig
-from market_maker.deployment import supervisor_pid
+from market_maker.deployment import Record, read_record, supervisor_pid
 from market_maker.redis_server import PROJECT
 from services.converter import budget
 from services.converter.config import ConverterConfig
@@ -37,11 +38,12 @@ class Finding:
 
 
 def examine() -> int:
-    """Print all findings, live those of a live start; 0 unless one of them is a failure."""
+    """Print all findings, of the bot that runs if one does, live those of a live start; 0 unless one of them is a
+    failure."""
     config = load(LauncherConfig)
     if not config.shadow_mode:
         return _examine_live()
-    findings = list(look(config))
+    findings = list(look(config, running(config.run_dir)))
     for finding in findings:
         print(line(finding))
     return 1 if any(finding.verdict == "FAIL" for finding in findings) else 0
@@ -58,9 +60,28 @@ def _examine_live() -> int:
     return 0 if found.passed else 1
 
 
-def look(config: LauncherConfig) -> Iterator[Finding]:
-    yield from machine(config)
-    yield _venue(config)
+def running(run_dir: Path) -> Record | None:
+    """The last start, if that still runs."""
+    record = read_record(run_dir)
+    if record is None or record.deployment == "local":
+        return record if supervisor_pid(run_dir) is not None else None
+    from market_maker import compose
+
+    return record if compose.running(run_dir) else None
+
+
+def look(config: LauncherConfig, record: Record | None) -> Iterator[Finding]:
+    """`record`: of what runs, which may have been started with other flags than `config` has."""
+    yield from machine(_as_started(config, record) if record is not None else config)
+    yield _venue(config, record)
+
+
+def _as_started(config: LauncherConfig, record: Record) -> LauncherConfig:
+    data_dir = Path(record.data_dir) if record.data_dir else config.data_dir
+    metrics_port = urlsplit(record.metrics_url).port
+    return config.model_copy(
+        update={"redis_port": record.redis_port, "metrics_port": metrics_port, "data_dir": data_dir}
+    )
 
 
 def machine(config: LauncherConfig) -> Iterator[Finding]:
@@ -133,34 +154,43 @@ def _disk(config: LauncherConfig) -> Finding:
     return Finding("warning" if low else "ok", "disk", seen.text(converter.disk_warn_days))
 
 
-def _venue(config: LauncherConfig) -> Finding:
+def _venue(config: LauncherConfig, record: Record | None) -> Finding:
+    """Of the bot that runs, else the one that a start would take."""
     try:
-        from market_maker.options import venue_url
+        from market_maker.options import BUNDLED, venue_url
         from services.venue.config import VenueConfig
     except ImportError as error:  # the finding about packages says what to do
         return Finding("warning", "venue", f"not asked: {error}")
-    url = venue_url(load(VenueConfig))
+    if record is not None:
+        whose, url = f"{record.venue} of the running bot", record.venue_url
+    else:
+        whose, url = config.venue, venue_url(load(VenueConfig))
     try:
         answer = preflight.ask_venue(url)
     except VenueError as error:
-        verdict: Verdict = "warning" if config.venue in ("sim", "replay") else "FAIL"
-        return Finding(verdict, "venue", f"{error}; --demo works without it")
+        if record is not None:
+            return Finding(
+                "FAIL", "venue", f"{whose}: {error}\n`market_maker logs --service ingestor` tells since when"
+            )
+        verdict: Verdict = "warning" if config.venue in BUNDLED else "FAIL"
+        return Finding(verdict, "venue", f"{whose}: {error}; --demo works without it")
     ahead_s = answer.clock_ahead_s
     clock = "no clock in its answer" if ahead_s is None else f"its clock is {ahead_s:+.1f} s from ours (±0.5 s)"
     skewed = ahead_s is not None and abs(ahead_s) > LARGEST_CLOCK_ERROR_S
-    return Finding("warning" if skewed else "ok", "venue", f"{url} in {answer.round_trip_ms:.0f} ms; {clock}")
+    text = f"{whose}, {url}\nanswers in {answer.round_trip_ms:.0f} ms; {clock}"
+    return Finding("warning" if skewed else "ok", "venue", text)
 
 
 def _ports(config: LauncherConfig) -> Iterator[Finding]:
-    running = supervisor_pid(config.run_dir) is not None
+    ours = running(config.run_dir) is not None
     metrics_port = 9090 if config.metrics_port is None else config.metrics_port
     for port, what, setting in (
         (config.redis_port, "Redis", "MM_REDIS_PORT"),
         (metrics_port, "metrics", "MM_METRICS_PORT"),
     ):
         if _listening(port):
-            verdict: Verdict = "ok" if running else "warning"
-            owner = "in use by the running bot" if running else f"taken by something else: {setting} moves it"
+            verdict: Verdict = "ok" if ours else "warning"
+            owner = "in use by the running bot" if ours else f"taken by something else: {setting} moves it"
             yield Finding(verdict, "port", f"{port} ({what}) {owner}")
         else:
             yield Finding("ok", "port", f"{port} ({what}) free")

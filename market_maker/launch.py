@@ -25,7 +25,7 @@ from market_maker.deployment import (
     write_record,
 )
 from market_maker.launch_lines import progress, starting, where_to_look
-from market_maker.options import Checked, Options, check
+from market_maker.options import Checked, Options, check, venue_url
 from market_maker.preflight import ask_venue, docker_problem
 from market_maker.snapshot import Snapshot, beginning, look
 from market_maker.summary import Watch, memory_of, render, summarise
@@ -172,7 +172,7 @@ def _record(checked: Checked, deployment: Deployment) -> Record:
     return Record(
         deployment=deployment,
         venue=config.venue,
-        venue_url=config.url,
+        venue_url=venue_url(checked.venue),
         run_id=f"{utc(wall_ms()):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
         started_ms=int(wall_ms()),
         redis_url=f"unix://{socket}" if deployment == "local" else f"redis://127.0.0.1:{config.redis_port}",

@@ -25,8 +25,8 @@ CHANGES = {"halt", "resume", "reduce-only", "cancel-all", "flatten", "run", "not
 LONG = {("gates", "--ask"), ("drill", "--rules")}
 """They ask at a terminal or take long; their own tests run them."""
 DRY = {"halt", "flatten"}
-SAYS_NO = {"gates": {2}, "screen": {2, 3}, "notify-test": {2}, "doctor": {1}}
-"""Exit codes that are answers: evidence is missing, no history, nobody configured, a port is taken."""
+SAYS_NO = {"gates": {2}, "screen": {2, 3}, "notify-test": {2}}
+"""Exit codes that are answers: evidence is missing, no history, nobody configured."""
 
 
 def commands() -> list[str]:
