@@ -63,6 +63,7 @@ class Bookkeeper:
         self._account = Account(self.mode, config.run_id, config.starting_balance_usd)
         self.untied: dict[str, str] = {}
         """Differences from the venue's account, by coin; "" is the account as a whole (live)."""
+        self._untied_usd = ZERO
         self._published: AccountState | None = None
         self._sessions: dict[str, CoinSession] = {}
         """Of each coin as the bus has it."""
@@ -117,9 +118,10 @@ class Bookkeeper:
         untied = self.untied.get(desk.coin) or self.untied.get("", "")
         desk.unproven = desk.chain.difference(desk.ledger) or untied
 
-    def object(self, differences: Mapping[str, str]) -> None:
-        """What the venue's account says otherwise (live); it replaces what was said before."""
-        self.untied = dict(differences)
+    def object(self, differences: Mapping[str, str], cash_usd: Decimal = ZERO) -> None:
+        """What the venue's account says otherwise (live), and how much more cash it has than we say; it replaces
+        what was said before."""
+        self.untied, self._untied_usd = dict(differences), cash_usd
         for desk in self._desks.values():
             self.prove(desk)
 
@@ -303,11 +305,12 @@ class Bookkeeper:
         return sum((desk.ledger.total_usd for desk in self._desks.values()), ZERO)
 
     def _held_usd(self) -> Decimal | None:
-        """Equity of the account at the venue, at our marks: equal positions and cash are equal equity."""
+        """Equity of the account at the venue, at our marks: equal positions and cash are equal equity. Cash that
+        nobody can explain is there, or is missing, all the same."""
         if self.baseline is None:
             return None
         worth_usd = sum((desk.ledger.position_sz * desk.ledger.mark_px for desk in self._desks.values()), ZERO)
-        return self.baseline.cash_usd + self.cash_usd + worth_usd
+        return self.baseline.cash_usd + self.cash_usd + self._untied_usd + worth_usd
 
     # ---- what a restart needs ----
 

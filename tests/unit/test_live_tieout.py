@@ -21,6 +21,12 @@ def proven_ms(session):
     return session.books.baseline.proven_ms
 
 
+def not_earned_usd(session):
+    """Equity that is no result of ours."""
+    status, *_ = session.books.status(session.venue.now_ms, None)
+    return status.equity_usd - status.pnl_usd
+
+
 def test_the_books_are_proven_every_minute_while_orders_fill():
     session = quoting()
     proofs = set()
@@ -52,15 +58,18 @@ def test_a_position_that_differs_stops_its_coin_alone_until_it_agrees_again():
 
 def test_money_that_nobody_can_explain_stops_everything_until_a_person_says_it_is_right():
     session = quoting()
+    before_usd = not_earned_usd(session)
     session.deposit(3)
     session.wait(EVERY_MS + 20_000)
     assert list(session.tie_out.differences) == [""]
     assert all(desk.unproven for desk in session.desks.values())
+    assert not_earned_usd(session) == before_usd + 3
     assert "(+3.000000). Nothing is quoted; if it is a deposit" in session.lines("TIE OUT")[-1]
     session.resume()
     session.until_ready()
     assert not any(desk.unproven for desk in session.desks.values())
     assert session.cash_usd() == session.true_cash_usd()
+    assert not_earned_usd(session) == before_usd + 3
 
 
 def test_a_fill_that_does_not_follow_on_our_position_is_looked_into_at_once():

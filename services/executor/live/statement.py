@@ -134,6 +134,10 @@ class Statement:
             )
         return found
 
+    def object(self, differences: dict[str, str], state: ClearinghouseState) -> None:
+        """They cannot be explained: quote none of these coins, and count the cash that is there."""
+        self.books.object(differences, self._cash_difference(state) if ACCOUNT in differences else ZERO)
+
     def proven(self, state: ClearinghouseState) -> list[Any]:
         """Everything agreed."""
         changed = msgspec.structs.replace(self._opened, proven_ms=state.time)

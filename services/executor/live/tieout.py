@@ -102,15 +102,19 @@ class TieOut:
         found = self._statement.differences(state)
         if not found:
             self._strikes, self.proven_ms, self._next_ms = 0, now_ms, now_ms + EVERY_MS
-            return [*self._statement.proven(state), *self._report({}), lines.tied(*self._statement.summary(state))]
+            return [
+                *self._statement.proven(state),
+                *self._report({}, state),
+                lines.tied(*self._statement.summary(state)),
+            ]
         self._strikes += 1
         self._next_ms = now_ms + (AGAIN_MS if self._strikes < STRIKES else EVERY_MS)
-        return self._report(found) if self._strikes >= STRIKES else []
+        return self._report(found, state) if self._strikes >= STRIKES else []
 
-    def _report(self, found: dict[str, str]) -> list[Any]:
+    def _report(self, found: dict[str, str], state: ClearinghouseState) -> list[Any]:
         """Said when it begins and when it ends; numbers that go on changing are not repeated."""
         news = [lines.untied(coin, text) for coin, text in found.items() if coin not in self.differences]
         ended = [lines.tied_again(coin) for coin in self.differences if coin not in found]
         self.differences = found
-        self._statement.books.object(found)
+        self._statement.object(found, state)
         return [*news, *ended]
