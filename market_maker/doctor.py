@@ -169,9 +169,8 @@ def _venue(config: LauncherConfig, record: Record | None) -> Finding:
         answer = preflight.ask_venue(url)
     except VenueError as error:
         if record is not None:
-            return Finding(
-                "FAIL", "venue", f"{whose}: {error}\n`market_maker logs --service ingestor` tells since when"
-            )
+            remedy = "`market_maker logs --service ingestor` tells since when"
+            return Finding("FAIL", "venue", f"{whose}:\n{error}\n{remedy}")
         verdict: Verdict = "warning" if config.venue in BUNDLED else "FAIL"
         return Finding(verdict, "venue", f"{whose}: {error}; --demo works without it")
     ahead_s = answer.clock_ahead_s

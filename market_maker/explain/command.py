@@ -11,6 +11,7 @@ from market_maker.explain import find, render
 from market_maker.explain.evidence import gather
 from market_maker.explain.story import tell
 from shared.clock import wall_ms
+from shared.errors import ConfigError
 from shared.messages import Fill
 
 OK, NOT_FOUND, NOT_RUNNING = 0, 2, 3
@@ -18,7 +19,16 @@ OK, NOT_FOUND, NOT_RUNNING = 0, 2, 3
 
 def show(wanted: str, last: bool, asset: str, as_json: bool) -> int:
     """Explain the fill that is named, or the last one, or list the newest; 0, 2 not found or ambiguous, 3 when
-    nothing runs and nothing was recorded."""
+    nothing runs and nothing was recorded.
+
+    Raises:
+        ConfigError: both the last one and another are asked for.
+    """
+    if wanted and last:
+        raise ConfigError(
+            f"--last is the newest fill and {wanted} names one: leave one of them out;"
+            " the newest of a coin is --last --asset COIN"
+        )
     url, folder = bus_url(run_dir()), data_dir()
     if wanted:
         known = find.matching(url, folder, asset, wanted)
@@ -59,8 +69,7 @@ def _list(fills: Sequence[Fill], why: str, as_json: bool, code: int) -> int:
     if why:
         print(f"{why}:", file=sys.stderr)
     for fill in fills:
-        print(f"{fill.coin}:{fill.seq}".ljust(14) + render.name(fill))
-        print(" " * 14 + fill.fill_id)
+        print(*render.entry(fill), sep="\n")
     print("market_maker explain COIN:NUMBER tells the story of one", file=sys.stderr)
     return code
 

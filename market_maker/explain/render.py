@@ -19,11 +19,24 @@ _FOUND = {"flight": "what was recorded with the fill", "bus": "the streams of th
 
 def name(fill: Fill, twin: bool = False) -> str:
     """One line that says which fill it is."""
-    mode, verb = fill.mode.upper() + (" TWIN" if twin else ""), "bought" if fill.side == "bid" else "sold"
+    mode = fill.mode.upper() + (" TWIN" if twin else "")
     return (
-        f"{mode} {fill.coin} {fill.side} L{fill.level}  {verb} {fill.sz} @ {fill.px}"
-        f" ({fill.px * fill.sz:.2f} USD)  {utc(fill.time_ms).isoformat(sep=' ', timespec='milliseconds')[:23]} UTC"
+        f"{mode} {fill.coin} {fill.side} L{fill.level}  {_trade(fill)} ({fill.px * fill.sz:.2f} USD)"
+        f"  {utc(fill.time_ms).isoformat(sep=' ', timespec='milliseconds')[:23]} UTC"
     )
+
+
+def entry(fill: Fill) -> tuple[str, str]:
+    """Two lines of a list of fills."""
+    return (
+        f"{fill.coin}:{fill.seq}".ljust(13) + f" {utc(fill.time_ms):%Y-%m-%d %H:%M:%S} UTC  {fill.mode.upper()}"
+        f" L{fill.level}  {_trade(fill)}",
+        " " * 14 + f"{fill.fill_id}  {fill.px * fill.sz:.2f} USD",
+    )
+
+
+def _trade(fill: Fill) -> str:
+    return f"{'bought' if fill.side == 'bid' else 'sold'} {fill.sz} @ {fill.px}"
 
 
 def lines(evidence: Evidence, story: Story) -> list[Text]:

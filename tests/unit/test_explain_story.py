@@ -7,8 +7,10 @@ import msgspec
 import pytest
 
 from market_maker.explain import chart, find, render
+from market_maker.explain.command import show
 from market_maker.explain.evidence import Evidence, Mid
 from market_maker.explain.story import tell
+from shared.errors import ConfigError
 from shared.flights import Flight
 from shared.messages import Fill, OrderUpdate, Trade
 from shared.units import Side
@@ -114,6 +116,22 @@ def test_an_order_that_leaves_a_position_has_no_target_to_miss() -> None:
 )
 def test_what_a_text_means(wanted: str, is_meant: bool) -> None:
     assert find.meant(fill(), wanted) is is_meant
+
+
+def test_a_list_of_fills_fits_a_terminal_and_names_both_ids() -> None:
+    long = fill(
+        coin="xyz:SILVER", seq=1234, fill_id="0x86a9d949450a5fe43738592719651e0d-858240547043789", mode="shadow",
+        px=Decimal("31.0585"), sz=Decimal("12345.678"),
+    )  # fmt: skip
+    first, second = render.entry(long)
+    assert max(map(len, (first, second))) <= render.WIDTH
+    assert first.startswith("xyz:SILVER:1234 ") and "bought 12345.678 @ 31.0585" in first
+    assert long.fill_id in second.split() and " UTC " in first
+
+
+def test_the_last_fill_and_another_are_not_asked_for_at_once() -> None:
+    with pytest.raises(ConfigError, match="--last is the newest fill and BTC:12 names one: leave one of them out"):
+        show("BTC:12", True, "", as_json=False)
 
 
 def test_the_chart_shows_the_mid_our_price_and_the_moment_of_the_fill() -> None:
