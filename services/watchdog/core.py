@@ -41,7 +41,8 @@ AFTERMATH_MS = 60_000
 """So long after the executor's last word an order of its may still arrive; then we look as seldom as ever."""
 LAST_LOOK_SILENCE_MS = 1_500
 """When we stop, who has missed one of its words, one a second, counts as dead: nobody looks after us."""
-KEY_CHECK_MS = 3_600_000
+KEY_CHECK_MS = 300_000
+"""The question weighs 60 of the 300 a minute that the watchdog may use: not more often."""
 ASSETS_AGAIN_MS = 5_000
 CANCELS_A_REQUEST = 100
 """The venue takes 200; what is lost with one answer is half of that."""
@@ -207,19 +208,20 @@ class Watchdog:
     # ---- the rest --------------------------------------------------------------------------------------------
 
     def _on_key(self, now_ms: int, msg: KeyChecked) -> Iterable[Output]:
-        """A key that is no agent of the account can cancel nothing, and one day an agent's permission ends."""
+        """A key that is no agent of the account can cancel nothing. It ends the service at its start; a permission
+        that ends later is told of, once, while the executor still cancels for itself."""
         self._busy, self._next_key_ms = False, now_ms + KEY_CHECK_MS
         role = msg.role
         holds = role.role == "agent" and (role.data.user or "").lower() == self._address
-        first, self.key_holds = self.key_holds is None, holds
-        if holds:
+        before, self.key_holds = self.key_holds, holds
+        if holds or before is False:
             return
         is_what = "an agent of another account" if role.role == "agent" else f"of role {role.role}"
-        text = f"the watchdog's key is {is_what} and cannot cancel: HL_ADDRESS has to approve it as an agent"
-        if first:
-            yield GiveUp(text)
+        text = f"the watchdog's key is {is_what} and cannot cancel"
+        if before is None:
+            yield GiveUp(f"{text}: HL_ADDRESS has to approve it as an agent")
         else:
-            yield alarm(text)
+            yield alarm(f"{text} any more: give it a new key, approved by HL_ADDRESS (docs/live.md)")
 
     def _on_assets(self, now_ms: int, msg: AssetsLoaded) -> Iterable[Output]:
         self._busy, self._assets = False, msg.ids

@@ -218,6 +218,14 @@ def test_hours_to_empty_from_measured_rates() -> None:
     assert made.status(T0 + 7_200_000).hours_to_empty is None
 
 
+def test_an_empty_budget_is_empty_however_much_was_earned_before() -> None:
+    made = planner()
+    made.note_fill(T0, 50_000.0)
+    made.learn(T0 + 1_000, told(10_000 - CONFIG.budget_cancel_reserve))
+    status = made.status(T0 + 1_000)
+    assert status.earned_per_hour > status.spent_per_hour and status.hours_to_empty == 0
+
+
 def test_a_forecast_is_settled_by_what_the_venue_says_then() -> None:
     forecast = Forecast()
     forecast.observe(T0, 9_000, 600.0, 0.0)

@@ -213,12 +213,12 @@ def test_a_key_that_could_not_cancel_ends_the_service_at_its_start(role: UserRol
     assert len(bench.sent(GiveUp)) == 1 and "HL_ADDRESS" in bench.sent(GiveUp)[0].reason
 
 
-def test_a_permission_that_ends_later_is_an_alarm_not_an_end() -> None:
+def test_a_permission_that_ends_later_is_noticed_within_minutes_and_is_an_alarm_not_an_end() -> None:
     bench = Bench()
     bench.run(20)
     bench.role = UserRole("missing")
-    bench.run(3700)
-    assert not bench.sent(GiveUp) and bench.said("🛑") == 1 and len(bench.sent(CheckKey)) == 2
+    bench.run(620)
+    assert not bench.sent(GiveUp) and bench.said("🛑") == 1 and len(bench.sent(CheckKey)) == 3
 
 
 def test_the_volume_gate_is_no_error_and_is_tried_once_an_hour() -> None:

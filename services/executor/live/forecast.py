@@ -43,9 +43,12 @@ class Rate:
 
 
 def hours_to_empty(free_requests: float, spent_per_hour: float, earned_per_hour: float) -> float | None:
-    """Until nothing is free at these rates; None: it is not getting less."""
+    """Until nothing is free at these rates; None: it is not getting less. What is empty is so whatever the rates:
+    they are those of a time when orders could still be placed, and earn."""
+    if free_requests <= 0:
+        return 0.0
     net = spent_per_hour - earned_per_hour
-    return max(free_requests, 0.0) / net if net > 0 else None
+    return free_requests / net if net > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
