@@ -142,12 +142,17 @@ def cancels_refused(count: int, text: str) -> Event:
 
 
 def dark_fill(fill: Fill) -> Event:
-    whose = f"order {fill.cloid}" if fill.level else f"no live order of ours (cloid {fill.cloid or 'none'})"
+    """Of an order of ours that the stream kept silent about, or of none that we know."""
+    whose = (
+        f"order {fill.cloid}: found by asking, booked"
+        if fill.level
+        else f"no live order of ours (cloid {fill.cloid or 'none'}), booked: does somebody else trade here?"
+    )
     return Event(
         level="error",
         tag="DARK FILL",
         coin=fill.coin,
-        text=f"{fill.coin} {fill.side} {fill.sz} @ {fill.px} of {whose}: found by asking, booked",
+        text=f"{fill.coin} {fill.side} {fill.sz} @ {fill.px} of {whose}",
         time_ms=fill.time_ms,
     )
 
