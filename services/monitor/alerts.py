@@ -18,6 +18,8 @@ LARGEST_BODY = 1_000_000
 MOST_ALERTS = 100
 """Of one notification; more than a person would read."""
 _CLIENT_TIMEOUT_S = 5.0
+_WHICH = ("rule", "service", "stream")
+"""Labels that tell alerts of one name apart, besides the coin."""
 _LEVELS: dict[str, Severity] = {"critical": "error", "warning": "warning"}
 
 
@@ -63,7 +65,8 @@ def _line(alert: Alert) -> Event:
     name, coin = labels.get("alertname", "?"), labels.get("asset", "")
     mode = labels.get("mode", "unknown").upper()
     if alert.status == "resolved":
-        text = f"{mode} {name} is over: {told.get('summary', '')}"
+        which = "".join(f" ({labels[label]})" for label in _WHICH if label in labels)
+        text = f"{mode} {name}{which} is over: {told.get('summary', '')}"
         return Event(tag="ALERT", coin=coin, text=text)
     level = _LEVELS.get(labels.get("severity", ""), "info")
     parts = (told.get(part, "") for part in ("summary", "description", "bot", "todo"))

@@ -25,6 +25,7 @@ def with_position(**venue):
     session.by_another_hand("BTC", "buy", 300)
     session.wait(2_000)
     assert session.position("BTC") == session.true_positions()["BTC"] > 0
+    assert "does somebody else trade here?" in session.lines("DARK FILL")[-1]
     return session.until_ready()
 
 

@@ -54,6 +54,12 @@ async def test_a_notification_becomes_one_line_for_each_alert():
     assert (over.level, over.coin, over.text) == ("info", "BTC", "SHADOW DataStale is over: Market data is stale")
 
 
+async def test_the_end_of_an_alert_says_which_of_that_name():
+    labels = {"alertname": "HaltNear", "mode": "live", "asset": "all", "rule": "daily_loss"}
+    _, (over,) = await told({"alerts": [{"status": "resolved", "labels": labels}]})
+    assert over.text.startswith("LIVE HaltNear (daily_loss) is over")
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
