@@ -34,15 +34,17 @@ from shared.hyperliquid.cloids import is_own, own_prefix
 from shared.messages import AccountStatus, Command, Event, Message
 from shared.service import BusLost, Started, Stopping, Tick
 
-RETRY_MS = 1_000
+RETRY_MS, LONGEST_RETRY_MS = 1_000, 5_000
+"""Twice as long each time: a look weighs 20 of the 300 a minute that the watchdog may use, and who has used them up
+is still blind when the venue answers again."""
 CANCEL_AGAIN_MS = 500
 SILENT_LOOK_MS = 3_000
 AFTERMATH_MS = 60_000
 """So long after the executor's last word an order of its may still arrive; then we look as seldom as ever."""
 LAST_LOOK_SILENCE_MS = 1_500
 """When we stop, who has missed one of its words, one a second, counts as dead: nobody looks after us."""
-KEY_CHECK_MS = 300_000
-"""The question weighs 60 of the 300 a minute that the watchdog may use: not more often."""
+KEY_CHECK_MS, KEY_AGAIN_MS = 300_000, 60_000
+"""The question weighs 60."""
 ASSETS_AGAIN_MS = 5_000
 CANCELS_A_REQUEST = 100
 """The venue takes 200; what is lost with one answer is half of that."""
@@ -67,6 +69,8 @@ class Watchdog:
         self.key_holds: bool | None = None
         self.alarms = self.cancelled = 0
         self._heard_ms = self._since_ms = 0
+        self._unanswered = 0
+        """Questions in a row."""
         self._bus_lost = self._blind = self._stopping = self._busy = False
         self._cancel_wanted = False
         self._failure = ""
@@ -125,7 +129,7 @@ class Watchdog:
             return
         self.silent, self._since_ms, self._next_look_ms = silent, now_ms, now_ms
         self._switch.wake()
-        self._blind = False  # said of a calm time; now it is an alarm
+        self._blind, self._unanswered = False, 0  # said of a calm time; now it is an alarm
         if silent:
             yield line(f"{self._why(now_ms)}: looking at the venue.", "warning")
         else:
@@ -139,7 +143,7 @@ class Watchdog:
     # ---- what rests? -----------------------------------------------------------------------------------------
 
     def _on_orders(self, now_ms: int, msg: Looked) -> Iterable[Output]:
-        self._busy = False
+        self._busy, self._unanswered = False, 0
         known = {order.oid for order in self.foreign}
         self.own = tuple(order for order in msg.orders if is_own(order.cloid, self._prefix))
         self.foreign = tuple(order for order in msg.orders if not is_own(order.cloid, self._prefix))
@@ -148,7 +152,7 @@ class Watchdog:
             yield foreign(self.foreign)
         if self._blind:
             self._blind = False
-            yield line("The venue answers again.")
+            yield line("The account is seen again.")
         self._cancel_wanted = self.silent and bool(self.own)
         if self._cancel_wanted and self.alarm_since_ms is None:
             yield from self._raise_alarm(now_ms)
@@ -171,15 +175,17 @@ class Watchdog:
 
     def _on_unanswered(self, now_ms: int, msg: Unanswered) -> Iterable[Event]:
         self._busy = False
+        pause_ms = min(RETRY_MS << self._unanswered, LONGEST_RETRY_MS)
+        self._unanswered += pause_ms < LONGEST_RETRY_MS
         if isinstance(msg.question, Look):
-            self._next_look_ms = now_ms + RETRY_MS
+            self._next_look_ms = now_ms + pause_ms
         elif isinstance(msg.question, LoadAssets):
-            self._next_assets_ms = now_ms + RETRY_MS
+            self._next_assets_ms = now_ms + pause_ms
         else:
-            self._next_key_ms = now_ms + RETRY_MS
+            self._next_key_ms = now_ms + KEY_AGAIN_MS
         if not self._blind:
             self._blind = True
-            text = f"The venue does not answer: {msg.reason}"
+            text = f"The account cannot be seen: {msg.reason}"
             yield alarm(f"{self._why(now_ms)}. {text}") if self.silent else line(text, "warning")
 
     # ---- cancelling ------------------------------------------------------------------------------------------
@@ -216,8 +222,8 @@ class Watchdog:
         before, self.key_holds = self.key_holds, holds
         if holds or before is False:
             return
-        is_what = "an agent of another account" if role.role == "agent" else f"of role {role.role}"
-        text = f"the watchdog's key is {is_what} and cannot cancel"
+        whose = "another account" if role.role == "agent" else "no account"
+        text = f"the watchdog's key is an agent of {whose} and cannot cancel"
         if before is None:
             yield GiveUp(f"{text}: HL_ADDRESS has to approve it as an agent")
         else:
@@ -249,9 +255,9 @@ class Watchdog:
         if now_ms >= self._next_look_ms:
             return Look()
         if not self._stopping:
-            if not self._assets and now_ms >= self._next_assets_ms:
+            if not self._blind and not self._assets and now_ms >= self._next_assets_ms:
                 return LoadAssets()
-            if now_ms >= self._next_key_ms:
+            if not self._blind and now_ms >= self._next_key_ms:
                 return CheckKey()
             if not self.silent and self._heard_ms > self.started_ms:
                 return self._switch.renewal(now_ms)

@@ -31,6 +31,7 @@ class WatchdogCollector(Collector):
     def _values(self) -> dict[str, float | None]:
         core, now_ms = self._core, self._now_ms()
         seen = core.looked_ms is not None
+        since_ms = core.looked_ms or core.started_ms
         return {
             "mm_watchdog_executor_silent": float(core.silent),
             "mm_watchdog_alarm": float(core.alarm_since_ms is not None),
@@ -38,7 +39,7 @@ class WatchdogCollector(Collector):
             "mm_watchdog_cancelled_total": core.cancelled,
             "mm_watchdog_own_orders": len(core.own) if seen else None,
             "mm_watchdog_foreign_orders": len(core.foreign) if seen else None,
-            "mm_watchdog_look_age_seconds": (now_ms - (core.looked_ms or core.started_ms)) / 1000,
+            "mm_watchdog_look_age_seconds": (now_ms - since_ms) / 1000 if since_ms else None,
             "mm_watchdog_key_holds": None if core.key_holds is None else float(core.key_holds),
             "mm_watchdog_switch_seconds": max(0.0, core.armed_until_ms - now_ms) / 1000,
         }

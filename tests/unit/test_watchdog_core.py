@@ -8,6 +8,8 @@ import pytest
 
 from services.watchdog import client, core, door, switch
 from services.watchdog.config import WatchdogConfig
+from services.watchdog.core import Watchdog
+from services.watchdog.exposition import WatchdogCollector
 from services.watchdog.service import SERVICE
 from services.watchdog.wiring import (
     Answer,
@@ -24,7 +26,7 @@ from shared.errors import ConfigError
 from shared.hyperliquid import actions
 from shared.hyperliquid.account import RoleData, UserRole
 from shared.hyperliquid.replies import Answered, Reason, Refused, Throttled, Unknown
-from shared.service import Stopping
+from shared.service import Started, Stopping
 from tests.fixtures.watchdog_bench import ACCOUNT, GONE, START_MS, Bench, order, status
 
 
@@ -143,8 +145,33 @@ def test_a_venue_that_does_not_answer_is_told_of_once_and_asked_on() -> None:
     bench.run(30)
     assert bench.said("🛑") == 1 and bench.said("HTTP 502") == 2
     bench.answer = bench.fair
-    bench.run(4)
-    assert not bench.resting and bench.said("The venue answers again.") == 1
+    bench.run(8)
+    assert not bench.resting and bench.said("The account is seen again.") == 1
+
+
+def test_a_venue_that_does_not_answer_leaves_weight_for_the_moment_when_it_does() -> None:
+    bench = Bench()
+    bench.answer = lambda effect: Unanswered(effect, "HTTP 502")
+    bench.run(600)
+    weights = {Look: 20, LoadAssets: 20, CheckKey: 60}
+    asked = [(at_ms, weights[type(effect)]) for at_ms, effect in bench.asked if type(effect) in weights]
+    assert asked and all(
+        sum(weight for at_ms, weight in asked if 0 <= at_ms - since_ms < 60_000)
+        <= WatchdogConfig(shadow_mode=False).watchdog_weight
+        for since_ms, _ in asked
+    )
+
+
+def test_before_its_start_nothing_is_said_of_the_last_look() -> None:
+    core = Watchdog(WatchdogConfig(shadow_mode=False), ACCOUNT)
+    assert "mm_watchdog_look_age_seconds" not in {family.name for family in WatchdogCollector(core).collect()}
+    list(core.step(START_MS, Started()))
+    ages = [
+        family.samples[0].value
+        for family in WatchdogCollector(core, lambda: START_MS + 2_000).collect()
+        if family.name == "mm_watchdog_look_age_seconds"
+    ]
+    assert ages == [2.0]
 
 
 def test_a_coin_listed_later_is_asked_for_before_its_cancel() -> None:
