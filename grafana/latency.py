@@ -10,6 +10,7 @@ from grafana.panels import Column, Query, bars, lines, number, placed, rows_by, 
 UID = "mm-latency"
 ONLY_LIVE = "Live trading only."
 REFUSED = "sum(increase(mm_orders_rejected_total[$__range])) or 0 * sum(mm_open_orders)"
+WRONG = "sum by (action, reason) (increase(mm_exchange_errors_total[5m])) > 0", "{{action}} {{reason}}"
 HOPS = (
     ("1 frame received → on the bus", "mm_frame_to_bus_seconds", ""),
     ("2 book on the bus → quoter", "mm_bus_hop_seconds", 'job="quoter", stream="book"'),
@@ -111,9 +112,8 @@ def refused() -> list[Any]:
     return [
         bars((0, 0, 8, 9), "Orders refused by reason", "All coins.", (by_reason, "{{reason}}"), "none",
              empty="None was refused."),
-        lines((8, 0, 8, 9), "Requests that went wrong", "In five minutes, by outcome.",
-              [("sum by (reason) (increase(mm_exchange_errors_total[5m]))", "{{reason}}")], "none", low=0,
-              decimals=0, at_least=1, empty=ONLY_LIVE),
+        lines((8, 0, 8, 9), "Requests that went wrong", "In five minutes, by action and how; `ask`: a question.",
+              [WRONG], "none", low=0, decimals=0, at_least=1, empty="None, or not live."),
         lines((16, 0, 8, 9), "Requests an hour", "Spent by orders and cancels, earned by trading, and affordable.",
               rates, "none", low=0, decimals=0, empty=ONLY_LIVE),
     ]  # fmt: skip

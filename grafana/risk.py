@@ -5,6 +5,7 @@ from typing import Any
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from grafana.frame import coin_variable, dashboard, first_row
+from grafana.latency import WRONG
 from grafana.panels import (
     BPS,
     Column,
@@ -138,9 +139,8 @@ def levels() -> list[Any]:
                 "mm_cascade_severity", "none", low=0, high=1, empty="Not known yet."),
         by_coin(12, 9, "Jump ratio", "Realised over bipower variance where it is highest; jumps make it large.",
                 "mm_jump_ratio", "none", low=0, empty="Not known yet."),
-        lines((0, 18, 12, 8), "Requests that went wrong", "In five minutes, by outcome; live only.",
-              [("sum by (reason) (increase(mm_exchange_errors_total[5m]))", "{{reason}}")], "none", low=0,
-              decimals=0, at_least=1, empty="Live trading only."),
+        lines((0, 18, 12, 8), "Requests that went wrong", "In five minutes, by action and outcome; live only.",
+              [WRONG], "none", low=0, decimals=0, at_least=1, empty="None, or not live."),
         by_coin(12, 18, "Adverse selection", "Mid against our fills after 5 s; + costs us.",
                 "mm_adverse_selection_bps", BPS, empty="No fill is 5 s old yet."),
     ]  # fmt: skip

@@ -26,7 +26,7 @@ and gone when it is not, so an alert on something that may be missing needs `abs
 
 What a service said of the present goes when it has been silent for ten seconds: prices when no book comes, orders
 when the executor is silent, rules when the guard is. What was counted stays, so do positions and PnL as the
-executor last told them, and ages go on growing. Staleness and cycle latency are the greatest of the last ten seconds.
+executor last told them, and ages go on growing. Staleness and cycle latency are the greatest of ten seconds.
 
 ## From a frame to an acknowledged order
 

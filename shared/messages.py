@@ -618,7 +618,9 @@ class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
     rejects: dict[str, int]
     """Orders that never came to rest, by reason, since the executor began."""
     errors: dict[str, int] = {}
-    """Requests that went wrong since the executor began: `throttled`, `refused`, `unknown`, `not_sent`."""
+    """Orders and cancels that went wrong since we began: `throttled`, `refused`, `unknown`, `not_sent`."""
+    faults: dict[str, dict[str, int]] = {}
+    """The same by action: `place`, `cancel`, `modify`; and questions of ours, `ask`, that were `unanswered`."""
     dark_fills: int
     tied_out_ms: int
     """When books and venue agreed last."""

@@ -212,7 +212,7 @@ GRID = (
     _gauge("mm_tie_out_age_seconds", "Time since our books and the venue's account agreed, or the session began"),
     _gauge("mm_untied_balances", "Positions (and cash) that differ from the venue's for no known reason"),
     _counter("mm_live_orders_rejected_total", "Orders that never rested, since the executor started", "reason"),
-    _counter("mm_exchange_errors_total", "Requests that went wrong since the executor started", "reason"),
+    _counter("mm_exchange_errors_total", "Requests gone wrong since the executor started", "action", "reason"),
     _gauge("mm_post_only_reject_ratio", "Orders refused because they would have crossed / orders placed"),
     _gauge("mm_api_mode", "1 with what the request planner lets through", "stage"),
     _gauge("mm_api_headroom_ratio", "Requests left / a full budget"),

@@ -17,8 +17,9 @@ def live_samples(core: Monitor, now_ms: float, heard: bool) -> Samples:
     yield from _confirmation(account.live, now_ms)
     yield from _books(core, account, account.live, now_ms)
     yield from _rejects(account, account.live.rejects)
-    for outcome, count in account.live.errors.items():
-        yield "mm_exchange_errors_total", (outcome,), count
+    for action, outcomes in account.live.faults.items():
+        for outcome, count in outcomes.items():
+            yield "mm_exchange_errors_total", (action, outcome), count
     yield from _twin(core)
     if heard:
         yield "mm_recovery_phase", (account.live.phase,), 1.0

@@ -33,8 +33,9 @@ MOMENTARY = {
     "Why a side rests or not": "mm_side_blocked",
     "Time not quoted": "mm_noquote_seconds_total",
     "Rules of the guard": "mm_rule_closeness",
+    "Requests that went wrong": "mm_exchange_errors_total",
 }
-"""Panels of one coin with a metric of which it may have nothing to tell: no new fill, nothing held back."""
+"""Panels with a metric of which they may have nothing to tell: no new fill, nothing held back, nothing wrong."""
 EMPTY_WHEN_WELL = {
     "absent(mm_kill_switch_triggered)": "asks whether the metric is missing",
 }

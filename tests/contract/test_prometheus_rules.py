@@ -152,8 +152,9 @@ CASES = (
     gauge("LiquidationNear", "critical", 0, "mm_liquidation_distance", 0.09, 0.1),
     gauge("HighCascadeSeverity", "warning", 60, f"mm_cascade_severity{BTC}", 0.51, 0.5),
     gauge("ToxicFlow", "warning", 120, f"mm_jump_ratio{BTC}", 3.01, 3),
-    Case("ExchangeErrors", "warning", 0, ('mm_exchange_errors_total{reason="throttled"}',), ("0 0 12x1000",),
-         ("0 0 8x1000",), settle_s=15, clears_s=310),
+    Case("ExchangeErrors", "warning", 0,
+         tuple(f'mm_exchange_errors_total{{action="{of}",reason="throttled"}}' for of in ("place", "cancel")),
+         ("0 0 6x1000", "0 0 6x1000"), ("0 0 4x1000", "0 0 4x1000"), settle_s=15, clears_s=310),
     gauge("RedisMemory", "warning", 60, "mm_redis_memory_ratio", 0.76, 0.75),
     gauge("ConverterLate", "warning", 0, "mm_converter_last_success_timestamp_seconds", -93_601, -92_000),
 )  # fmt: skip

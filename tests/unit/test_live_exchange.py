@@ -780,6 +780,19 @@ def test_requests_that_go_wrong_are_counted_by_how_whatever_they_carried():
     assert desk.exchange.errors == {"throttled": 1, "refused": 1, "not_sent": 1, "unknown": 1}
 
 
+def test_what_went_wrong_is_told_apart_by_action_and_questions_are_no_errors():
+    desk = Desk()
+    first = desk.place()
+    desk.feed(Outcome(desk.send().number, replies.Unknown("no answer", NOW_MS + 5_000)))
+    desk.feed(OrderUnfound(first, "HTTP 502"))
+    resting, _ = desk.open()
+    desk.cancel(resting)
+    desk.feed(Outcome(desk.send().number, replies.Throttled()))
+    told = {action: +by_how for action, by_how in desk.exchange.faults.items()}
+    assert told == {"place": {"unknown": 1}, "cancel": {"throttled": 1}, "modify": {}, "ask": {"unanswered": 1}}
+    assert desk.exchange.errors == {"unknown": 1, "throttled": 1}
+
+
 def test_an_order_refused_within_a_request_is_no_error_of_the_request():
     desk = Desk()
     desk.place()

@@ -248,6 +248,7 @@ def test_what_live_trading_tells_of_itself():
         1_500, line(orders_placed=40), line("ETH", orders_placed=10),
         confirmed_until_ms=61_500, without=("gate3", "gate5"), phase="waiting", unknown_orders=2, tied_out_ms=500,
         untied={"BTC": "0.1 more", "": "$3"}, rejects={"would_cross": 5, "Tick 7!": 1, "what?": 2},
+        faults={"place": {"throttled": 4, "unknown": 0}, "ask": {"unanswered": 1}},
     )  # fmt: skip
     expected = {
         ("mm_live",): 1,
@@ -260,6 +261,9 @@ def test_what_live_trading_tells_of_itself():
         ("mm_untied_balances",): 2,
         ("mm_live_orders_rejected_total", "would_cross"): 5,
         ("mm_live_orders_rejected_total", "other"): 3,
+        ("mm_exchange_errors_total", "place", "throttled"): 4,
+        ("mm_exchange_errors_total", "place", "unknown"): 0,
+        ("mm_exchange_errors_total", "ask", "unanswered"): 1,
         ("mm_post_only_reject_ratio",): 0.1,
         ("mm_dark_fills_total", "BTC"): 0,
     }

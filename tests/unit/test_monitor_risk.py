@@ -14,7 +14,6 @@ from services.monitor.risk import halt_code
 from shared import messages as m
 from shared.messages import SILENT_MS
 from shared.rule_proofs import add_proofs
-from tests.fixtures.make import live_status
 from tests.fixtures.one_look import OneLook
 from tests.unit.test_monitor_core import line, monitor, status
 from tests.unit.test_monitor_exposition import scrape
@@ -112,13 +111,6 @@ def test_names_that_people_knew_before_and_factors_of_the_lease():
     assert (shown["mm_cascade_severity", "BTC"], shown["mm_jump_ratio", "BTC"]) == (0.6, 3.5)
     assert (shown["mm_tail_risk_multiplier", "BTC"], shown["mm_size_multiplier", "BTC"]) == (2.5, 0.5)
     assert ("mm_tail_risk_multiplier", "BTC") not in scrape(core, NOW_MS + 3001)
-
-
-def test_requests_that_went_wrong_by_what_became_of_them():
-    core = monitor(mode="live")
-    account = msgspec.structs.replace(status(1, line()), mode="live", live=live_status(errors={"throttled": 4}))
-    list(core.step(1, account))
-    assert scrape(core, 1)["mm_exchange_errors_total", "throttled"] == 4
 
 
 async def test_the_door_brings_what_drills_have_proven(tmp_path: Path):

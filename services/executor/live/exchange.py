@@ -26,7 +26,7 @@ from services.executor.live.hearing import Hearing
 from services.executor.live.lives import End, Ticket, pause_ms
 from services.executor.live.pace import TokenBucket
 from services.executor.live.reasons import DOUBTFUL, code_of, inner, opposite_px
-from services.executor.live.wiring import Effect, Listed, Outcome, Send
+from services.executor.live.wiring import Effect, Listed, OrderUnfound, Outcome, Send, StateUnread, name_of
 from services.executor.reports import Report
 from shared.errors import InvariantError
 from shared.hyperliquid import replies
@@ -56,12 +56,15 @@ class _Undone:
 
 
 _Verdict = replies.Status | _Lost | _Undone
+ASKING, UNANSWERED = "ask", "unanswered"
+"""In place of an action, for a question: what the venue knows of an order, or of the account."""
 _FAULTS: dict[type, str] = {
     replies.Throttled: "throttled",
     replies.Refused: "refused",
     replies.Unknown: "unknown",
     replies.NotSent: "not_sent",
 }
+_FAULTS_OF = {**dict.fromkeys(("place", "cancel", "modify"), tuple(_FAULTS.values())), ASKING: (UNANSWERED,)}
 
 
 class LiveExchange:
@@ -75,8 +78,8 @@ class LiveExchange:
         self._hearing = Hearing(self._fates, own_prefix(account), self._assets)
         self._new: list[Ticket] = []
         self._batches: dict[int, Batch] = {}
-        self.errors: Counter[str] = Counter()
-        """Whole requests that went wrong, by how (`LiveStatus.errors`)."""
+        self.faults = {action: Counter(dict.fromkeys(hows, 0)) for action, hows in _FAULTS_OF.items()}
+        """Whole requests that went wrong, by action and how (`LiveStatus.faults`)."""
         self.cancel_refusals: Counter[Reason] = Counter()
         """Of whole cancels, such as for the request budget; each is tried again after a pause."""
         self.cancel_refusal = ""
@@ -94,6 +97,11 @@ class LiveExchange:
     def rejects(self) -> Counter[Reason]:
         """Orders that never came to rest."""
         return self._fates.rejects
+
+    @property
+    def errors(self) -> Counter[str]:
+        """Orders and cancels that went wrong, by how; questions harm nobody (`LiveStatus.errors`)."""
+        return sum((by_how for action, by_how in self.faults.items() if action != ASKING), Counter())
 
     @property
     def unknown(self) -> int:
@@ -165,6 +173,8 @@ class LiveExchange:
 
     def step(self, now_ms: int, msg: Any) -> Iterable[Report]:
         self._fates.now_ms = now_ms
+        if isinstance(msg, OrderUnfound | StateUnread):
+            self.faults[ASKING][UNANSWERED] += 1
         handler = self._handlers.get(type(msg))
         if handler is not None:
             handler(msg)
@@ -212,7 +222,7 @@ class LiveExchange:
         if batch is None:
             return
         if type(msg.result) in _FAULTS:
-            self.errors[_FAULTS[type(msg.result)]] += 1
+            self.faults[name_of(batch.action)][_FAULTS[type(msg.result)]] += 1
         verdicts = self._verdicts(msg.result, len(batch.placed or batch.cancelled))
         if not batch.placed:
             for ticket, verdict in zip(batch.cancelled, verdicts, strict=True):

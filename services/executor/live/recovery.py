@@ -218,6 +218,7 @@ class Recovery:
         if differences.keys() == {ACCOUNT} and self._may_restate:
             out += statement.restate(state)
         elif differences:
+            statement.object(differences, state)
             return [*out, *self._refuse([f"{coin or 'account'}: {text}" for coin, text in differences.items()])]
         return [*out, *statement.proven(state), *self._thaw(now_ms)]
 

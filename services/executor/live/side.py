@@ -148,6 +148,7 @@ class LiveSide:
             unknown_orders=self.exchange.unknown,
             rejects={str(reason): count for reason, count in self.exchange.rejects.items()},
             errors=dict(self.exchange.errors),
+            faults={action: dict(by_how) for action, by_how in self.exchange.faults.items()},
             dark_fills=self._bookkeeper.dark_fills,
             tied_out_ms=tie_out.proven_ms,
             untied=tie_out.differences,

@@ -15,6 +15,7 @@ from services.executor.live.wiring import (
     Send,
     StateRead,
     StateUnread,
+    name_of,
 )
 from shared.clock import monotonic_s, wall_ms
 from shared.errors import VenueError
@@ -22,7 +23,6 @@ from shared.hyperliquid import replies
 from shared.hyperliquid.account import RateLimit
 from shared.hyperliquid.account_info import AccountInfo
 from shared.hyperliquid.account_ws import AccountSocket
-from shared.hyperliquid.actions import BatchModify, Cancel, CancelByCloid, PlaceOrders
 from shared.hyperliquid.assets import asset_ids
 from shared.hyperliquid.exchange import ExchangeClient
 from shared.hyperliquid.limits import IpLimits
@@ -37,8 +37,6 @@ SLOW_S = 1.0
 REMEMBERED_S = 30.0
 BUDGET_EVERY_S, ASSETS_EVERY_S = 50.0, 3_600.0
 _NEWEST_WEIGHT = 0.5
-ACTION_NAMES = {PlaceOrders: "place", Cancel: "cancel", CancelByCloid: "cancel", BatchModify: "modify"}
-"""What is told apart in measurements; the rest is rare."""
 
 
 class Pace:
@@ -123,8 +121,7 @@ class Transport:
             pace = self._ways.rest if socket is None else self._ways.socket
             pace.note(monotonic_s(), took_s)
         if self.metrics is not None and isinstance(result, Answered | Refused):
-            action = ACTION_NAMES.get(type(request.action), "other")
-            self.metrics.exchange_request_seconds.observe(took_s, action)
+            self.metrics.exchange_request_seconds.observe(took_s, name_of(request.action))
         return result
 
     async def ask_order(self, question: AskOrder) -> OrderFound | OrderUnfound:

@@ -38,6 +38,17 @@ from shared.hyperliquid.actions import (
 # ---- effects -------------------------------------------------------------------------------------------------
 
 Request = PlaceOrders | Cancel | CancelByCloid | BatchModify | ScheduleCancel | UpdateLeverage | Noop
+_ACTIONS: dict[type, str] = {
+    PlaceOrders: "place",
+    Cancel: "cancel",
+    CancelByCloid: "cancel",
+    BatchModify: "modify",
+}
+
+
+def name_of(request: Request) -> str:
+    """What is told apart where requests are counted or timed; the rest is rare."""
+    return _ACTIONS.get(type(request), "other")
 
 
 @dataclass(frozen=True, slots=True)
