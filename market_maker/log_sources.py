@@ -23,9 +23,9 @@ from shared.bus import RedisBus
 from shared.clock import utc
 from shared.errors import BusError, MarketMakerError
 from shared.log import parse, unix_ms
-from shared.messages import Event, Severity
+from shared.messages import Event, Severity, Universe
 from shared.recent import Recent
-from shared.streams import EVENTS
+from shared.streams import EVENTS, UNIVERSE
 
 BY_TIME = attrgetter("time_ms")
 TAIL = 5000
@@ -188,6 +188,22 @@ class BusEvents:
     def _new(self, events: Iterable[Event]) -> list[Event]:
         keyed = ((event, (event.service, event.time_ms, event.tag, event.coin, event.text)) for event in events)
         return sorted((event for event, key in keyed if self._told.add(key)), key=BY_TIME)
+
+
+def coins_of_the_run(run_dir: Path) -> set[str]:
+    """Those that are traded now, whether or not anybody has said anything of them; none where no bus answers."""
+
+    async def ask() -> set[str]:
+        bus = RedisBus(bus_url(run_dir))
+        try:
+            found = await bus.stored(UNIVERSE, (), last=1)
+        except BusError:
+            return set()
+        finally:
+            await bus.close()
+        return {meta.coin for universe in found if isinstance(universe, Universe) for meta in universe.coins}
+
+    return asyncio.run(ask())
 
 
 def _dated(writer: str, lines: Iterable[str]) -> Iterator[Event]:

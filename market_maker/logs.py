@@ -5,16 +5,17 @@ import re
 import sys
 import time
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import fill
 from typing import TextIO
 
 from market_maker import compose
 from market_maker.config import LauncherConfig
 from market_maker.deployment import Record, read_record
-from market_maker.log_sources import BusEvents, Containers, Files, Source
+from market_maker.log_sources import BusEvents, Containers, Files, Source, coins_of_the_run
 from services import SERVICES
 from shared.clock import utc, wall_ms
 from shared.config import load
@@ -22,7 +23,7 @@ from shared.errors import ConfigError
 from shared.log import LEVELS, Form, Lines, is_for_people, render
 from shared.messages import Event, Severity
 
-OK, NOT_RUNNING = 0, 3
+OK, NOT_FOUND, NOT_RUNNING = 0, 2, 3
 SHOWN = 200
 """Lines of the past when nobody says since when."""
 POLL_S = 0.2
@@ -87,17 +88,25 @@ def _moment_ms(text: str) -> int:
 
 
 def show(wanted: Wanted, run_dir: Path, follow: bool, as_json: bool) -> int:
-    """Print what there was, then what comes until Ctrl-C or until nobody reads any more."""
+    """Print what there was, then what comes until Ctrl-C or until nobody reads any more; 2 when no line is about
+    a coin that is asked for."""
     record = read_record(run_dir)
     source = find_source(record, run_dir)
     if source is None:
         print("not running, and no log files; ./start_mm_bot.sh starts it", file=sys.stderr)
         return NOT_RUNNING
-    printer = Printer(sys.stdout, as_json)
+    printer, passed = Printer(sys.stdout, as_json), Passed()
+    code = OK
     if record is not None and is_for_people(sys.stderr):
         print(heading(record, source), file=sys.stderr)
     try:
-        printer.print(_past(source, wanted))
+        printer.print(_past(passed.by(source.history(wanted.since_ms or 0)), wanted))
+        strangers = _strangers(passed, wanted, record, run_dir)
+        if strangers and printer.open:
+            print(_unheard_of(strangers, passed), file=sys.stderr)
+            code = OK if follow else NOT_FOUND
+        elif not printer.printed and printer.open and not follow:
+            print(f"no line matches ({passed.lines:,} were looked at)", file=sys.stderr)
         while follow and printer.open:
             printer.print(event for event in source.fresh() if wanted.takes(event))
             time.sleep(POLL_S)
@@ -106,13 +115,45 @@ def show(wanted: Wanted, run_dir: Path, follow: bool, as_json: bool) -> int:
     finally:
         source.close()
         printer.close()
-    return OK
+    return code
 
 
-def _past(source: Source, wanted: Wanted) -> Iterable[Event]:
-    """All since then; without a beginning the last ones."""
-    found = filter(wanted.takes, source.history(wanted.since_ms or 0))
+class Passed:
+    """What has been looked at, wanted or not."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.coins: set[str] = set()
+
+    def by(self, events: Iterable[Event]) -> Iterator[Event]:
+        for event in events:
+            self.lines += 1
+            self.coins.add(event.coin)
+            yield event
+
+
+def _past(events: Iterable[Event], wanted: Wanted) -> Iterable[Event]:
+    """All; without a beginning the last ones."""
+    found = filter(wanted.takes, events)
     return found if wanted.since_ms is not None else deque(found, maxlen=SHOWN)
+
+
+def _strangers(passed: Passed, wanted: Wanted, record: Record | None, run_dir: Path) -> list[str]:
+    """Coins asked for that are not traded now and that no line is about, of whatever time."""
+    wanted_coins = set(wanted.coins)
+    if not wanted_coins <= passed.coins:
+        passed.coins |= coins_of_the_run(run_dir)
+    if wanted.since_ms is not None and not wanted_coins <= passed.coins:
+        source = find_source(record, run_dir)
+        if source is not None:
+            deque(passed.by(source.history(0)), maxlen=0)
+            source.close()
+    return sorted(wanted_coins - passed.coins)
+
+
+def _unheard_of(strangers: Collection[str], passed: Passed) -> str:
+    known = ", ".join(sorted(passed.coins - {""}))
+    return fill(f"no line is about {', '.join(strangers)}; there are {known or 'no coins yet'}", 80)
 
 
 def find_source(record: Record | None, run_dir: Path) -> Source | None:
@@ -138,12 +179,14 @@ class Printer:
         self._form: Form = "json" if as_json else "pretty"
         self._coloured = is_for_people(out)
         self.open = True
+        self.printed = 0
 
     def print(self, events: Iterable[Event]) -> None:
         for event in events:
             self.open = self.open and self._lines.write(render(event, self._form, self._coloured))
             if not self.open:
                 return
+            self.printed += 1
 
     def close(self) -> None:
         """The interpreter flushes once more at its end; that must not fail on a pipe that is closed."""

@@ -37,7 +37,8 @@ def logs(
     """What everybody said, by time: the last 200 lines, or all of them since then. What a line means: docs/logs.md
 
     With --coin also the errors that concern all coins. Of log files (local), containers (Docker) or the bus,
-    whichever there is; goes on through restarts. Exit code 3 when nothing runs and there are no files.
+    whichever there is; goes on through restarts. Exit code 2 when no line is about a coin, 3 when nothing runs and
+    there are no files.
 
     \b
     market_maker logs --follow                     everything, as it comes

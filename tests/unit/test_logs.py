@@ -259,6 +259,22 @@ def test_nothing_runs_and_nothing_is_there(place: dict[str, str]) -> None:
     assert running.returncode == 3 and "not running" in complaint and "Traceback" not in complaint
 
 
+def test_a_coin_that_no_line_is_about_is_told_with_those_there_are(place: dict[str, str]) -> None:
+    folder = Path(place["MM_LOG_DIR"])
+    write(folder, "guard", event("guard", 1, "a", coin="BTC"), event("guard", 2, "b", coin="ETH"))
+    running = logs(place, "--coin", "BTC,NOPE")
+    shown, complaint = running.communicate(timeout=30)
+    assert running.returncode == 2 and shown.endswith(" BTC [T] a\n")
+    assert complaint == "no line is about NOPE; there are BTC, ETH\n"
+
+
+def test_no_matching_line_is_said_and_a_quiet_coin_is_no_unknown_one(place: dict[str, str]) -> None:
+    write(Path(place["MM_LOG_DIR"]), "guard", event("guard", 1, "a", coin="BTC"))
+    running = logs(place, "--coin", "BTC", "--since", "1s")
+    shown, complaint = running.communicate(timeout=30)
+    assert (running.returncode, shown) == (0, "") and complaint.startswith("no line matches (")
+
+
 def test_it_shows_the_last_lines_follows_and_ends_cleanly_with_ctrl_c(place: dict[str, str]) -> None:
     folder = Path(place["MM_LOG_DIR"])
     write(folder, "guard", *(event("guard", n, f"line {n}") for n in range(SHOWN + 50)))
