@@ -156,6 +156,19 @@ def test_a_position_that_is_not_the_sum_of_the_fills_is_refused_with_the_numbers
     assert session.recovery.phase == "refused", "a position is never restated"
 
 
+def test_money_that_came_unseen_is_refused_and_counts_as_equity_until_a_person_says_it_is_right():
+    session = started()
+    session.deposit(-250)
+    session.venue.disconnect()
+    session.wait(60_000)
+    assert session.recovery.phase == "refused"
+    equity_usd = session.books.status(session.venue.now_ms, None)[0].equity_usd
+    assert equity_usd == session.true_cash_usd() != session.cash_usd()
+    session.resume()
+    session.until_ready()
+    assert session.books.status(session.venue.now_ms, None)[0].equity_usd == equity_usd == session.cash_usd()
+
+
 # ---- bounds ----
 
 
