@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Self
 
 import msgspec
+from eth_account.signers.local import LocalAccount
 from redis.asyncio import Redis
 
 from market_maker import access, local, redis_server
-from market_maker.config import LauncherConfig
 from market_maker.deployment import read_supervisor, with_user
 from market_maker.drill.network import Link
 from market_maker.drill.permit import confirm_drill
@@ -174,11 +174,28 @@ class Stack:
         assert self._bot is not None, "started"
         return self._bot
 
+    async def start_bot(self, confirmed_for_ms: int) -> None:
+        """Confirmed anew; after a stop on the books as it left them.
+
+        Raises:
+            MarketMakerError: a process does not come up.
+        """
+        self._bot = self._supervised_bot(confirmed_for_ms)
+        await self._bot.ready()
+
     async def stop_bot(self) -> None:
         """Executor first, Redis last. The venue goes on."""
         if self._bot is not None:
             bot, self._bot = self._bot, None
             await bot.stop()
+
+    async def new_key(self, name: str) -> LocalAccount:
+        """The account lets a new key sign, which lies in its file; the one of the same name loses that right."""
+        key = secrets.token_hex(32)
+        signer = load_account(key)
+        await self.world.approve(self.account, signer.address.lower(), name)
+        write_private(self._key_file(name), key.encode())
+        return signer
 
     async def command(self, command: Command) -> None:
         """As the operator.
@@ -209,28 +226,24 @@ class Stack:
         self.other = await self._open.enter_async_context(Link(port))
         await self._open_accounts()
         os.environ["MM_VENUE_URL"] = self.trading.url
-        self._bot = self._start_bot()
         self._open.push_async_callback(self.stop_bot)
-        await self._bot.ready()
+        await self.start_bot(self.setup.confirmed_for_ms)
 
-    def _start_bot(self) -> Supervised:
+    def _supervised_bot(self, confirmed_for_ms: int) -> Supervised:
         """Local mode, confirmed, with the paths to the venue that the drill can cut."""
         checked = check(Options(venue="sim"))
         config = checked.launcher
         local.require_ports(checked)
         run_id, server = f"drill-{secrets.token_hex(4)}", redis_server.find_server()
         plan = local.build_plan(checked, run_id, server, foreground=True)
-        local.redis_data(checked, server).mkdir(parents=True)
+        local.redis_data(checked, server).mkdir(parents=True, exist_ok=True)
         if self.setup.live:
-            self._confirm(config, run_id)
+            folder, account = config.confirmation_dir, self.account
+            confirm_drill(folder, account, config.venue, config.url, run_id, confirmed_for_ms)
         self._socket = Path(plan.bus_socket)
         password = access.password_of(config.secrets_dir, access.OPERATOR)
         self.operator_url = with_user(f"unix://{self._socket}", access.OPERATOR, password)
         return Supervised(_by_links(plan, {name: self.other.url for name in OVER_OTHER_LINK}))
-
-    def _confirm(self, config: LauncherConfig, run_id: str) -> None:
-        valid_ms = self.setup.confirmed_for_ms
-        confirm_drill(config.confirmation_dir, self.account, config.venue, config.url, run_id, valid_ms)
 
     def _settings(self) -> dict[str, str]:
         setup, folder = self.setup, self.folder
@@ -267,9 +280,7 @@ class Stack:
         await self.world.fund(self.stranger, str(STRANGER_USD), "0")
         await self.world.fund(self.account, str(self.setup.balance_usd), str(self.setup.volume_usd))
         for name in ("executor", "watchdog"):
-            key = secrets.token_hex(32)
-            write_private(self._key_file(name), key.encode())
-            await self.world.approve(self.account, load_account(key).address.lower(), name)
+            await self.new_key(name)
 
 
 def _venue_plan(folder: Path, port: int) -> Plan:

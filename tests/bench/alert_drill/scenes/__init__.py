@@ -1,6 +1,6 @@
 """All scenes, in the order of the table."""
 
 from tests.bench.alert_drill.cause import Scene
-from tests.bench.alert_drill.scenes import standstill
+from tests.bench.alert_drill.scenes import orders, standstill
 
-SCENES: tuple[Scene, ...] = (standstill.SCENE,)
+SCENES: tuple[Scene, ...] = (standstill.SCENE, orders.SCENE)
