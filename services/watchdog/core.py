@@ -35,8 +35,8 @@ from shared.messages import AccountStatus, Command, Event, Message
 from shared.service import BusLost, Started, Stopping, Tick
 
 RETRY_MS, LONGEST_RETRY_MS = 1_000, 5_000
-"""Twice as long each time: a look weighs 20 of the 300 a minute that the watchdog may use, and who has used them up
-is still blind when the venue answers again."""
+"""Twice as long each time: a look weighs 20 of the 300 a minute that the watchdog may use. Without any left it
+would still be blind when the venue answers again."""
 CANCEL_AGAIN_MS = 500
 SILENT_LOOK_MS = 3_000
 AFTERMATH_MS = 60_000
