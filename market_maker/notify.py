@@ -36,8 +36,14 @@ class Result:
     """`why` says what to look at when it failed."""
 
     receiver: str
-    ok: bool
+    ok: bool | None
+    """None: does not run, which only matters to whoever asks for it."""
     why: str = ""
+
+    def __str__(self) -> str:
+        """Further lines of `why` stand below its first."""
+        state = {True: "ok", False: "failed", None: "down"}[self.ok]
+        return f"{state:<6} {self.receiver:<13}{self.why}".replace("\n", f"\n{'':<20}")
 
 
 @dataclass(frozen=True)
@@ -57,10 +63,10 @@ def run(config: Any, wanted: str, as_json: bool, places: Places | None = None) -
         print(json.dumps([result.__dict__ for result in results]))
     else:
         for result in results:
-            print(f"{'ok    ' if result.ok else 'failed'} {result.receiver:<13}{result.why}")
+            print(result)
         if not found.people:
-            print("No receiver for people is configured (MM_ALERT_…, see docs/alerts.md): alerts go to the log.")
-    if not all(result.ok for result in results):
+            print("No receiver for people (MM_ALERT_…, docs/alerts.md): alerts go to the log only.")
+    if any(result.ok is False for result in results):
         return FAILED
     return OK if found.people or wanted else NOBODY
 
@@ -90,15 +96,21 @@ def _tried(name: str, way: Callable[[], str], optional: bool) -> Result:
     except urllib.error.HTTPError as error:
         return Result(name, False, f"answered {error.code} {error.reason}{_HINTS.get(name, '')}")
     except urllib.error.URLError as error:
-        if optional and isinstance(error.reason, ConnectionRefusedError):
-            return Result(name, True, "not running: nothing was sent")
-        return Result(name, False, f"cannot be reached: {type(error.reason).__name__}")
+        down = isinstance(error.reason, ConnectionRefusedError) and name in _DOWN
+        why = _DOWN[name] if down else f"cannot be reached: {type(error.reason).__name__}"
+        return Result(name, None if down and optional else False, why)
     except (OSError, HTTPException, ValueError) as error:
         return Result(name, False, f"cannot be reached: {type(error).__name__}")
     except ConfigError as error:
         return Result(name, False, str(error))
 
 
+_DOWN = {
+    "monitor": "does not run: nothing was sent. Start the bot with\n./start_mm_bot.sh, or see why its monitor is down:"
+    "\nmarket_maker logs --service monitor",
+    "alertmanager": "does not run: alerts reach nobody but the log. Start it:\n"
+    "docker compose --profile monitoring up -d\nor, without Docker: market_maker notify-config",
+}
 _HINTS = {
     "telegram": ": is the token whole, is the chat's number right, and has the chat written to the bot first?",
     "discord": ": was the webhook deleted? Make a new one in the channel's settings",

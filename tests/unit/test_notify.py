@@ -113,8 +113,23 @@ def test_one_that_is_not_configured_is_an_error_with_the_ones_there_are(name: st
         run(LauncherConfig(), name, False, nowhere())
 
 
-def test_a_monitor_that_does_not_run_is_a_failure_only_when_asked_for():
-    assert run(LauncherConfig(), "monitor", False, nowhere()) == FAILED
+@pytest.mark.parametrize("name", ["monitor", "alertmanager"])
+def test_what_does_not_run_is_named_with_the_remedy_and_a_failure_only_when_asked_for(
+    name: str, capsys: pytest.CaptureFixture[str]
+):
+    assert run(LauncherConfig(), name, False, nowhere()) == FAILED
+    assert capsys.readouterr().out.startswith(f"failed {name} ")
+    assert run(LauncherConfig(), "", False, nowhere()) == NOBODY
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    remedies = {
+        "monitor": ("./start_mm_bot.sh", "market_maker logs --service monitor"),
+        "alertmanager": ("docker compose --profile monitoring up -d", "market_maker notify-config"),
+    }
+    lines = shown.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith(f"down   {name} "))
+    assert "does not run" in lines[first]
+    assert all(any(remedy in line for line in lines[first : first + 3]) for remedy in remedies[name])
 
 
 @pytest.mark.parametrize(
