@@ -133,6 +133,13 @@ def test_equal_again_begins_anew():
     assert mismatch(check, 203, 203, untied={"": "cash"}).detail == "account: cash"
 
 
+def test_an_executor_that_reads_the_account_anew_has_not_found_them_equal():
+    check = LedgerMismatch(config())
+    mismatch(check, 0, 130, untied={"": "cash"})
+    assert mismatch(check, 131, 131, phase="asking").fired
+    assert not mismatch(check, 132, 132, phase="ready").fired
+
+
 def test_an_executor_that_says_nothing_more_is_not_a_difference():
     check = LedgerMismatch(config())
     mismatch(check, 0, 10, untied={"": "cash"})

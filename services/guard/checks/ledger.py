@@ -7,10 +7,13 @@ from services.guard.config import GuardConfig
 from services.guard.rules import Reading, Resumed, Rule
 from shared.messages import AccountStatus, Reason
 
+JUDGED = ("ready", "refused")
+"""Phases of the executor's recovery in which it knows how the account stands to its books."""
+
 
 class LedgerMismatch:
-    """For how long a position, or the cash, has differed from the venue's for no known reason. A `resume` gives
-    the executor the same time again to find them equal."""
+    """For how long a position, or the cash, has differed from the venue's for no known reason. An executor that is
+    still reading the account has not found them equal. A `resume` gives it the same time again for that."""
 
     rule = Rule(
         name="ledger_mismatch",
@@ -34,7 +37,8 @@ class LedgerMismatch:
             self._resumed_ms = max(self._resumed_ms, msg.time_ms)
             self._lasted_s = None
         elif isinstance(msg, AccountStatus) and msg.live is not None:
-            self._untied = msg.live.untied
+            if msg.live.untied or msg.live.phase in JUDGED:
+                self._untied = msg.live.untied
             if not self._untied:
                 self._since_ms = None
             elif self._since_ms is None:
