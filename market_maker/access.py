@@ -32,8 +32,8 @@ CHANNELS = {
 """The channels on which a service that writes the stream publishes for people."""
 
 _READ = "+ping +xread +xrange +xrevrange +xlen +get +hget +hgetall"
-_SERVICE = f"{_READ} +xadd +xreadgroup +xack +xautoclaim +xgroup|create +set +del +hset +publish +info"
-_LOOK = " +xinfo|groups"
+_GROUPS = "+xreadgroup +xack +xautoclaim +xgroup|create +xgroup|setid +xinfo|groups +xinfo|stream"
+_SERVICE = f"{_READ} {_GROUPS} +xadd +set +del +hset +publish +info"
 _OPERATOR = f"{_READ} +xadd +info +subscribe +psubscribe +unsubscribe +punsubscribe"
 _PEOPLE = f"{_READ} +info +subscribe +psubscribe +unsubscribe +punsubscribe +keys +scan +type +exists +ttl"
 
@@ -44,7 +44,7 @@ def rules(services: "Iterable[Service[Any]]", hashes: Mapping[str, str]) -> str:
     for service in services:
         lines.append(
             f"user {service.name} on #{hashes[service.name]} resetchannels resetkeys"
-            f" {_keys(service)}{_channels(service)} -@all {_SERVICE}{_LOOK if service.looks_at else ''}"
+            f" {_keys(service)}{_channels(service)} -@all {_SERVICE}"
         )
     lines.append(
         f"user {OPERATOR} on #{hashes[OPERATOR]} resetchannels resetkeys"

@@ -10,7 +10,7 @@ XADD could enter twice). Only commands that Redis 7, Redis 8 and Valkey share.
 
 import asyncio
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from heapq import merge
@@ -31,6 +31,8 @@ BLOCK_MS = 1000
 NOTHING_TO_READ_S = 0.05
 ENTRIES_AT_ONCE = 100
 """Of each key, where all entries are wanted: a long stream is never in memory as a whole."""
+ENTRIES_OF_GROUP_AT_ONCE = 500
+"""Less than the length of any stream read in groups: whoever gets fewer has not fallen out of it."""
 RECLAIM_IDLE_MS = 30_000
 """Entries that another consumer left unacknowledged this long are taken over; far above the slowest handler."""
 _ENCODER = msgspec.json.Encoder()
@@ -303,6 +305,9 @@ class _EveryReader:
 
     Redis 7 and 8.0 read back a crash's data without the groups' positions, as the default user may not write
     (redis issue 14541), and offer everything once more as new. So a reader knows itself how far it is.
+
+    It also numbers what it reads, as the stream has numbered what was ever written: what was trimmed before it
+    could be read is missing in between. Redis 7.0 does not notice, and would call those entries unread for ever.
     """
 
     def __init__(self, client: Redis, writer: Redis, streams: Sequence[Stream], group: str, consumer: str) -> None:
@@ -312,6 +317,8 @@ class _EveryReader:
         self._pending: dict[Any, Any] = {}
         self._reclaim: list[str] = []
         self._newest: dict[str, tuple[int, int]] = {}
+        self._numbers: dict[str, int] = {}
+        """Of the newest entry read of each key, counted from the first ever written."""
         self.skipped: dict[str, int] = {}
         self.lost: dict[str, int] = {}
 
@@ -319,6 +326,7 @@ class _EveryReader:
         keys = keys_of(self._streams, coins)
         fresh = [key for key in keys if key not in self._keys]
         await self._create_groups(fresh)
+        await self._find_numbers(fresh)
         self._keys = keys
         self._pending |= dict.fromkeys(fresh, "0")
         self._reclaim += fresh
@@ -335,6 +343,20 @@ class _EveryReader:
             if isinstance(reply, Exception) and "BUSYGROUP" not in str(reply):
                 raise BusError(f"cannot create a consumer group: {reply}")
 
+    async def _find_numbers(self, keys: Sequence[str]) -> None:
+        """How far an earlier reader of the group has come."""
+        pipeline = self._writer.pipeline(transaction=False)
+        for key in keys:
+            pipeline.xinfo_groups(key)
+        try:
+            replies = await pipeline.execute() if keys else []
+        except (RedisError, OSError) as error:
+            raise BusError(f"cannot look at consumer groups: {error}") from error
+        for key, groups in zip(keys, replies, strict=True):
+            number = next((g.get("entries-read") for g in groups if _text(g["name"]) == self._group), None)
+            if number is not None:
+                self._numbers[key] = int(number)
+
     async def read(self, block_ms: int = BLOCK_MS) -> list[Delivery]:
         if not self._keys:
             await asyncio.sleep(NOTHING_TO_READ_S)  # the first coins must not wait for a full block
@@ -346,12 +368,13 @@ class _EveryReader:
                 return await self._take_over()
             cursors: dict[Any, Any] = dict.fromkeys(self._keys, ">")
             reply = await self._client.xreadgroup(
-                self._group, self._consumer, cursors, count=500, block=block_ms or None
+                self._group, self._consumer, cursors, count=ENTRIES_OF_GROUP_AT_ONCE, block=block_ms or None
             )
         except ResponseError as error:
             if "NOGROUP" not in str(error):
                 raise BusError(f"cannot read: {error}") from error
             self._newest.clear()
+            self._numbers.clear()
             await self._create_groups(list(self._keys))  # the server came back empty
             return []
         except (RedisError, OSError) as error:
@@ -368,8 +391,31 @@ class _EveryReader:
         seen = bisect_right(entries, newest, key=_place)
         if seen:
             await self._acknowledge({key: [_text(entry[0]) for entry in entries[:seen]]})
+            self._numbers.pop(key, None)
+        await self._number(key, entries)
         self._newest[key] = max(newest, _place(entries[-1]))
         return entries[seen:]
+
+    async def _number(self, key: str, entries: list[Any]) -> None:
+        """Number entries that follow each other; what is missing before the first of them is lost."""
+        known = self._numbers.get(key)
+        if known is not None and len(entries) < ENTRIES_OF_GROUP_AT_ONCE:
+            self._numbers[key] = known + len(entries)
+            return
+        try:
+            stream = await self._writer.xinfo_stream(key)
+            added, first = int(stream["entries-added"]), stream["first-entry"]
+            if first is None or _place(first) < _place(entries[0]):  # the one before them is still there
+                self._numbers[key] = added if known is None else known + len(entries)
+                return
+            trimmed_since = bisect_left(entries, _place(first), key=_place)
+            before = added - int(stream["length"]) - trimmed_since
+            number = self._numbers[key] = before + len(entries)
+            if known is not None and before > known:
+                self._count_lost(key, before - known)
+                await self._writer.xgroup_setid(key, self._group, _text(entries[-1][0]), entries_read=number)
+        except (RedisError, OSError) as error:
+            raise BusError(f"cannot look at {key}: {error}") from error
 
     async def _read_own_pending(self) -> list[Delivery]:
         reply = await self._client.xreadgroup(self._group, self._consumer, self._pending, count=500)

@@ -65,6 +65,8 @@ _HANDLED_WITHIN_S = 3.0
 _CAUGHT_UP_WITHIN_S = 2.0
 _HALT_POLL_S = 0.25
 _RECLAIM_EVERY_S = 30
+SEEN_BY_THEN_S = 15.0
+"""A loss found at the start is counted when Prometheus has seen the counter at zero: only then it has risen."""
 
 
 async def serve(service: Service[Any], config: EngineConfig, bus: Bus | None) -> None:
@@ -101,7 +103,7 @@ class Runtime:
         self._stop = asyncio.Event()
         self._ending = False
         self._error: BaseException | None = None
-        self._last_input_s = monotonic_s()
+        self._begun_s = self._last_input_s = monotonic_s()
         self._mark_failed = False
 
     # ---- life ----
@@ -139,6 +141,7 @@ class Runtime:
                     reader = self.bus.every([stream], service.name, f"{service.name}-1")
                 if reader is not None:
                     self._readers.append(reader)
+                    self.metrics.bus_lost.labels(stream.name)
                     hurry = stream.hurry and not service.background
                     tasks.append(partial(self._read_loop, reader, 0.0 if hurry else RELAXED_PAUSE_S))
             if HALT in service.reads:
@@ -416,7 +419,7 @@ class Runtime:
                 else:
                     async with self._lock:
                         await self._publish([self._heartbeat()])
-                self._count_reader_losses()
+                await self._count_reader_losses()
             await asyncio.sleep(1.0 if self.bus_up or self.bus is None else _RECONNECT_S)
 
     async def _find_bus(self) -> None:
@@ -447,13 +450,23 @@ class Runtime:
             run_id=self.config.run_id,
         )
 
-    def _count_reader_losses(self) -> None:
-        for counter, name in ((self.metrics.bus_skipped, "skipped"), (self.metrics.bus_lost, "lost")):
-            for reader in self._readers:
-                counts: dict[str, int] = getattr(reader, name)
-                for stream, count in counts.items():
-                    counter.labels(stream).inc(count - self._counted.get((name, stream), 0))
-                    self._counted[name, stream] = count
+    async def _count_reader_losses(self) -> None:
+        for reader in self._readers:
+            for stream, count in reader.skipped.items():
+                self.metrics.bus_skipped.labels(stream).inc(self._new("skipped", stream, count))
+            if monotonic_s() - self._begun_s < SEEN_BY_THEN_S:
+                continue
+            for stream, count in reader.lost.items():
+                lost = self._new("lost", stream, count)
+                self.metrics.bus_lost.labels(stream).inc(lost)
+                if lost:
+                    text = f"entries of {stream} were gone before they were read: {lost:,} lost"
+                    await self._emit(Event(level="warning", tag="BUS", text=text))
+
+    def _new(self, name: str, stream: str, count: int) -> int:
+        """What has been added since the last call."""
+        before, self._counted[name, stream] = self._counted.get((name, stream), 0), count
+        return count - before
 
     # ---- health, metrics, stopping ----
 

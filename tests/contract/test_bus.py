@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from shared.bus import Backlog, Bus, Delivery, RedisBus, summed
+from shared.bus import ENTRIES_OF_GROUP_AT_ONCE, Backlog, Bus, Delivery, RedisBus, summed
 from shared.errors import BusError
 from shared.memory_bus import MemoryBus
 from shared.messages import Event, FeedHealth, HaltState, Message, PositionState, Trade, Trades, Universe
 from shared.outbox import Outbox
-from shared.streams import BOOK, EVENTS, FILLS, HALT, POSITION, TRADES, UNIVERSE
+from shared.streams import ALL, BOOK, EVENTS, FILLS, HALT, POSITION, TRADES, UNIVERSE
 from tests.fixtures.make import book, fill
 
 
@@ -243,6 +243,51 @@ async def test_pending_entries_that_were_trimmed_are_counted_as_lost(server_url:
     assert heir.lost == {"trades": 1}
     await client.aclose()
     await bus.close()
+
+
+@pytest.mark.parametrize("lives_on", [True, False], ids=["stood still", "was dead"])
+async def test_unread_entries_that_were_trimmed_are_lost_and_no_longer_waited_for(
+    server_url: str, lives_on: bool
+) -> None:
+    bus = RedisBus(server_url)
+    client = Redis.from_url(server_url)
+    reader = bus.every([TRADES], "guard", "guard-1")
+    await reader.watch(["BTC"])
+    await bus.publish([trades("BTC", 1), trades("BTC", 2)])
+    got = []
+    while len(got) < 2:
+        got += await reader.read(50)
+    await reader.ack(got)
+    await bus.publish([trades("BTC", tid) for tid in range(3, TRADES.maxlen + 3)])
+    await client.xtrim(TRADES.key("BTC"), maxlen=TRADES.maxlen - 700, approximate=False)
+    if not lives_on:
+        reader = bus.every([TRADES], "guard", "guard-1")
+        await reader.watch(["BTC"])
+    assert await drain(reader) == list(range(703, TRADES.maxlen + 3))
+    assert reader.lost == {"trades": 700}
+    assert await bus.backlogs([TRADES], ["BTC"]) == [Backlog("guard", "trades", 0, 0)]
+    await bus.publish([trades("BTC", 0)])
+    assert await bus.backlogs([TRADES], ["BTC"]) == [Backlog("guard", "trades", 1, 0)]
+    await client.aclose()
+    await bus.close()
+
+
+async def test_who_is_only_late_has_lost_nothing(server_url: str) -> None:
+    bus = RedisBus(server_url)
+    await bus.publish([trades("BTC", tid) for tid in range(1, 3 * TRADES.maxlen)])
+    reader = bus.every([TRADES], "guard", "guard-1")
+    await reader.watch(["BTC"])
+    there = await drain(reader)
+    assert there[-1] == 3 * TRADES.maxlen - 1 and len(there) < 2 * TRADES.maxlen
+    assert reader.lost == {}, "before the group was there nothing was meant for it"
+    await bus.publish([trades("BTC", tid) for tid in range(1, TRADES.maxlen)])
+    assert await drain(reader) == list(range(1, TRADES.maxlen))
+    assert reader.lost == {}
+    await bus.close()
+
+
+def test_no_stream_that_is_read_in_groups_is_trimmed_within_one_read() -> None:
+    assert min(stream.maxlen for stream in ALL if stream.policy == "every") > ENTRIES_OF_GROUP_AT_ONCE
 
 
 async def test_a_full_server_refuses_loudly(server_url: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from shared.bus import Bus, RedisBus
+from shared.bus import Bus, Reader, RedisBus
 from shared.config import EngineConfig
 from shared.errors import BusError, InvariantError
 from shared.memory_bus import MemoryBus
@@ -116,6 +116,31 @@ async def test_an_entry_is_acknowledged_only_after_its_effect(tmp_path: Path) ->
     async with running(service, bus, tmp_path):
         await until(lambda: door.applied)
     assert door.applied == [("write", fill("BTC", 1))]
+
+
+async def test_lost_entries_are_counted_and_named_when_the_counter_has_been_seen_at_zero(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Trimmed(MemoryBus):
+        def every(self, *given: Any) -> Reader:
+            reader = super().every(*given)
+            reader.lost["fills"] = 1_700
+            return reader
+
+    def counted(runtime: Runtime) -> float | None:
+        return runtime.registry.get_sample_value("mm_bus_lost_total", {"stream": "fills"})
+
+    def told(bus: MemoryBus) -> bytes:
+        return b"".join(body for _, body in bus.entries[EVENTS.key()])
+
+    bus = Trimmed()
+    async with running(declare(Recorder()), bus, tmp_path) as runtime:
+        await until(lambda: bus.entries.get(STATUS.key()))
+        assert counted(runtime) == 0
+        monkeypatch.setattr("shared.runtime.SEEN_BY_THEN_S", 0.0)
+        await until(lambda: b"of fills were gone before they were read: 1,700 lost" in told(bus))
+        assert counted(runtime) == 1_700
+    assert told(bus).count(b"were gone before") == 1
 
 
 async def test_results_of_effects_go_through_the_core(tmp_path: Path) -> None:
