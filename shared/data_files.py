@@ -5,6 +5,7 @@
     data/VENUE                                    whose prices these are
     data/IMPORTED                                 what imported recordings lack, a line each
     data/quarantine/FAMILY/COIN/YYYY-MM-DD.tsv    lines that are no rows: number, reason, line
+    data/state/converted                          empty; as old as the last conversion of everything, see CONVERTED
 
 Prices, sizes and money are decimal text in CSV and float64 in Parquet, for DuckDB's convenience: a value is
 accepted only if its float64 prints as the same decimal number again, so nothing is lost.
@@ -18,6 +19,9 @@ from urllib.parse import quote, unquote
 
 Kind = Literal["time", "coin", "decimal", "decimal or empty", "id", "side", "word", "text"]
 """`side` is an aggressor, "B" or "A"; a `word` is one of few, such as "bid"; a `text` is any without a comma."""
+
+CONVERTED = Path("state") / "converted"
+"""Touched when everything has been converted; before the first success it is as old as the first try."""
 
 
 @dataclass(frozen=True)

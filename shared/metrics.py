@@ -254,7 +254,10 @@ GRID = (
     _gauge("mm_bus_lag", "Entries written that the service has not read yet, all coins", "service", "stream"),
     _gauge("mm_bus_pending", "Entries read and not acknowledged, all coins", "service", "stream"),
     _gauge("mm_redis_memory_ratio", "Used memory of Redis / its limit"),
-    _gauge("mm_converter_last_success_timestamp_seconds", "Unix time of the last finished conversion"),
+    _gauge(
+        "mm_converter_last_success_timestamp_seconds",
+        "Unix time of the last conversion of everything, or of the first try",
+    ),
     _gauge("mm_build_info", "1; what is running", "version", "venue"),
 )
 

@@ -29,7 +29,7 @@ from services.converter.parquet import TEMPORARY, read_manifest
 from services.converter.source import DayCsv
 from shared.clock import monotonic_s, utc_day, wall_ms
 from shared.config import load
-from shared.data_files import FAMILIES, MARKET_FAMILIES, coin_folder
+from shared.data_files import CONVERTED, FAMILIES, MARKET_FAMILIES, coin_folder
 from shared.errors import ConfigError, DataError, MarketMakerError
 
 OK, ERROR, NOTHING = 0, 1, 2
@@ -113,6 +113,7 @@ def run(config: ConverterConfig, everything: bool, coin: str, keep_csv: bool, sh
     begun_s, summary, data_dir = monotonic_s(), Summary(), config.data_dir
     today = utc_day(wall_ms())
     with only_one(data_dir):
+        converted = _mark(data_dir)
         _sweep(data_dir)
         days = list(_days(data_dir, coin, summary))
         pending = [day for day in days if everything or day.csv.day < today]
@@ -136,8 +137,19 @@ def run(config: ConverterConfig, everything: bool, coin: str, keep_csv: bool, sh
         if config.parquet_retention_days:
             oldest = today - timedelta(days=config.parquet_retention_days - 1)
             summary.expired = _expire(data_dir, oldest, coin)
+        if not (coin or summary.errors):
+            converted.touch()
     summary.seconds = monotonic_s() - begun_s
     return summary
+
+
+def _mark(data_dir: Path) -> Path:
+    """The file whose age tells how long ago everything was converted; there from the first try on."""
+    mark = data_dir / CONVERTED
+    mark.parent.mkdir(exist_ok=True)
+    if not mark.exists():
+        mark.touch()
+    return mark
 
 
 def _days(data_dir: Path, coin: str, summary: Summary) -> Iterator[Day]:

@@ -97,7 +97,7 @@ class Converter:
             case Finished():
                 self._running, self._next_ms = False, self._next_daily_ms(now_ms)
                 again = self._config.nightly_analysis and msg.files > 0
-                return (self._done(now_ms, msg), *((Analyze(),) if again else ()))
+                return (self._done(msg), *((Analyze(),) if again else ()))
             case Broken():
                 self._running, self._next_ms = False, min(now_ms + RETRY_MS, self._next_daily_ms(now_ms))
                 again_at = utc(self._next_ms).strftime("%H:%M")
@@ -125,11 +125,10 @@ class Converter:
         today_ms = ms_of_day(utc_day(now_ms)) + self._daily_ms
         return today_ms if today_ms > now_ms else today_ms + DAY_MS
 
-    def _done(self, now_ms: int, done: Finished) -> Event:
+    def _done(self, done: Finished) -> Event:
         if not (done.files or done.removed or done.bad_lines or done.expired):
-            return Event(tag=TAG, text="nothing to convert yet", fields={"success_ms": now_ms})
+            return Event(tag=TAG, text="nothing to convert yet")
         fields = {
-            "success_ms": now_ms,
             "files": done.files,
             "rows": done.rows,
             "ratio": round(done.ratio, 1),

@@ -103,7 +103,6 @@ class Monitor:
         self.backlogs: tuple[Backlog, ...] = ()
         self.files = FilesSeen()
         self.disk_trend = DiskTrend()
-        self.converted_ms: int | None = None
         self.stall_panics = 0
         self._silent: set[str] = set()
         self._events, self._orders, self._fills = (Recent(_REMEMBERED) for _ in range(3))
@@ -236,8 +235,6 @@ class Monitor:
             self.stall_panics += 1
         if event.service == "executor" and event.tag == DARK_FILL:
             self.dark_fills[event.coin] += 1
-        if event.tag == "CONVERTER" and "success_ms" in event.fields:
-            self.converted_ms = int(event.fields["success_ms"])
         yield Show(event)
 
     def _tick(self, now_ms: int) -> Iterable[Event]:

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from shared.data_files import FAMILIES
+from shared.data_files import CONVERTED, FAMILIES
 
 EVIDENCE = Path("state") / "gates.json"
 ANALYSIS = Path("state") / "analysis.json"
@@ -21,7 +21,11 @@ VERDICTS = {"GO": 1.0, "NOT ENOUGH DATA": 0.0, "NO-GO": -1.0}
 SAMPLE_MS = 600_000
 TREND_MS = 86_400_000
 """A whole day: the nightly conversion gives back what the day has taken."""
-LEAST_TREND_MS = 6 * 3_600_000
+ENOUGH_MS = 6 * 3_600_000
+FORESIGHT = 12
+"""Before enough was seen, it says something about so many times as long: two hours after ten minutes, three days
+after six hours."""
+LATELY_MS = 3_600_000
 
 Verdict = Literal["GO", "NOT ENOUGH DATA", "NO-GO"]
 T = TypeVar("T")
@@ -65,11 +69,13 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class FilesSeen:
-    """One look at the data folder; None: nothing is known. `written_ms`: newest file of each family."""
+    """One look at the data folder; None: nothing is known. `written_ms`: newest file of each family;
+    `converted_ms`: when everything was last made Parquet."""
 
     evidence: Evidence | None = None
     analysis: Analysis | None = None
     disk: Disk | None = None
+    converted_ms: float | None = None
     written_ms: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -80,6 +86,7 @@ def look(data_dir: Path) -> FilesSeen:
         evidence=sealed.evidence if sealed is not None else None,
         analysis=_read(data_dir / ANALYSIS, Analysis),
         disk=_disk(data_dir),
+        converted_ms=_touched_ms(data_dir / CONVERTED),
         written_ms={
             family.name: written
             for family in FAMILIES
@@ -103,6 +110,13 @@ def _disk(folder: Path) -> Disk | None:
     return Disk(usage.free, usage.total)
 
 
+def _touched_ms(file: Path) -> float | None:
+    try:
+        return file.stat().st_mtime_ns / 1e6
+    except OSError:
+        return None
+
+
 def _written_ms(folder: Path) -> float | None:
     """When the newest day of any coin was written last."""
     try:
@@ -113,7 +127,8 @@ def _written_ms(folder: Path) -> float | None:
 
 
 class DiskTrend:
-    """How long the disk lasts, by what the last day has taken of it."""
+    """How long the disk lasts, by what the last day has taken of it, and the last hour: what was copied to it once
+    does not fill it."""
 
     def __init__(self) -> None:
         self._samples: deque[tuple[int, int]] = deque()
@@ -127,10 +142,19 @@ class DiskTrend:
 
     @property
     def left_s(self) -> float | None:
-        """None before six hours were seen, and while it does not fill."""
+        """None while it does not fill, and where too little was seen to look so far ahead."""
         if not self._samples:
             return None
-        (first_ms, first_free), (last_ms, last_free) = self._samples[0], self._samples[-1]
-        if last_ms - first_ms < LEAST_TREND_MS or last_free >= first_free:
+        begun, now = self._samples[0], self._samples[-1]
+        lately = max((sample for sample in self._samples if now[0] - sample[0] >= LATELY_MS), default=begun)
+        slowest = min(_per_ms(begun, now), _per_ms(lately, now))
+        if slowest <= 0:
             return None
-        return last_free / (first_free - last_free) * (last_ms - first_ms) / 1000
+        seen_ms, left_ms = now[0] - begun[0], now[1] / slowest
+        return left_ms / 1000 if left_ms <= FORESIGHT * seen_ms or seen_ms >= ENOUGH_MS else None
+
+
+def _per_ms(begun: tuple[int, int], ended: tuple[int, int]) -> float:
+    """Bytes that went between two samples."""
+    (begun_ms, begun_free), (ended_ms, ended_free) = begun, ended
+    return (begun_free - ended_free) / (ended_ms - begun_ms) if ended_ms > begun_ms else 0.0

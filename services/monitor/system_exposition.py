@@ -61,8 +61,8 @@ def _gates(files: FilesSeen, now_ms: float) -> Samples:
 
 
 def _data(core: Monitor, now_ms: float) -> Samples:
-    if core.converted_ms is not None:
-        yield "mm_converter_last_success_timestamp_seconds", (), core.converted_ms / 1000
+    if core.files.converted_ms is not None:
+        yield "mm_converter_last_success_timestamp_seconds", (), core.files.converted_ms / 1000
     for family, written_ms in core.files.written_ms.items():
         yield "mm_recording_age_seconds", (family,), max(0.0, now_ms - written_ms) / 1000
     disk = core.files.disk

@@ -23,7 +23,7 @@ from services.converter import convert, source
 from services.converter.convert import ERROR, NOTHING, OK, main
 from services.converter.parquet import read_manifest
 from shared.clock import ms_of_day, utc_day, wall_ms
-from shared.data_files import FAMILIES, MARKET_FAMILIES
+from shared.data_files import CONVERTED, FAMILIES, MARKET_FAMILIES
 from shared.data_files import TICKS as TICKS_FAMILY
 
 TICKS, TRADES, DEPTH = (family.header for family in MARKET_FAMILIES)
@@ -59,6 +59,10 @@ def parquet_of(data: Path, ago: int, family: str = "parquet", coin: str = "BTC")
 def rows_of(path: Path) -> list[dict[str, Any]]:
     with pq.ParquetFile(path) as file:
         return file.read().to_pylist()
+
+
+TRACES = {".convert.lock", "state/converted"}
+"""What every conversion leaves behind."""
 
 
 def run(data: Path, *flags: str) -> int:
@@ -130,6 +134,24 @@ def test_a_second_run_does_nothing_and_a_grown_file_is_converted_again(tmp_path:
     put(tmp_path, "trades", 1, trade(1, 0, 1), trade(1, 0, 2))
     assert run(tmp_path) == OK
     assert [row["tid"] for row in rows_of(parquet_of(tmp_path, 1, "parquet_trades"))] == [1, 2]
+
+
+def test_the_mark_is_as_old_as_the_last_conversion_of_everything(tmp_path: Path) -> None:
+    """The monitor tells its age; an alert waits for it, and a person ends the alert by converting."""
+    mark = tmp_path / CONVERTED
+
+    def moves(*flags: str) -> bool:
+        os.utime(mark, (77, 77))
+        run(tmp_path, *flags)
+        return mark.stat().st_mtime > 77
+
+    bad = put(tmp_path, "ticks", 1, tick(1, 0)).with_name("notes.csv")
+    bad.touch()
+    assert run(tmp_path) == ERROR and mark.exists(), "from the first try on it can be too old"
+    assert not moves(), "a file could not be converted"
+    bad.unlink()
+    assert not moves("--coin", "BTC")
+    assert moves() and moves("--all"), "also with nothing left to do"
 
 
 def test_only_one_coin(tmp_path: Path) -> None:
@@ -271,7 +293,7 @@ def counted_kills(monkeypatch: pytest.MonkeyPatch, at: int, error: BaseException
 @pytest.mark.parametrize("error", [Killed(), OSError(errno.ENOSPC, "No space left on device")])
 def test_a_stop_at_any_step_loses_nothing(tmp_path: Path, error: BaseException) -> None:
     lines = [tick(3, 0), "torn", *(tick(3, i) for i in range(1, 20))]
-    wanted = {f"parquet/BTC/{day(3)}.parquet", f"quarantine/ticks/BTC/{day(3)}.tsv", ".convert.lock"}
+    wanted = {f"parquet/BTC/{day(3)}.parquet", f"quarantine/ticks/BTC/{day(3)}.tsv", *TRACES}
     at = 0
     while True:
         at += 1
@@ -306,7 +328,7 @@ def test_a_real_kill_in_the_middle(tmp_path: Path) -> None:
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL
     assert run(tmp_path) == OK
-    assert files(tmp_path) == {f"parquet/BTC/{day(ago)}.parquet" for ago in range(2, 5)} | {".convert.lock"}
+    assert files(tmp_path) == {f"parquet/BTC/{day(ago)}.parquet" for ago in range(2, 5)} | TRACES
     assert all(len(rows_of(parquet_of(tmp_path, ago))) == 20_000 for ago in range(2, 5))
 
 

@@ -11,8 +11,9 @@ from market_maker.live.gates import Evidence, GateResult, write_evidence
 from services.monitor.config import MonitorConfig
 from services.monitor.core import Backlogs, RedisMemory
 from services.monitor.door import MonitorDoor
-from services.monitor.files import ANALYSIS, EVIDENCE, LEAST_TREND_MS, SAMPLE_MS, DiskTrend, FilesSeen, look
+from services.monitor.files import ANALYSIS, ENOUGH_MS, EVIDENCE, LATELY_MS, SAMPLE_MS, DiskTrend, FilesSeen, look
 from shared.bus import Backlog
+from shared.data_files import CONVERTED
 from shared.errors import BusError
 from shared.memory_bus import MemoryBus
 from shared.streams import Stream
@@ -84,15 +85,41 @@ def test_the_age_of_a_family_is_that_of_the_newest_day_of_any_coin(tmp_path: Pat
     assert ("mm_recording_age_seconds", "trades") not in values
 
 
-def test_how_long_the_disk_lasts_is_told_after_six_hours_of_filling():
+def test_when_everything_was_converted_last(tmp_path: Path):
+    assert ("mm_converter_last_success_timestamp_seconds",) not in shown(look(tmp_path), 0)
+    mark = tmp_path / CONVERTED
+    mark.parent.mkdir()
+    mark.touch()
+    os.utime(mark, (77, 77))
+    assert shown(look(tmp_path), 0)["mm_converter_last_success_timestamp_seconds",] == 77
+
+
+def filled(*free: int) -> DiskTrend:
+    """A sample each ten minutes."""
     trend = DiskTrend()
-    for at_ms in range(0, LEAST_TREND_MS + 1, SAMPLE_MS):
-        assert trend.left_s is None
-        trend.take(at_ms, 10_000 - at_ms // SAMPLE_MS)
-    gone = LEAST_TREND_MS // SAMPLE_MS
-    assert trend.left_s == pytest.approx((10_000 - gone) / gone * LEAST_TREND_MS / 1000)
-    trend.take(LEAST_TREND_MS + SAMPLE_MS, 10_000)
-    assert trend.left_s is None, "it was given back"
+    for number, left in enumerate(free):
+        trend.take(number * SAMPLE_MS, left)
+    return trend
+
+
+def test_how_long_the_disk_lasts_is_told_after_six_hours_of_filling():
+    samples = ENOUGH_MS // SAMPLE_MS
+    free = [100_000 - number for number in range(samples + 1)]
+    assert filled(*free[:-1]).left_s is None
+    assert filled(*free).left_s == pytest.approx(free[-1] * SAMPLE_MS / 1000)
+    assert filled(*free, 100_000).left_s is None, "it was given back"
+
+
+def test_a_disk_that_fills_fast_is_told_of_at_once():
+    assert filled(1_200).left_s is None
+    assert filled(1_300, 1_200).left_s == pytest.approx(12 * SAMPLE_MS / 1000)
+    assert filled(1_301, 1_201).left_s is None, "ten minutes say something about the next two hours"
+
+
+def test_what_was_copied_to_the_disk_once_does_not_fill_it():
+    hour = LATELY_MS // SAMPLE_MS
+    assert filled(1_000, *[100] * hour).left_s is not None
+    assert filled(1_000, *[100] * (hour + 1)).left_s is None
 
 
 class LostBus(MemoryBus):
