@@ -1,5 +1,6 @@
 """The venue as the drill holds it: its operator's door and the accounts on it, past all faults of the network."""
 
+from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
 
@@ -8,6 +9,8 @@ import aiohttp
 from shared.errors import VenueError
 
 TIMEOUT_S = 10.0
+WITHDRAWN_FRAC = Decimal("0.998")
+"""Prices move between the question and the withdrawal."""
 
 
 class World:
@@ -45,6 +48,16 @@ class World:
     async def fund(self, address: str, usd: str, volume: str) -> None:
         """Open an account. `volume`: USDC it counts as traded; each is one request of its budget."""
         await self._ask("POST", f"/admin/accounts/{address}", {"deposit": usd, "volume": volume})
+
+    async def withdraw_all(self, address: str) -> None:
+        """As much money as the venue lets go beside the account's positions and orders.
+
+        Raises:
+            VenueError: the venue refuses it.
+        """
+        account = await self.account(address)
+        usd = str(int(Decimal(account["dexs"][""]["withdrawable"]) * WITHDRAWN_FRAC))
+        self._done((await self._ask("POST", f"/admin/accounts/{address}", {"withdraw": usd}))["reply"])
 
     async def approve(self, address: str, agent: str, name: str) -> None:
         """Make a key an agent of an account, by its address."""

@@ -1,6 +1,6 @@
 """All scenes, in the order of the table."""
 
 from tests.bench.alert_drill.cause import Scene
-from tests.bench.alert_drill.scenes import orders, standstill
+from tests.bench.alert_drill.scenes import money, orders, standstill
 
-SCENES: tuple[Scene, ...] = (standstill.SCENE, orders.SCENE)
+SCENES: tuple[Scene, ...] = (standstill.SCENE, orders.SCENE, money.SCENE)
