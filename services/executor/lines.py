@@ -9,7 +9,7 @@ from shared.messages import Command, Event, Fill, Funding, Mode, Opening, Reason
 
 
 def filled(fill: Fill, session_fees_usd: Decimal) -> Event:
-    """`rebate` is what we received: negative when the fill cost a fee."""
+    """`rebate` is what we received: negative when the fill cost a fee; `fill` is what `explain` takes."""
     return Event(
         tag="SHADOW FILL" if fill.mode == "shadow" else "LIVE FILL",
         coin=fill.coin,
@@ -18,6 +18,7 @@ def filled(fill: Fill, session_fees_usd: Decimal) -> Event:
             f" | rebate=${-fill.fee_usd:.4f} | total_rebates=${-session_fees_usd:.4f}"
         ),
         time_ms=fill.time_ms,
+        fields={"fill": f"{fill.coin}:{fill.seq}"},
     )
 
 

@@ -357,7 +357,8 @@ def test_every_service_is_listened_to() -> None:
 # ---- the words that others look for -----------------------------------------------------------------------------
 
 SEEDS = (
-    r"[SHADOW FILL] SOL (bid|ask) L\d @ [\d.]+ | sz=$[\d.]+ | rebate=$-?[\d.]+ | total_rebates=$-?[\d.]+",
+    r"[SHADOW FILL] SOL (bid|ask) L\d @ [\d.]+ | sz=$[\d.]+ | rebate=$-?[\d.]+ | total_rebates=$-?[\d.]+"
+    r" fill=SOL:\d+",
     r"[REGIME] .* Multiplier: [\d.]+x → [\d.]+x",
     r"[OFI] Buy dominance [\d.]+% > threshold. Asks suppressed for \w+.",
     r"🚨 STALL PANIC: cancel_all.",

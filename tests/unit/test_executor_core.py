@@ -4,9 +4,11 @@ from decimal import Decimal
 
 import pytest
 
+from market_maker.explain.find import meant
 from services.executor.orders import LIVES, LiveOrder, NewOrder, cloid
 from services.executor.reports import EndProcess
 from shared.errors import InvariantError
+from shared.log import render
 from shared.messages import (
     AccountState,
     AccountStatus,
@@ -201,6 +203,8 @@ def test_a_fill_is_published_with_its_position_and_its_line():
     assert world.lines("SHADOW FILL") == [
         "SOL bid L1 @ 99.98 | sz=$20.00 | rebate=$-0.0030 | total_rebates=$-0.0030"
     ]
+    [said] = [event for event in world.out if isinstance(event, Event) and event.tag == "SHADOW FILL"]
+    assert render(said).endswith("total_rebates=$-0.0030 fill=SOL:1") and meant(fill, said.fields["fill"])
     assert world.updates("filled")[0].filled_sz == Decimal("0.20")
 
 
