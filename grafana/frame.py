@@ -12,6 +12,7 @@ from grafana_foundation_sdk.models.common import VizOrientation
 from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
     DashboardLinkType,
+    DynamicConfigValue,
     VariableRefresh,
     VariableSort,
 )
@@ -23,6 +24,7 @@ TAG = "market maker"
 GAIN = steps("red", (-0.005, "text"), (0.005, "green"))
 AGE = steps("green", (3, "orange"), (5, "red"))
 SILENT = "NOTHING IS KNOWN"
+SINCE = "since (UTC)"
 
 MODE = (
     'label_replace(max(mm_live) == 0, "mode", "SHADOW", "", "")'
@@ -59,8 +61,7 @@ def first_row() -> list[Any]:
                colours=steps("blue", (1, "red"))).orientation(VizOrientation.HORIZONTAL),
         number((5, 0, 6, 4), "State", state, (STATE, "{{state}}"), "none", named=True, filled=True, empty=SILENT,
                colours=steps("green", (1, "orange"), (2, "red"))),
-        number((11, 0, 4, 4), "PnL today, net", "Of the whole account since UTC midnight or the last resume.",
-               ("max(mm_day_pnl_usd)", ""), "currencyUSD", colours=GAIN, decimals=2, empty=not_told),
+        _pnl(not_told),
         number((15, 0, 3, 4), "Exposure", "Sum of all positions, long and short, at the mid.",
                ("max(mm_exposure_usd)", ""), "prefix:$", decimals=0, empty=not_told),
         number((18, 0, 4, 4), "Worst-case loss (10 % gap)",
@@ -69,6 +70,16 @@ def first_row() -> list[Any]:
         number((22, 0, 2, 4), "Data age", "Greatest age of a book, or of the feed, in the last 10 s.",
                (DATA_AGE, ""), "suffix: s", decimals=1, empty=not_told, colours=AGE),
     ]  # fmt: skip
+
+
+def _pnl(empty: str) -> Any:
+    """With the time from which it counts: a resume after a halt begins the day's loss budget anew."""
+    text = "Of the whole account, counted from the time below: UTC midnight, or the resume that ended a halt."
+    queries = [("max(mm_day_pnl_usd)", "net"), ("max(mm_day_start_timestamp_seconds) * 1000", SINCE)]
+    panel = number((11, 0, 4, 4), "PnL", text, queries, "currencyUSD", colours=GAIN, decimals=2, empty=empty)
+    clock = [DynamicConfigValue(id_val="unit", value="time:HH:mm"),
+             DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": "text"})]  # fmt: skip
+    return panel.orientation(VizOrientation.HORIZONTAL).override_by_name(SINCE, clock)
 
 
 def _annotation(name: str, expr: str, text: str, color: str, shown: bool = True) -> dash.AnnotationQuery:
@@ -95,10 +106,12 @@ def annotations(coin: str) -> list[dash.AnnotationQuery]:
     return [
         _annotation("Halted", "max by (reason) (mm_halted) == 1", "{{reason}}", "red"),
         _annotation("Restarts", f"{starts} != {starts} offset $__interval", "{{service}}", "orange"),
-        _annotation("Fills", f"{fills} - {fills} offset $__interval > 0", "{{asset}}", "blue", coin == ONE_COIN),
+        _annotation("Fills", f"{fills} - {fills} offset $__interval > 0", OF_FILLS, "blue", coin == ONE_COIN),
     ]
 
 
+OF_FILLS = "{{asset}}: `market_maker explain --asset {{asset}}` lists it"
+"""Numbers of fills are no labels: each would be a series of its own."""
 ONE_COIN = 'asset="$coin"'
 ANY_COIN = 'asset=~".+"'
 

@@ -121,13 +121,14 @@ def number(
     filled: bool = False,
     empty: str | None = None,
 ) -> stat.Panel:
-    """One big number; `named` shows the legend instead of the value, `filled` paints the whole panel in its
-    colour, `empty` is what to say where there is none."""
+    """One big number, or several with their legends; `named` shows the legend instead of the value, `filled`
+    paints the whole panel in its colour, `empty` is what to say where there is none."""
     queries = [query] if isinstance(query, tuple) else query
     panel = _ask(_place(stat.Panel(), place, title, description, unit), queries, instant=True)
     panel.color_mode(BigValueColorMode.BACKGROUND_SOLID if filled else BigValueColorMode.VALUE)
     panel.graph_mode(BigValueGraphMode.NONE)
-    panel.text_mode(BigValueTextMode.NAME if named else BigValueTextMode.VALUE)
+    beside = BigValueTextMode.VALUE_AND_NAME if len(queries) > 1 else BigValueTextMode.VALUE
+    panel.text_mode(BigValueTextMode.NAME if named else beside)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.thresholds(colours or steps("text"))
     panel.color_scheme(dash.FieldColor().mode(FieldColorModeId.THRESHOLDS))

@@ -79,7 +79,7 @@ def summary() -> list[Any]:
     return [
         number((0, 0, 5, 3), "Rules that fire", "Rules that hold back quotes now, on any coin.",
                (fired, ""), "none", decimals=0, colours=steps("green", (1, "orange"))),
-        number((5, 0, 5, 3), "Left today", "What may still be lost before the daily stop.",
+        number((5, 0, 5, 3), "Left to the daily stop", "What may still be lost before everything halts.",
                ("max(mm_day_budget_left_usd)", ""), "currencyUSD", decimals=2, empty=NOT_TOLD,
                colours=steps("red", (0.01, "text"))),
         *gaps,
@@ -116,7 +116,8 @@ def loss() -> list[Any]:
     held = [("max(mm_exposure_usd)", "held"), ("max(mm_resting_usd)", "resting, larger side")]
     return [
         lines((0, 0, 12, 9), "What a gap would cost", "All coins against us, orders on the way filled first.",
-              [*gaps, ("max(mm_day_budget_left_usd)", "left today")], "currencyUSD", low=0, decimals=2),
+              [*gaps, ("max(mm_day_budget_left_usd)", "left to the daily stop")], "currencyUSD", low=0,
+              decimals=2),
         lines((12, 0, 6, 9), "Held and resting", "Sum of positions; orders that may still fill.",
               held, "currencyUSD", low=0, decimals=0),
         lines((18, 0, 6, 9), "Liquidation distance", "Move of all coins against us.",

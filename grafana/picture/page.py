@@ -114,11 +114,13 @@ def _stat(panel: Panel, view: View, size: Size) -> str:
     options, cells = panel["options"], []
     found, rows = _named(panel, view), options.get("orientation") == "horizontal"
     for name, series in found:
-        text, color = told(series.last, panel["fieldConfig"]["defaults"])
+        field = _field(panel, name)
+        text, color = told(series.last, field)
+        color = colour(field["color"].get("fixedColor", color))
         if options["textMode"] == "name":
             text = name
-        elif len(found) > 1 and name:
-            text = f"{text} {name}"
+        elif options["textMode"] == "value_and_name":
+            text = f"{name} {text}"
         room = size[0] / (1 if rows else len(found)) - 16
         font = min(size[1] * 0.62 / (len(found) if rows else 1), room / max(len(text), 1) * 1.6, 52)
         solid = options["colorMode"] == "background_solid"

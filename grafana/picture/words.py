@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 COLOURS = {
@@ -13,6 +14,7 @@ PALETTE = (
     "#73bf69", "#f2cc0c", "#8ab8ff", "#ff780a", "#f2495c", "#5794f2", "#b877d9", "#96d98d", "#70dbed", "#fade2a",
     "#e0752d", "#ca95e5", "#f9ba8f", "#65c5db", "#f29191", "#b7dbab", "#f4d598", "#aea2e0", "#badff4", "#e5a8e2",
 )  # fmt: skip
+_CLOCK = {"time:HH:mm": "%H:%M"}
 _SPANS = ((604_800.0, "weeks"), (86_400.0, "days"), (3_600.0, "hours"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"))
 
 
@@ -32,6 +34,8 @@ def spelled(value: float, unit: str, decimals: int | None = None) -> str:
         return _scaled(value, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
     if unit in ("currencyUSD", "prefix:$"):
         return f"{'-' if value < 0 else ''}${_plain(abs(value), decimals)}"
+    if unit.startswith("time:"):
+        return datetime.fromtimestamp(value / 1000, UTC).strftime(_CLOCK[unit])
     if unit == "short":
         return _scaled(value, 1000, ("", "K", "M", "G")) if abs(value) >= 1000 else f"{value:.3g}"
     suffix = {"ops": "/s", "d": " days", "none": "", "string": "", "sci": ""}.get(

@@ -172,6 +172,7 @@ class GridCollector(Collector):
         equity_usd = float(account.starting_balance_usd + account.pnl_usd)
         yield "mm_session_pnl_usd", (), float(account.pnl_usd)
         yield "mm_day_pnl_usd", (), float(account.day_pnl_usd)
+        yield "mm_day_start_timestamp_seconds", (), account.day_start_ms / 1000
         yield "mm_account_value_usd", (), equity_usd
         for coin in self._core.coins.values():
             if coin.status is not None:

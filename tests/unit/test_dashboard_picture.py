@@ -32,6 +32,7 @@ STATES = {
         (62_800, "short", 0, "62.8 K"),
         (77465.5, "string", None, "77,465.5"),
         (4.2, "ops", None, "4.2/s"),
+        (1_795_303_980_000, "time:HH:mm", None, "23:33"),
     ],
 )
 def test_numbers_are_told_in_their_unit(value, unit, decimals, text):

@@ -108,6 +108,14 @@ def test_drawdown_is_a_fraction_of_the_account():
     assert (shown["mm_daily_pnl", "BTC"], shown["mm_peak_pnl", "BTC"]) == (10, 30)
 
 
+def test_pnl_of_the_day_says_from_when_it_counts():
+    core = monitor()
+    resumed = msgspec.structs.replace(status(90_000_000), day_start_ms=88_000_000, day_pnl_usd=Decimal("-1.5"))
+    core.step(0, resumed)
+    shown = scrape(core)
+    assert (shown["mm_day_pnl_usd",], shown["mm_day_start_timestamp_seconds",]) == (-1.5, 88_000)
+
+
 def test_a_halt_shows_on_every_coin_and_with_its_reason():
     core = monitor("BTC", "ETH")
     core.step(0, m.HaltState(halted=True, who="alice", reason="looks bad"))
