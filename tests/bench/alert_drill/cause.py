@@ -22,13 +22,17 @@ async def nothing(stack: Stack) -> None:
 
 @dataclass(frozen=True)
 class Cause:
-    """`begin` breaks something; `end` mends it when all `alerts` have fired, after `within_s` at the latest."""
+    """`begin` breaks something; `end` mends it when all `alerts` have fired, after `within_s` at the latest.
+
+    `lacks`: what this machine has not got for it; "" where it can be tried.
+    """
 
     what: str
     alerts: tuple[Expected, ...]
     begin: Act
     end: Act = nothing
     within_s: float = 300.0
+    lacks: Callable[[], str] = str
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,16 @@ async def _quoting(stack: Stack, alerts: Alerts) -> None:
 
 
 def _chosen(scene: Scene, text: str) -> Scene | None:
-    acts = tuple(tuple(cause for cause in act if text in cause.what) for act in scene.acts)
+    acts = tuple(tuple(cause for cause in act if text in cause.what and _possible(cause)) for act in scene.acts)
     kept = tuple(act for act in acts if act)
     return Scene(scene.name, scene.about, scene.setup, kept, scene.around) if kept else None
+
+
+def _possible(cause: Cause) -> bool:
+    lack = cause.lacks()
+    if lack:
+        _say(f"skipped: {cause.what}: {lack}")
+    return not lack
 
 
 def run(arguments: list[str]) -> None:
