@@ -139,9 +139,9 @@ class Runtime:
                     reader = self.bus.latest([stream])
                 elif stream.policy == "every":
                     reader = self.bus.every([stream], service.name, f"{service.name}-1")
+                    self.metrics.bus_lost.labels(stream.name)
                 if reader is not None:
                     self._readers.append(reader)
-                    self.metrics.bus_lost.labels(stream.name)
                     hurry = stream.hurry and not service.background
                     tasks.append(partial(self._read_loop, reader, 0.0 if hurry else RELAXED_PAUSE_S))
             if HALT in service.reads:

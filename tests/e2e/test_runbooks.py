@@ -22,7 +22,7 @@ from tests.e2e.test_launch_demo import cli, free_metrics_base
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (ROOT / "docs" / "alerts.md", *sorted((ROOT / "docs" / "runbooks").glob("*.md")))
 CHANGES = {"halt", "resume", "reduce-only", "cancel-all", "flatten", "run", "notify-config"}
-LONG = {("gates", "--ask"), ("drill", "--rules")}
+LONG = {("gates", "--ask"), ("drill", "--rules"), ("convert", "--all")}
 """They ask at a terminal or take long; their own tests run them."""
 DRY = {"halt", "flatten"}
 SAYS_NO = {"gates": {2}, "screen": {2, 3}, "notify-test": {2}}
