@@ -26,7 +26,7 @@ def facts(live: LiveStatus, now_ms: float) -> dict[str, Any]:
         "errors": dict(sorted(live.errors.items(), key=lambda item: -item[1])),
         "dark_fills": live.dark_fills,
         "tied_out_age_s": round(max(0.0, now_ms - live.tied_out_ms) / 1000, 1) if live.tied_out_ms else None,
-        "untied": {coin or "cash": by for coin, by in live.untied.items()},
+        "untied": {coin or "account": by for coin, by in live.untied.items()},
         "budget": _budget(live.budget),
     }
 
@@ -65,7 +65,7 @@ def lines(facts: dict[str, Any]) -> Iterator[str]:
         f" {tied}{' (LATE)' if late else ''}"
     )
     if facts["untied"]:
-        yield f"{ALARM}: {', '.join(f'{coin} {by}' for coin, by in facts['untied'].items())}"
+        yield f"{ALARM}: {'; '.join(f'{coin}: {by}' for coin, by in facts['untied'].items())}"
     if facts["rejects"]:
         yield f"rejects: {_counts(facts['rejects'])}"
     if any(facts["errors"].values()):

@@ -279,6 +279,6 @@ def holds(snapshot: Snapshot) -> list[tuple[str, str]]:
         text = f"Live trading is refused until a person has looked: {'; '.join(account.live.refused)}"
         found.append((text, LOOKED))
     if account.live is not None and account.live.untied:
-        differences = ", ".join(f"{coin or 'cash'} {by}" for coin, by in account.live.untied.items())
+        differences = "; ".join(f"{coin or 'account'}: {by}" for coin, by in account.live.untied.items())
         found.append((f"Books and venue differ: {differences}", LOOKED))
     return found

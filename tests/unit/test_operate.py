@@ -336,11 +336,11 @@ def test_a_loss_that_resume_forgives_is_told_before_it_is():
     assert operate.budget_lines(snapshot(account(), halt=halted)) == operate.budget_lines(snapshot(lost)) == []
 
 
-@pytest.mark.parametrize("state", [live("refused"), live(untied={"": "0.5", "BTC": "-0.1"})])
+@pytest.mark.parametrize("state", [live("refused"), live(untied={"": "cash 0.5", "BTC": "-0.1"})])
 def test_what_the_venue_contradicts_asks_for_a_look(state):
     told = operate.holds(snapshot(msgspec.structs.replace(account(live=True), live=state)))
     assert [reason for _, reason in told] == [operate.LOOKED]
-    assert "refused" in told[0][0] or "cash 0.5, BTC -0.1" in told[0][0]
+    assert "refused" in told[0][0] or "account: cash 0.5; BTC: -0.1" in told[0][0]
 
 
 @given(st.text(max_size=60))
