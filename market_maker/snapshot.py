@@ -20,7 +20,7 @@ from shared.messages import (
     TargetQuotes,
     Universe,
 )
-from shared.streams import BOOK, FEED, RISK, RISK_REPORT, STATUS, TARGET, UNIVERSE
+from shared.streams import BOOK, FEED, LAST_STATUS, RISK, RISK_REPORT, STATUS, TARGET, UNIVERSE
 
 STALE_BOOK_MS = 5_000
 IN_FLIGHT = "in_flight"
@@ -127,7 +127,13 @@ async def _told(bus: Bus) -> list[Message]:
     account = next((message for message in reversed(newest) if isinstance(message, AccountStatus)), None)
     heard = {message.service for message in newest if isinstance(message, Heartbeat)}
     complete = account is not None and heard >= _expected(account)
-    return newest if complete else await bus.stored(STATUS, ())
+    return newest if complete else [*await _last_words(bus), *await bus.stored(STATUS, ())]
+
+
+async def _last_words(bus: Bus) -> list[Message]:
+    """Of the account, the newest last: a silent executor's may have left the stream long ago."""
+    kept = await bus.stored(LAST_STATUS, ())
+    return sorted(kept, key=lambda status: status.time_ms if isinstance(status, AccountStatus) else 0)
 
 
 async def look(bus: Bus, now_ms: float) -> Snapshot:

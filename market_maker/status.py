@@ -111,6 +111,7 @@ def describe(
         "run_id": record.run_id if record else None,
         "uptime_s": round((now_ms - min(started)) / 1000) if started else None,
         "executor_silent": snapshot.executor_silent,
+        "account_age_s": round(max(0.0, now_ms - account.time_ms) / 1000, 1) if account else None,
         "silent": snapshot.silent,
         "halted": snapshot.halt.halted,
         "halt_reason": snapshot.halt.reason,
@@ -177,7 +178,9 @@ def _state_line(facts: dict[str, Any]) -> str:
     if not facts["running"]:
         state = "NOT RUNNING (this is what Redis still holds)"
     elif facts["executor_silent"]:
-        state = "EXECUTOR SILENT (orders are not known; money and positions are its last word)"
+        age_s = facts["account_age_s"]
+        since = "" if age_s is None else f" for {age_s:.0f} s"
+        state = f"EXECUTOR SILENT{since} (orders are not known; money and positions are its last word)"
     return (
         f"{(facts['mode'] or '?').upper()} on {facts['venue'] or '?'} ({facts['deployment'] or '?'}), {state},"
         f" up {facts['uptime_s'] or 0} s, {halted}"

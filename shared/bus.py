@@ -25,7 +25,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from shared.errors import BusError
 from shared.messages import HaltState, Message
-from shared.streams import FIELD, HALT, STREAM_OF, Stream, channel_of, field_of
+from shared.streams import COPY_OF, FIELD, HALT, STREAM_OF, Stream, channel_of, field_of
 
 BLOCK_MS = 1000
 NOTHING_TO_READ_S = 0.05
@@ -171,7 +171,9 @@ class RedisBus:
             pipeline.delete(key)
         elif stream.policy == "key":
             pipeline.set(key, body)
-        channel = channel_of(message)
+        copy, channel = COPY_OF.get(type(message)), channel_of(message)
+        if copy:
+            pipeline.hset(copy.key(), field_of(message), body)
         if channel:
             pipeline.publish(channel, body)
 

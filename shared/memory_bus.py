@@ -10,7 +10,7 @@ import msgspec
 from shared.bus import BLOCK_MS, Backlog, Delivery, key_of, keys_of, summed
 from shared.clock import wall_ms
 from shared.messages import HaltState, Message
-from shared.streams import HALT, STREAM_OF, Stream, channel_of, field_of
+from shared.streams import COPY_OF, HALT, STREAM_OF, Stream, channel_of, field_of
 
 _ENCODER = msgspec.json.Encoder()
 Entry = tuple[int, bytes]
@@ -48,7 +48,9 @@ class MemoryBus:
                 self.hashes.setdefault(key, {})[field_of(message)] = body
             elif stream.policy == "key":
                 self.values[key] = body
-            channel = channel_of(message)
+            copy, channel = COPY_OF.get(type(message)), channel_of(message)
+            if copy:
+                self.hashes.setdefault(copy.key(), {})[field_of(message)] = body
             if channel:
                 self.published.append((channel, body))
         self._changed.set()

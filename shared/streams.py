@@ -70,14 +70,20 @@ EVENTS = Stream("events", (m.Event,), "every", maxlen=5000)
 HALT = Stream("halt", (m.HaltState,), "key")
 POSITION = Stream("position", (m.PositionState,), "hash", per_coin=True)
 ACCOUNT = Stream("account", (m.AccountState,), "hash")
+LAST_STATUS = Stream("last_status", (m.AccountStatus,), "hash")
+"""The newest of each mode once more: a silent executor's last word must outlive a stream that all others fill."""
 ASSET_CONFIG_LIST = Stream("asset_config", (m.AssetConfigList,), "pubsub")
 
 ALL = (
     UNIVERSE, BOOK, DEPTH, CTX, TRADES, FEED, ASSET_CONFIG, TARGET, RISK, RISK_REPORT, COMMAND, ORDERS, FILLS,
-    STATUS, EVENTS, HALT, POSITION, ACCOUNT, ASSET_CONFIG_LIST,
+    STATUS, LAST_STATUS, EVENTS, HALT, POSITION, ACCOUNT, ASSET_CONFIG_LIST,
 )  # fmt: skip
 
-STREAM_OF: dict[type[m.Message], Stream] = {kind: stream for stream in ALL for kind in stream.types}
+COPY_OF: dict[type[m.Message], Stream] = {m.AccountStatus: LAST_STATUS}
+"""Where the newest is kept as well."""
+STREAM_OF: dict[type[m.Message], Stream] = {
+    kind: stream for stream in ALL if stream not in COPY_OF.values() for kind in stream.types
+}
 """Each message type lives on exactly one stream, so a core only says what, never where."""
 
 

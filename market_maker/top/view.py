@@ -156,7 +156,7 @@ def _state(facts: dict[str, Any], silence: str) -> Text:
     elif facts["halted"]:
         line.append(f" HALTED by {facts['halted_by']}: {facts['halt_reason']} ", "bold white on red")
     elif facts["executor_silent"]:
-        line.append(" EXECUTOR SILENT ", "bold white on red")
+        line.append(f" EXECUTOR SILENT{_since(facts['account_age_s'])} ", "bold white on red")
     elif sum(facts["sides_without_quote"].values()) >= 2 * facts["coins_total"]:
         line.append(" NOT QUOTING ", "bold black on yellow")
     else:
@@ -164,6 +164,10 @@ def _state(facts: dict[str, Any], silence: str) -> Text:
     minutes = (facts["uptime_s"] or 0) // 60
     where = f" on {facts['venue'] or '?'} ({facts['deployment'] or '?'})"
     return line.append(f"{where}, up {minutes} min, {facts['fills']} fills")
+
+
+def _since(age_s: float | None) -> str:
+    return "" if age_s is None else f" for {age_s:.0f} s: positions and money are its last word"
 
 
 def _dollars(value: str | None) -> str:

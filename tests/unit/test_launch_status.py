@@ -16,6 +16,7 @@ from shared.memory_bus import MemoryBus
 from shared.messages import (
     AccountStatus,
     Book,
+    CoinMeta,
     CoinStatus,
     HaltState,
     Heartbeat,
@@ -26,7 +27,9 @@ from shared.messages import (
     Reason,
     RequestBudget,
     TargetQuotes,
+    Universe,
 )
+from shared.streams import STATUS
 
 NOW_MS = 1_700_000_010_000
 D = Decimal
@@ -128,6 +131,22 @@ def test_a_silent_executor_is_said_and_its_orders_are_not_known() -> None:
     btc = facts["coins"][0]
     assert (btc["bid_reason"], btc["bid_px"], btc["ask_px"]) == ("executor_silent", None, None)
     assert btc["position_usd"] == "50.00", "the ledger's last word stays"
+
+
+async def test_what_a_silent_executor_held_is_shown_however_long_ago_it_spoke() -> None:
+    """A thousand heartbeats of the others are a hundred seconds: by then its own words have left the stream."""
+    bus = MemoryBus()
+    universe = Universe(coins=(CoinMeta(coin="BTC", sz_decimals=5, max_leverage=40),), time_ms=1)
+    others = [beat(name, NOW_MS) for name in SERVICES if name not in ("executor", "venue", "watchdog")]
+    for mode, age_ms in (("shadow", 86_400_000), ("live", 300_000)):
+        said = msgspec.structs.replace(account(coin("BTC")), mode=mode, time_ms=NOW_MS - age_ms)
+        await bus.publish([universe, said])
+    await bus.publish(others * 200)
+    assert not [message for message in await bus.stored(STATUS, ()) if isinstance(message, AccountStatus)]
+    told = await look(bus, NOW_MS)
+    facts = status.describe(told, None, {})
+    assert (told.executor_silent, facts["mode"], facts["coins"][0]["position_usd"]) == (True, "live", "50.00")
+    assert "EXECUTOR SILENT for 300 s" in status.headline(facts)[0]
 
 
 async def test_who_has_fallen_silent_is_found_behind_what_the_others_say() -> None:

@@ -212,8 +212,8 @@ async def test_live_and_halted_are_unmistakable() -> None:
 
 async def test_nothing_is_called_trading_while_the_executor_is_silent() -> None:
     facts = await some_facts()
-    silent = view.head(facts | {"executor_silent": True, "silent": ["executor"]}, "").plain
-    assert "EXECUTOR SILENT" in silent and "SILENT: executor" in silent and "TRADING" not in silent
+    silent = view.head(facts | {"executor_silent": True, "silent": ["executor"], "account_age_s": 143.2}, "").plain
+    assert "EXECUTOR SILENT for 143 s" in silent and "SILENT: executor" in silent and "TRADING" not in silent
 
 
 async def test_nothing_is_called_trading_while_no_order_rests() -> None:
