@@ -90,6 +90,16 @@ def read_record(run_dir: Path) -> Record | None:
     return msgspec.json.decode(file.read_bytes(), type=Record) if file.exists() else None
 
 
+def running(run_dir: Path) -> Record | None:
+    """The last start, if that still runs."""
+    record = read_record(run_dir)
+    if record is None or record.deployment == "local":
+        return record if supervisor_pid(run_dir) is not None else None
+    from market_maker import compose
+
+    return record if compose.running(run_dir) else None
+
+
 def read_supervisor(run_dir: Path) -> SupervisorState | None:
     file = run_dir / STATE_FILE
     return msgspec.json.decode(file.read_bytes(), type=SupervisorState) if file.exists() else None

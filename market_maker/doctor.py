@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from market_maker import preflight, redis_server
 from market_maker.config import LauncherConfig
-from market_maker.deployment import Record, read_record, supervisor_pid
+from market_maker.deployment import Record, running
 from market_maker.redis_server import PROJECT
 from services.converter import budget
 from services.converter.config import ConverterConfig
@@ -58,16 +58,6 @@ def _examine_live() -> int:
     for text in preflight.lines(found):
         print(text)
     return 0 if found.passed else 1
-
-
-def running(run_dir: Path) -> Record | None:
-    """The last start, if that still runs."""
-    record = read_record(run_dir)
-    if record is None or record.deployment == "local":
-        return record if supervisor_pid(run_dir) is not None else None
-    from market_maker import compose
-
-    return record if compose.running(run_dir) else None
 
 
 def look(config: LauncherConfig, record: Record | None) -> Iterator[Finding]:

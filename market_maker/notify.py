@@ -106,8 +106,8 @@ def _tried(name: str, way: Callable[[], str], optional: bool) -> Result:
 
 
 _DOWN = {
-    "monitor": "does not run: nothing was sent. Start the bot with\n./start_mm_bot.sh, or see why its monitor is down:"
-    "\nmarket_maker logs --service monitor",
+    "monitor": "does not run: nothing was sent. Start the bot with\n"
+    "./start_mm_bot.sh, or see why its monitor is down:\nmarket_maker logs --service monitor",
     "alertmanager": "does not run: alerts reach nobody but the log. Start it:\n"
     "docker compose --profile monitoring up -d\nor, without Docker: market_maker notify-config",
 }

@@ -79,8 +79,9 @@ def first30(
     value, threshold, verdict and the command to run.
 
     A session younger than --minutes is watched from its own beginning, an older one from now. Changes nothing;
-    Ctrl+C ends it early. Writes logs/first30-TIME.md and .json. Exit code 2 when a red flag stood, 3 when nothing
-    runs. mm_monitor tells the same by itself after a live start, in lines with [FIRST30].
+    Ctrl+C ends it early, and so does stopping the bot. Writes logs/first30-TIME.md and .json. Exit code 2 when a
+    red flag stood, 3 when nothing runs or the bot was stopped. mm_monitor tells the same by itself after a live
+    start, in lines with [FIRST30].
 
     \b
     market_maker first30                        right after a live start

@@ -3,11 +3,12 @@
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from market_maker.access import PEOPLE
-from market_maker.deployment import bus_url, read_record
+from market_maker.deployment import Record, bus_url, read_record, running
 from market_maker.first30.show import Screen, lines_to, screen_on
 from market_maker.operator_bus import NOT_RUNNING, anything_alive
 from market_maker.snapshot import Snapshot, look
@@ -35,15 +36,16 @@ class Wanted:
 
 
 def run(run_dir: Path, wanted: Wanted) -> int:
-    """Watch to the end or to Ctrl+C; 0, 2 when a red flag stood, 3 when nothing runs.
+    """Watch to the end, to Ctrl+C or until the bot is stopped; 0, 2 when a red flag stood, 3 when nothing runs or
+    nothing does any more.
 
     Raises:
         ConfigError: it trades in shadow and that was not asked for, or the summary could not be written.
     """
-    record = read_record(run_dir)
-    folder = _writable(Path(record.log_dir if record is not None else "logs"))
+    last, now = read_record(run_dir), running(run_dir)
+    folder = _writable(Path(last.log_dir if last is not None else "logs"))
     try:
-        watch = asyncio.run(_watch(bus_url(run_dir, PEOPLE), wanted))
+        watch = asyncio.run(_watch(bus_url(run_dir, PEOPLE), wanted, lambda: _has_ended(now, run_dir)))
     except BusError as error:
         print(f"not running ({error})", file=sys.stderr)
         return NOT_RUNNING
@@ -55,7 +57,15 @@ def run(run_dir: Path, wanted: Wanted) -> int:
         print(json.dumps({**report, "file": str(file)}, indent=1))
     else:
         print(f"{watch.summary()}\nsummary: {file}")
-    return FLAGGED if watch.stood else 0
+    return FLAGGED if watch.stood else NOT_RUNNING if watch.stopped else 0
+
+
+def _has_ended(start: Record | None, run_dir: Path) -> bool:
+    """Is it over, and not only silent? Of a bus without a start here nobody knows."""
+    if start is None:
+        return False
+    now = running(run_dir)
+    return now is None or now.run_id != start.run_id
 
 
 def _writable(folder: Path) -> Path:
@@ -72,7 +82,7 @@ def _writable(folder: Path) -> Path:
     return folder
 
 
-async def _watch(url: str, wanted: Wanted) -> First30:
+async def _watch(url: str, wanted: Wanted, has_ended: Callable[[], bool]) -> First30:
     bus = RedisBus(url)
     try:
         first = await _first_look(bus)
@@ -83,7 +93,7 @@ async def _watch(url: str, wanted: Wanted) -> First30:
             )
         watch = First30(first, wanted.minutes)
         with lines_to(sys.stderr) if wanted.as_json else screen_on(sys.stdout) as screen:
-            await _follow(bus, watch, screen)
+            await _follow(bus, watch, screen, has_ended)
         return watch
     finally:
         await bus.close()
@@ -122,13 +132,17 @@ async def _look(bus: Bus, snapshot: Snapshot) -> Look:
     )
 
 
-async def _follow(bus: Bus, watch: First30, screen: Screen) -> None:
-    """Ends early, with all that was seen, when interrupted."""
+async def _follow(bus: Bus, watch: First30, screen: Screen, has_ended: Callable[[], bool]) -> None:
+    """Ends early, with all that was seen, when interrupted or when the bot has been stopped."""
     screen.begin(watch)
     try:
         while not watch.over:
             await asyncio.sleep(LOOK_EVERY_S)
             current, silence = await _next(bus, watch.history.now)
+            if current.silent and await asyncio.to_thread(has_ended):
+                watch.stopped = True
+                screen.show(watch, (), "")
+                return
             screen.show(watch, watch.take(current), silence)
     except asyncio.CancelledError:
         pass

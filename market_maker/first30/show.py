@@ -30,7 +30,7 @@ def title(watch: First30, silence: str = "") -> str:
     mode = watch.history.now.mode.upper()
     told = f"; NO NEWS: {silence}" if silence else ""
     return (
-        f"{mode}, minute {watch.history.minutes:.1f} of {watch.length:g}: {watch.verdict};"
+        f"{mode}, minute {watch.history.minutes:.1f} of {watch.length:g}: {watch.outcome};"
         f" PnL ${point.pnl_usd:+.2f}, {point.fills} fills, volume ${point.volume_usd:.2f}{told}"
     )
 

@@ -57,6 +57,8 @@ class First30:
         self._flags = [flag for flag in FLAGS if live or not flag.live_only]
         self._beyond_ms: dict[tuple[str, str], float] = {}
         self.stood: list[Stood] = []
+        self.stopped = False
+        """Has the bot been stopped before the end?"""
         self.items: dict[str, Item] = {}
         self._judge()
 
@@ -136,6 +138,13 @@ class First30:
             return "RED"
         return max((item.verdict for item in self.items.values()), key=WORST.index)
 
+    @property
+    def outcome(self) -> str:
+        """The verdict; of a bot that was stopped, when that was, and whether a red flag had stood."""
+        if not self.stopped:
+            return self.verdict
+        return f"{'RED, ' if self.stood else ''}stopped at minute {self.history.minutes:.1f}"
+
     def report(self) -> dict[str, Any]:
         """Everything, JSON-ready."""
         history = self.history
@@ -146,7 +155,7 @@ class First30:
             "began_ms": int(history.began_ms),
             "minutes": round(history.minutes, 2),
             "planned_minutes": self.length,
-            "verdict": self.verdict,
+            "verdict": self.outcome,
             "items": [asdict(item) for item in self.items.values()],
             "red_flags": [asdict(flag) for flag in self.stood],
             "edge_bps": None if history.edge_bps is None else round(history.edge_bps, 3),
@@ -162,7 +171,7 @@ class First30:
         )
         stood = ", ".join(dict.fromkeys(flag.name for flag in self.stood)) or "none"
         return (
-            f"{self.history.minutes:.0f} minutes: {self.verdict} | {counts} | red flags: {stood} |"
+            f"{self.history.minutes:.0f} minutes: {self.outcome} | {counts} | red flags: {stood} |"
             f" PnL ${point.pnl_usd:+.2f}, {point.fills} fills, volume ${point.volume_usd:.2f}"
         )
 

@@ -11,6 +11,7 @@ import pytest
 from market_maker import doctor
 from market_maker.config import LauncherConfig
 from market_maker.deployment import Record, write_record
+from market_maker.deployment import running as what_runs
 from market_maker.supervisor import PID_FILE
 from shared.config import load
 from tests.fixtures.venue_server import RunningVenue
@@ -37,7 +38,7 @@ def running(folder: Path, venue_url: str) -> Iterator[None]:
 
 def findings(folder: Path) -> dict[str, doctor.Finding]:
     """The last one of each subject."""
-    found = doctor.look(load(LauncherConfig, run_dir=folder), doctor.running(folder))
+    found = doctor.look(load(LauncherConfig, run_dir=folder), what_runs(folder))
     return {finding.subject: finding for finding in found}
 
 

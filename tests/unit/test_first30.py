@@ -68,6 +68,15 @@ def test_no_quote_is_red_after_five_minutes_and_forgets_nothing() -> None:
     assert (stood.name, stood.since, stood.until) == ("no quote", 6.01, 7.0)
 
 
+def test_of_a_stopped_bot_the_verdict_is_when_and_whether_a_red_flag_had_stood() -> None:
+    calm, halted = watched(at(1), at(7)), watched(at(1), at(6, halted="guard: drawdown"), at(7))
+    calm.stopped = halted.stopped = True
+    assert calm.outcome == "stopped at minute 7.0" and halted.outcome == "RED, stopped at minute 7.0"
+    for watch in (calm, halted):
+        heading = next(markdown(watch.report()))
+        assert heading.endswith(f": {watch.outcome}") and f" {watch.outcome} | " in watch.summary()
+
+
 def test_what_was_quoted_before_the_first_look_is_not_called_unquoted_since_the_beginning() -> None:
     late = at(20, coin(resting=0, placed=9))
     assert verdict("no quote", late) == "ok" and verdict("every coin", late) == "ok"
