@@ -33,7 +33,7 @@ EMPTY: Mapping[str, str] = {
     "mm_confirmation_left_seconds": ONLY_LIVE,
     "mm_converter_last_success_timestamp_seconds": "until the first conversion",
     "mm_dark_fills_total": ONLY_LIVE,
-    "mm_disk_left_seconds": "while the disk does not fill, and for the first six hours",
+    "mm_disk_left_seconds": "while the disk does not fill, and before enough was seen of that",
     "mm_edge_bps": LEARNING,
     "mm_edge_part_bps": "until something is traded",
     "mm_edge_part_usd": "until something is traded",

@@ -37,7 +37,7 @@ NO_SERIES = {
         "mm_rule_proven_timestamp_seconds",
     },
     "only while it is so": {
-        "mm_side_blocked", "mm_disk_left_seconds", "mm_service_restarts_total", "mm_bus_lost_total",
+        "mm_side_blocked", "mm_disk_left_seconds", "mm_service_restarts_total",
     },
 }  # fmt: skip
 
