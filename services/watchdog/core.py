@@ -34,11 +34,11 @@ from shared.hyperliquid.cloids import is_own, own_prefix
 from shared.messages import AccountStatus, Command, Event, Message
 from shared.service import BusLost, Started, Stopping, Tick
 
-RETRY_MS, LONGEST_RETRY_MS = 1_000, 5_000
+RETRY_MS, LONGEST_RETRY_MS = 1_000, 6_000
 """Twice as long each time: a look weighs 20 of the 300 a minute that the watchdog may use. Without any left it
 would still be blind when the venue answers again."""
-CANCEL_AGAIN_MS = 500
-SILENT_LOOK_MS = 3_000
+CANCEL_AGAIN_MS = 1_000
+SILENT_LOOK_MS = 5_000
 AFTERMATH_MS = 60_000
 """So long after the executor's last word an order of its may still arrive; then we look as seldom as ever."""
 LAST_LOOK_SILENCE_MS = 1_500
@@ -162,7 +162,8 @@ class Watchdog:
             yield line(f"All cancelled: the venue shows no order of ours {seconds:.1f} s later.", "warning")
 
     def _look_pause_ms(self, now_ms: int) -> int:
-        if self.silent and now_ms - self._heard_ms < AFTERMATH_MS:
+        """While cancels fail it is known what rests; the weight is for them."""
+        if self.silent and not self._failure and now_ms - self._heard_ms < AFTERMATH_MS:
             return SILENT_LOOK_MS
         return int(self._config.watchdog_look_s * 1000)
 

@@ -25,6 +25,7 @@ from services.watchdog.wiring import (
 from shared.errors import ConfigError
 from shared.hyperliquid import actions
 from shared.hyperliquid.account import RoleData, UserRole
+from shared.hyperliquid.limits import URGENT_FRAC, weight_of_action, weight_of_info
 from shared.hyperliquid.replies import Answered, Reason, Refused, Throttled, Unknown
 from shared.service import Started, Stopping
 from tests.fixtures.watchdog_bench import ACCOUNT, GONE, START_MS, Bench, order, status
@@ -149,17 +150,39 @@ def test_a_venue_that_does_not_answer_is_told_of_once_and_asked_on() -> None:
     assert not bench.resting and bench.said("The account is seen again.") == 1
 
 
-def test_a_venue_that_does_not_answer_leaves_weight_for_the_moment_when_it_does() -> None:
+def unanswered(effect: Any) -> Answer:
+    if isinstance(effect, CancelOrders):
+        return Cancelled((Unknown("no answer"),) * len(effect.requests))
+    return Unanswered(effect, "HTTP 502")
+
+
+@pytest.mark.parametrize("alive", [True, False], ids=["calm", "silent executor"])
+@pytest.mark.parametrize("fails", [(), (CancelOrders,), (Look, LoadAssets, CheckKey), (CancelOrders, Look)])
+def test_its_weight_is_never_used_up_so_that_it_sees_and_cancels_when_it_is_needed(
+    alive: bool, fails: tuple[type, ...]
+) -> None:
     bench = Bench()
-    bench.answer = lambda effect: Unanswered(effect, "HTTP 502")
-    bench.run(600)
-    weights = {Look: 20, LoadAssets: 20, CheckKey: 60}
-    asked = [(at_ms, weights[type(effect)]) for at_ms, effect in bench.asked if type(effect) in weights]
-    assert asked and all(
-        sum(weight for at_ms, weight in asked if 0 <= at_ms - since_ms < 60_000)
-        <= WatchdogConfig(shadow_mode=False).watchdog_weight
-        for since_ms, _ in asked
-    )
+    bench.run(120)
+    bench.resting, bench.alive = [order(number) for number in range(60)], alive
+    bench.answer = lambda effect: unanswered(effect) if isinstance(effect, fails) else bench.fair(effect)
+    bench.run(180)
+    spent = [(at_ms, weight(effect)) for at_ms, effect in bench.asked]
+    minutes = [sum(cost for at_ms, cost in spent if 0 <= at_ms - since_ms < 60_000) for since_ms, _ in spent]
+    assert max(minutes) <= (1 - URGENT_FRAC) * WatchdogConfig(shadow_mode=False).watchdog_weight
+
+
+def weight(effect: Any) -> int:
+    """Of the venue's request weight per minute."""
+    match effect:
+        case CancelOrders(requests):
+            return sum(weight_of_action(len(request.cancels)) for request in requests)
+        case CheckKey():
+            return weight_of_info("userRole")
+        case Look():
+            return weight_of_info("openOrders")
+        case LoadAssets():
+            return weight_of_info("meta")
+    return 1
 
 
 def test_before_its_start_nothing_is_said_of_the_last_look() -> None:
