@@ -141,7 +141,7 @@ def _silent_venue() -> Cause:
         start, user = stack.world.start_fault, stack.account
         faults.append(await start(fault="http_5xx", path="/info"))
         faults.append(await start(fault="stall", channel="orderUpdates", user=user))
-        faults.append(await start(fault="lose_answer", user=user, count=20))
+        faults.append(await start(fault="lose_answer", user=user))
 
     async def end(stack: Stack) -> None:
         for number in faults:
