@@ -54,6 +54,7 @@ SILENT_S = SILENT_MS // 1000
 BTC = '{asset="BTC"}'
 BUCKETS = tuple(f'mm_quote_cycle_seconds_bucket{{job="quoter",le="{le}"}}' for le in ("0.5", "1.0", "+Inf"))
 SIDES = tuple(f'mm_quoting{{asset="BTC",side="{side}"}}' for side in ("bid", "ask"))
+ADVERSE = f"mm_adverse_selection_bps{BTC}", f"mm_orders_filled_total{BTC}"
 PHASES = ("refused", "ready")
 GUARD_AGE = 'mm_service_heartbeat_age_seconds{service="guard"}'
 WATCHDOG_AGE = 'mm_service_heartbeat_age_seconds{service="watchdog"}'
@@ -74,8 +75,12 @@ CASES = (
          ("0.021x1000", "0x1000")),
     gauge("InventoryHigh", "warning", 120, f"mm_inventory_utilization{BTC}", 0.81, 0.8),
     Case("NotQuoting", "warning", 300, SIDES, ("0x1000", "0x1000"), ("0x1000", "1x1000")),
-    gauge("AdverseSelection", "warning", 600, f"mm_adverse_selection_bps{BTC}", 2.51, 2.5),
-    gauge("AdverseSelection", "critical", 600, f"mm_adverse_selection_bps{BTC}", 10.1, 10),
+    Case("AdverseSelection", "warning", 600, ADVERSE, ("2.51x1000", "0+1x1000"), ("2.5x1000", "0+1x1000"),
+         settle_s=5),
+    Case("AdverseSelection", "critical", 600, ADVERSE, ("10.1x1000", "0+1x1000"), ("10x1000", "0+1x1000"),
+         settle_s=5),
+    Case("AdverseSelection", "critical", 600, ADVERSE, ("10.1x1000", "0+1x1000"), ("10.1x1000", "9999x1000"),
+         settle_s=5, unsure_s=5, clears_s=610),
     gauge("SpreadWide", "warning", 120, f"mm_spread_bps{BTC}", 101, 100),
     gauge("NegativeEdge", "warning", 900, f"mm_edge_bps{BTC}", -5.1, -5),
     Case("SlowQuotes", "warning", 120, BUCKETS, ("0x1000", "0+9x1000", "0+9x1000"),
