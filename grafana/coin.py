@@ -86,11 +86,11 @@ def now() -> list[Any]:
                (only("daily_pnl"), ""), "currencyUSD", colours=GAIN, decimals=2),
         number((14, 0, 2, 3), "Fills", "Of the session, partial ones included.",
                (only("orders_filled_total"), ""), "none", decimals=0),
-        number((16, 0, 3, 3), "Two sides today", "Part of today for which both sides rested.", (UPTIME, ""),
-               "percentunit", decimals=1, colours=share, empty="nothing yet"),
+        number((16, 0, 3, 3), "Two sides today", "Of what the monitor saw of today: both sides rested.",
+               (UPTIME, ""), "percentunit", decimals=1, colours=share, empty="nothing yet"),
         number((19, 0, 3, 3), "Two sides and tight", "The same, and our spread counts as tight.",
                (TIGHT, ""), "percentunit", decimals=1, colours=share, empty="nothing yet"),
-        number((22, 0, 2, 3), "Lease", "Time until the guard's permission ends; renewed twice a second.",
+        number((22, 0, 2, 3), "Lease", "Time until the guard's permission ends; renewed each second.",
                (only("lease_left_seconds"), ""), "s", decimals=1, empty="none",
                colours=steps("red", (0, "green"))),
     ]  # fmt: skip
@@ -118,7 +118,10 @@ def prices() -> list[Any]:
         "/^bought/": painted("#37f06a", 1, **dots),
         "/^sold/": painted("#ff5c8a", 1, **dots),
     }
-    text = "Grey: the touch of the market. Solid: our best order. Dashed: the ladder we want. Dots: our fills."
+    text = (
+        "Grey: the touch of the market. Solid: our best order. Dashed: the ladder we want. Dots: our fills; why"
+        " one happened says `market_maker explain --last --asset $coin`, without `--last` it lists them."
+    )
     return [lines((0, 0, 24, 17), "Touch, ladder and fills", text, queries, "none", looks=looks)]
 
 
@@ -180,7 +183,7 @@ def outcome() -> list[Any]:
         lines((0, 9, 8, 8), "Orders per second", "Of this coin.", flow, "ops", low=0),
         lines((8, 9, 8, 8), "PnL of the coin", "Net, and the highest it was in the session.",
               [(only("daily_pnl"), "net"), (only("peak_pnl"), "highest")], "currencyUSD", decimals=2),
-        lines((16, 9, 8, 8), "Drawdown", "From the highest PnL of the session, as a part of the account.",
+        lines((16, 9, 8, 8), "Drawdown", "From the session's highest PnL, of the starting balance and PnL.",
               [(only("drawdown_pct"), "drawdown")], "percentunit", low=0, decimals=2, at_least=0.001),
     ]  # fmt: skip
 
@@ -194,8 +197,8 @@ def market() -> list[Any]:
     return [
         lines((0, 0, 8, 9), "Imbalances", "+ is buying; the gate of the flow closes a side at 0.7.", lean, "none",
               low=-1, high=1, decimals=2),
-        lines((8, 0, 8, 9), "Expected mid over the mid", "In 2 s, by the regression on both imbalances.",
-              [(only("microprice_deviation_bps"), "deviation")], BPS, decimals=2, empty="Still learning."),
+        lines((8, 0, 8, 9), "Expected mid over the mid", "In 2 s: learned from imbalances, else the weighted mid.",
+              [(only("microprice_deviation_bps"), "deviation")], BPS, decimals=2),
         lines((16, 0, 8, 9), "What it has learned", "Fraction of the price per unit of imbalance.", learned,
               "sci", decimals=1, empty="Still learning."),
         lines((0, 9, 8, 8), "Volatility", "Of the mid, per square root of a second; half-life one minute.",

@@ -46,7 +46,7 @@ def summary() -> list[Any]:
         number((12, 0, 3, 3), "Last conversion", "Ticks to Parquet, once a day; 26 h is late.",
                ("time() - max(mm_converter_last_success_timestamp_seconds)", ""), "s", decimals=1, colours=age,
                empty="none yet"),
-        number((15, 0, 3, 3), "Oldest recording", "Of ticks, trades and depth: time since a file was written.",
+        number((15, 0, 3, 3), "Not written for", "Of ticks, trades and depth: the one that waits longest.",
                ('max(mm_recording_age_seconds{family=~"ticks|trades|depth"})', ""), "s", decimals=0,
                colours=steps("green", (60, "orange"), (300, "red")), empty="nothing is recorded"),
         number((18, 0, 3, 3), "Disk free", "On the disk of the data folder.",
@@ -59,8 +59,8 @@ def summary() -> list[Any]:
 
 def gates() -> list[Any]:
     text = (
-        "GO is needed to go live. NOT ENOUGH DATA: the recordings are too short. `market_maker gates` makes the"
-        " evidence, the analysis is made each night."
+        "GO is needed to go live, or a person who accepts its absence. NOT ENOUGH DATA: the"
+        " recordings are too short. `market_maker gates` makes the evidence, the analysis is made each night."
     )
     strips = [("max by (gate) (mm_gate_verdict)", "{{gate}}")]
     table = rows_by(("gate", "Gate"), {"field": "Gate"}, (0, 0, 12, 8), "Gates", text, COLUMNS)

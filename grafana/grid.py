@@ -114,27 +114,27 @@ def session() -> list[Any]:
     uptime = "sum(mm_two_sided_today_seconds) / sum(mm_observed_today_seconds)"
     return [
         number((0, 0, 4, 3), "Quoting both sides", "Coins with an order on bid and ask in the last 15 s.",
-               (two_sided, ""), "suffix: coins", decimals=0),
-        number((4, 0, 4, 3), "Uptime today", "Part of today for which both sides rested, mean of all coins.",
+               (two_sided, ""), "suffix: coins", decimals=0, empty="not told"),
+        number((4, 0, 4, 3), "Uptime today", "Of what the monitor saw of today: both sides rested; all coins.",
                (uptime, ""), "percentunit", decimals=1, empty="nothing observed yet",
                colours=steps("red", (0.5, "orange"), (0.9, "green"))),
         number((8, 0, 4, 3), "Session PnL", "Realised + unrealised - fees + funding since the session began.",
                ("mm_session_pnl_usd", ""), "currencyUSD", colours=GAIN, decimals=2),
-        number((12, 0, 3, 3), "Fees paid", "Fees in the ledgers of all coins; a negative number is a rebate.",
+        number((12, 0, 3, 3), "Fees paid", "Of the session, all coins; a negative number is a rebate.",
                ("sum(mm_fees_usd)", ""), "currencyUSD", decimals=2),
-        number((15, 0, 3, 3), "Volume", "Value of all fills in the ledgers.",
+        number((15, 0, 3, 3), "Volume", "Value of all fills of the session.",
                ("sum(mm_fill_usd_total)", ""), "prefix:$", decimals=0),
-        number((18, 0, 3, 3), "Fills", "Fills in the ledgers of all coins, partial ones included.",
+        number((18, 0, 3, 3), "Fills", "Of the session, all coins, partial ones included.",
                ("sum(mm_orders_filled_total)", ""), "none", decimals=0),
-        number((21, 0, 3, 3), "Account value", "Starting balance + session PnL.",
+        number((21, 0, 3, 3), "Account value", "Live: equity at the venue. Shadow: starting balance and all PnL.",
                ("mm_account_value_usd", ""), "prefix:$", decimals=2),
     ]  # fmt: skip
 
 
 def grid_table() -> list[Any]:
     text = (
-        "One row per coin: the market, our best orders or why there are none, what we hold and earned. Click on a"
-        " heading to sort, on a coin to look at it alone."
+        "One row per coin: the market, our best orders or why there are none, what we hold, and earned in"
+        " this session. Click on a heading to sort, on a coin to look at it alone."
     )
     return [rows_by_coin((0, 0, 24, 31), "Coins", text, COLUMNS)]
 
@@ -143,14 +143,14 @@ def money() -> list[Any]:
     parts = [(f"sum by (part) (mm_edge_part_usd{COIN})", "{{part}}")]
     given_back = f"sum by (asset) (mm_peak_pnl{COIN}) - sum by (asset) (mm_daily_pnl{COIN})"
     return [
-        lines((0, 0, 12, 10), "PnL by coin", "PnL in the ledger of each coin, net of fees and funding.",
+        lines((0, 0, 12, 10), "PnL by coin", "Of the session, net of fees and funding.",
               [(by_coin("mm_daily_pnl"), "{{asset}}")], "currencyUSD", beside=True, decimals=2),
         lines((12, 0, 12, 10), "Position by coin", "Signed position at the last mid the ledger has; + is long.",
               [(POSITION_USD, "{{asset}}")], "currencyUSD", beside=True, decimals=2),
         lines((0, 10, 8, 9), "What the PnL consists of",
               "Won over the mid, given back in 5 s, moves of what was held, fees, funding: they add up to net.",
               parts, "currencyUSD", decimals=2, empty="Nothing was traded.", looks={"/net/": painted("white", 2)}),
-        lines((8, 10, 8, 9), "Realised and open", "Of all coins, before fees.",
+        lines((8, 10, 8, 9), "Realised and open", "Of the session, all coins, before fees; and funding.",
               [(f"sum(mm_realized_pnl{COIN})", "realised"), (f"sum(mm_unrealized_pnl{COIN})", "open"),
                (f"sum(mm_funding_usd{COIN})", "funding")], "currencyUSD", decimals=2),
         lines((16, 10, 8, 9), "Given back from the peak", "Highest PnL in this session less the PnL now.",

@@ -72,7 +72,7 @@ def summary() -> list[Any]:
         number((17, 0, 3, 3), "Tied out", "Time since books and venue agreed; compared each minute.",
                ("max(mm_tie_out_age_seconds)", ""), "s", decimals=0, empty=ONLY_LIVE,
                colours=steps("green", (120, "orange"), (300, "red"))),
-        number((20, 0, 4, 3), "Post-only rejects", "Orders that would have crossed, of all that were placed.",
+        number((20, 0, 4, 3), "Post-only rejects", "Orders that would have crossed, since the executor began.",
                ("max(mm_post_only_reject_ratio)", ""), "percentunit", decimals=1, empty=ONLY_LIVE),
     ]  # fmt: skip
 
@@ -91,7 +91,7 @@ def budget() -> list[Any]:
                ("max(mm_api_empty_seconds)", ""), "s", decimals=1, colours=soon, empty="not shrinking"),
         number((0, 5, 4, 5), "Lets through", "`quoting` everything, `reducing` orders, or only cancels.",
                (modes, "{{stage}}"), "none", named=True, empty=ONLY_LIVE),
-        number((4, 5, 4, 5), "Forecast error", "Of requests left, ten minutes ahead.",
+        number((4, 5, 4, 5), "Forecast error", "Of the requests spent within ten minutes, on average.",
                ("max(mm_api_forecast_error_ratio)", ""), "percentunit", decimals=0, empty="ten minutes needed"),
         lines((8, 0, 8, 5), "Requests left", "What the venue still takes from the address.",
               [("max(mm_api_requests_left)", "left")], "none", low=0, decimals=0),
@@ -122,7 +122,10 @@ def orders() -> list[Any]:
 
 
 def twin() -> list[Any]:
-    text = "The shadow trades on the same targets; both counted since the monitor began. Edge: won over the mid."
+    text = (
+        "The shadow trades on the same targets; both counted since the monitor began. Edge: won over the mid."
+        " More: live less shadow."
+    )
     return [
         rows_by_coin((0, 0, 14, 20), "Live against its shadow", text, COLUMNS),
         lines((14, 0, 10, 10), "Fills in five minutes", "What the shadow predicts, and what came.",

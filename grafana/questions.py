@@ -50,7 +50,6 @@ EMPTY: Mapping[str, str] = {
     "mm_liquidation_distance": "while nothing is held",
     "mm_live_orders_rejected_total": ONLY_LIVE,
     "mm_markout_bps": LEARNING,
-    "mm_microprice_deviation_bps": LEARNING,
     "mm_noquote_seconds_total": "while both sides are quoted",
     "mm_ofi": LEARNING,
     "mm_flow_imbalance": LEARNING,

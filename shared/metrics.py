@@ -118,13 +118,16 @@ GRID = (
     _gauge("mm_realized_pnl", "Closed PnL of the session in USD, gross of fees", "asset"),
     _gauge("mm_unrealized_pnl", "Open PnL in USD at the mid, change since the session began", "asset"),
     _gauge("mm_peak_pnl", "Highest mm_daily_pnl of the session in USD", "asset"),
-    _gauge("mm_drawdown_pct", "Session (peak PnL - PnL) / account value, a fraction: 0.02 is 2 %", "asset"),
+    _gauge("mm_drawdown_pct", "Session (peak PnL - PnL) / (starting balance + session PnL): 0.02 is 2 %", "asset"),
     _gauge("mm_fees_usd", "Fees of the session in USD, + paid", "asset"),
     _gauge("mm_funding_usd", "Funding of the session in USD, + received", "asset"),
     _gauge("mm_session_pnl_usd", "Session PnL in USD of the whole account, net of fees and funding"),
     _gauge("mm_day_pnl_usd", "PnL in USD of the whole account since mm_day_start_timestamp_seconds, net"),
     _gauge("mm_day_start_timestamp_seconds", "Unix time of UTC midnight, or of the resume that ended a halt"),
-    _gauge("mm_account_value_usd", "Starting balance + session PnL in USD"),
+    _gauge(
+        "mm_account_value_usd",
+        "Equity: live as the venue has it, in shadow starting balance and all PnL",
+    ),
     _gauge(
         "mm_edge_part_usd", "What the session's net PnL consists of in USD, + earned: sums to net", "asset", "part"
     ),

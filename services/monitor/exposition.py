@@ -169,7 +169,8 @@ class GridCollector(Collector):
             yield "mm_mode", (self._core.executor_mode,), 1.0
         if account is None:
             return
-        equity_usd = float(account.starting_balance_usd + account.pnl_usd)
+        at_stake_usd = float(account.starting_balance_usd + account.pnl_usd)
+        equity_usd = at_stake_usd if account.equity_usd is None else float(account.equity_usd)
         yield "mm_session_pnl_usd", (), float(account.pnl_usd)
         yield "mm_day_pnl_usd", (), float(account.day_pnl_usd)
         yield "mm_day_start_timestamp_seconds", (), account.day_start_ms / 1000
@@ -177,7 +178,7 @@ class GridCollector(Collector):
         for coin in self._core.coins.values():
             if coin.status is not None:
                 lost_usd = float(coin.status.peak_pnl_usd - coin.status.pnl_usd)
-                yield "mm_drawdown_pct", (coin.name,), lost_usd / equity_usd if equity_usd > 0 else 1.0
+                yield "mm_drawdown_pct", (coin.name,), lost_usd / at_stake_usd if at_stake_usd > 0 else 1.0
 
     def _live(self, now_ms: float) -> Iterable[tuple[str, tuple[str, ...], float]]:
         account, heard = self._core.account, self._heard(now_ms)

@@ -116,6 +116,14 @@ def test_pnl_of_the_day_says_from_when_it_counts():
     assert (shown["mm_day_pnl_usd",], shown["mm_day_start_timestamp_seconds",]) == (-1.5, 88_000)
 
 
+def test_the_value_of_the_account_is_what_the_venue_has_and_drawdown_is_of_what_was_put_at_stake():
+    core = monitor(mode="live")
+    told = live(1_000, line(realized_usd=Decimal(10), peak_pnl_usd=Decimal(30)))
+    core.step(0, msgspec.structs.replace(told, equity_usd=Decimal(25_000)))
+    shown = scrape(core)
+    assert shown["mm_account_value_usd",] == 25_000 and shown["mm_drawdown_pct", "BTC"] == pytest.approx(0.02)
+
+
 def test_a_halt_shows_on_every_coin_and_with_its_reason():
     core = monitor("BTC", "ETH")
     core.step(0, m.HaltState(halted=True, who="alice", reason="looks bad"))
