@@ -390,3 +390,8 @@ def test_without_a_key_of_its_own_it_does_not_start(monkeypatch: pytest.MonkeyPa
     assert SERVICE.door is not None
     with pytest.raises(ConfigError, match="HL_WATCHDOG_KEY_FILE"):
         SERVICE.door(config, SERVICE.core(config))
+
+
+def test_nothing_waits_on_the_bus_for_a_watchdog_while_the_bot_trades_in_shadow() -> None:
+    """A group that nobody reads falls behind for ever, and the next live start would be told of what it missed."""
+    assert SERVICE.reads and all(stream.policy != "every" for stream in SERVICE.reads)
