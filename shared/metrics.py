@@ -242,7 +242,10 @@ GRID = (
     _gauge("mm_recording_age_seconds", "Time since a file of the family was written", "family"),
     _gauge("mm_disk_free_bytes", "Free on the disk of the data folder"),
     _gauge("mm_disk_used_ratio", "Used part of that disk"),
-    _gauge("mm_disk_left_seconds", "Time until it is full, by the last day; absent while it does not fill"),
+    _gauge(
+        "mm_disk_left_seconds",
+        "Time until it is full, by the last day and the last hour; absent while it does not fill",
+    ),
     # infrastructure
     _gauge("mm_data_staleness_secs", "Greatest age of the book in the last 10 s", "asset"),
     _gauge("mm_quote_cycle_latency_ms", "Slowest frame-to-target in the last 10 s", "asset"),
