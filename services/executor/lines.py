@@ -173,6 +173,12 @@ def recovering(why: str) -> Event:
     return Event(level="warning", tag="RECONCILE", text=f"Frozen until the account is known again: {why}.")
 
 
+def unread(reason: str) -> Event:
+    return Event(
+        level="warning", tag="RECONCILE", text=f"The account cannot be read and is asked for again: {reason}"
+    )
+
+
 def still_resting(count: int) -> Event:
     return Event(level="error", tag="RECONCILE", text=f"⚠️ {count} own orders still rest; cancelling goes on.")
 

@@ -81,7 +81,8 @@ DRIVES: dict[ModuleType, str] = {
     test_ingestor_core: """a_venue_without_living_coins_is_tried_again errors_of_the_venue_are_shown
         latency_is_reported_every_half_minute_in_the_words_of_the_log stall_drops_the_connection_once
         unsorted_and_absurd_numbers_are_malformed""",
-    test_live_core: """cancels_that_the_venue_refuses_are_told_with_its_words
+    test_live_core: """an_account_that_cannot_be_read_is_told_once_a_minute_with_the_reason
+        cancels_that_the_venue_refuses_are_told_with_its_words
         the_end_of_a_process_that_never_reached_the_venue_says_so_as_well
         the_last_words_come_when_nothing_rests_and_the_account_is_proven
         when_the_confirmation_ends_everything_is_cancelled_and_positions_are_kept""",

@@ -283,6 +283,14 @@ def test_cancels_that_the_venue_refuses_are_told_with_its_words():
     assert 2 <= len(told) <= 4 and all(f"User or API Wallet {AGENT} does not exist." in line for line in told)
 
 
+def test_an_account_that_cannot_be_read_is_told_once_a_minute_with_the_reason():
+    world = quoting(LiveVenue())
+    world.venue.network = DEAF
+    world.wait(180_000)
+    told = [line for line in world.lines("RECONCILE") if "cannot be read" in line]
+    assert 1 <= len(told) <= 3 and all(line.endswith(": lost") for line in told)
+
+
 def test_books_that_nobody_compares_are_not_shown_as_proven():
     world = quoting(LiveVenue())
     proven_ms = world.status.live.tied_out_ms

@@ -13,7 +13,7 @@ from services.executor.live.planner import Planner
 from services.executor.live.recovery import Recovery
 from services.executor.live.statement import Statement
 from services.executor.live.tieout import TieOut
-from services.executor.live.wiring import Effect, Send, StateRead
+from services.executor.live.wiring import Effect, Send, StateRead, StateUnread
 from services.executor.trader import REJECT_LINE_EVERY_MS
 from shared.confirmation import Confirmation, time_fault
 from shared.errors import ConfigError
@@ -25,6 +25,7 @@ ACTIONS_FRAC = 0.5
 """Part of the weight for requests that act. The rest is for questions: reading the account takes 82, and a minute
 with several disturbances needs several readings."""
 BURST = 30
+UNREAD_LINE_EVERY_MS = 60_000
 
 
 class LiveSide:
@@ -43,6 +44,7 @@ class LiveSide:
         """Requests that were decided and wait to leave."""
         self._refused = [0, 0]
         self._told_refusals = self._next_refusal_line_ms = 0
+        self._next_unread_line_ms = 0
         self._farewell = Farewell(account, self.exchange, self._statement, self._tie_out)
 
     # ---- life ----
@@ -66,7 +68,7 @@ class LiveSide:
         if isinstance(msg, StateRead) and msg.rate_limit is not None:
             self.planner.learn(msg.asked_ms, msg.rate_limit)
         self._note_refusals(now_ms)
-        out = self._tell_refusals(now_ms)
+        out = [*self._tell_refusals(now_ms), *self._tell_unread(now_ms, msg)]
         if self._farewell.begun:
             return [*out, *self._statement.book(now_ms, unclaimed), *self._farewell.step(now_ms, msg)]
         return [
@@ -112,6 +114,13 @@ class LiveSide:
             return []
         self._told_refusals, self._next_refusal_line_ms = count, now_ms + REJECT_LINE_EVERY_MS
         return [lines.cancels_refused(count, self.exchange.cancel_refusal)]
+
+    def _tell_unread(self, now_ms: int, msg: Any) -> list[Any]:
+        """Nothing else would say why the books are not compared."""
+        if not isinstance(msg, StateUnread) or now_ms < self._next_unread_line_ms:
+            return []
+        self._next_unread_line_ms = now_ms + UNREAD_LINE_EVERY_MS
+        return [lines.unread(msg.reason)]
 
     # ---- consent ----
 
