@@ -1,6 +1,6 @@
 """All scenes, in the order of the table."""
 
 from tests.bench.alert_drill.cause import Scene
-from tests.bench.alert_drill.scenes import machine, money, orders, standstill
+from tests.bench.alert_drill.scenes import machine, market, money, orders, standstill
 
-SCENES: tuple[Scene, ...] = (standstill.SCENE, orders.SCENE, money.SCENE, machine.SCENE)
+SCENES: tuple[Scene, ...] = (standstill.SCENE, market.SCENE, orders.SCENE, money.SCENE, machine.SCENE)
