@@ -14,10 +14,21 @@ from redis.asyncio import Redis
 from shared.bus import ENTRIES_OF_GROUP_AT_ONCE, Backlog, Bus, Delivery, RedisBus, summed
 from shared.errors import BusError
 from shared.memory_bus import MemoryBus
-from shared.messages import Event, FeedHealth, HaltState, Message, PositionState, Trade, Trades, Universe
+from shared.messages import (
+    AccountStatus,
+    Event,
+    FeedHealth,
+    HaltState,
+    Heartbeat,
+    Message,
+    PositionState,
+    Trade,
+    Trades,
+    Universe,
+)
 from shared.outbox import Outbox
-from shared.streams import ALL, BOOK, EVENTS, FILLS, HALT, POSITION, TRADES, UNIVERSE
-from tests.fixtures.make import book, fill
+from shared.streams import ALL, BOOK, EVENTS, FILLS, HALT, LAST_STATUS, POSITION, STATUS, TRADES, UNIVERSE
+from tests.fixtures.make import account_status, book, fill
 
 
 def _embedded_valkey() -> str | None:
@@ -202,6 +213,17 @@ async def test_states_and_the_halt_key(bus: Bus) -> None:
     await bus.publish([HaltState(halted=False)])
     assert await bus.halt_state() == HaltState(halted=False)
     assert HALT.key() == "mm:halt" and POSITION.key("BTC") == "mm:position:{BTC}"
+
+
+async def test_the_last_status_of_each_mode_outlives_its_stream(bus: Bus) -> None:
+    said = [account_status(1, mode="live"), account_status(2), account_status(3, mode="live")]
+    beat = Heartbeat(
+        service="guard", time_ms=4, started_ms=0, pid=1, handled_total=0, skipped_total=0, lost_total=0, rss_mb=1
+    )
+    await bus.publish([*said, *[beat] * (2 * STATUS.maxlen)])
+    assert not [message for message in await bus.stored(STATUS, ()) if isinstance(message, AccountStatus)]
+    kept = await bus.stored(LAST_STATUS, ())
+    assert sorted((message.time_ms, message.mode) for message in kept) == [(2, "shadow"), (3, "live")]
 
 
 async def test_a_reader_follows_new_coins(bus: Bus) -> None:

@@ -1,11 +1,17 @@
 """What a picture of a dashboard says: numbers in their units, words for values, round ticks, strips of states."""
 
+import json
+import re
+from dataclasses import dataclass
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grafana.build import BOARDS, FOLDER
 from grafana.picture.curves import HOLE_S, Curve, bounds, ticks
-from grafana.picture.page import _spans
+from grafana.picture.page import View, _spans, _stat
+from grafana.picture.source import Series, Source
 from grafana.picture.words import COLOURS, legend, spelled, told
 from grafana.questions import EMPTY, UNEVENTFUL, Question, filled
 from shared.metrics import GRID, WATCHDOG
@@ -97,3 +103,22 @@ def test_the_first_row_has_no_excuse_and_annotations_have_their_own():
     assert Question("b", "Fills", "sum(mm_orders_filled_total)", 4).reason is None
     assert Question("b", "Fills", "mm_orders_filled_total", -1).reason == "between fills"
     assert filled('x{asset="$coin"}[$__interval] $__interval_ms', "ETH", 10) == 'x{asset="ETH"}[10s] 10000'
+
+
+@dataclass(frozen=True, slots=True)
+class Told(Source):
+    """A Prometheus that knows the PnL and from when it counts."""
+
+    def now(self, expr: str) -> list[Series]:
+        return [Series({}, [(0.0, 1_795_303_980_000.0 if "day_start" in expr else -1.5)])]
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_pnl_in_the_first_row_says_from_when_it_counts(name: str):
+    [panel] = [panel for panel in json.loads((FOLDER / name).read_text())["panels"] if panel["title"] == "PnL"]
+    drawn = _stat(panel, View(Told("", 0.0, 60.0), "BTC"), (300, 110))
+    (net, net_color), (since, since_color) = (
+        (text, color) for color, text in re.findall(r"color:(#\w+);[^>]*>([^<]+)<", drawn)
+    )
+    assert (net, since) == ("net -$1.50", "since (UTC) 23:33")
+    assert (net_color, since_color) == (COLOURS["red"], COLOURS["text"])

@@ -67,14 +67,15 @@ def test_each_service_may_write_exactly_what_it_declares(client: Callable[[str],
                 assert allowed == (stream.name in declared), f"{service.name} on {stream.name}"
 
 
-def test_only_the_executor_writes_positions(client: Callable[[str], "redis.Redis"]) -> None:
+@pytest.mark.parametrize("key", ["mm:position:{BTC}", "mm:last_status"])
+def test_only_the_executor_says_what_is_held(client: Callable[[str], "redis.Redis"], key: str) -> None:
     for service in DECLARED:
         user = client(service.name)
         if service.name == "executor":
-            user.hset("mm:position:{BTC}", "m", "x")
+            user.hset(key, "m", "x")
             continue
         with pytest.raises(redis.exceptions.NoPermissionError):
-            user.hset("mm:position:{BTC}", "m", "x")
+            user.hset(key, "m", "x")
 
 
 def test_only_who_has_to_do_with_a_stream_may_look_at_its_readers(client: Callable[[str], "redis.Redis"]) -> None:
