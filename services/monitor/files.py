@@ -132,20 +132,21 @@ class DiskTrend:
 
     def __init__(self) -> None:
         self._samples: deque[tuple[int, int]] = deque()
+        self._now = 0, 0
 
     def take(self, now_ms: int, free: int) -> None:
-        if self._samples and now_ms - self._samples[-1][0] < SAMPLE_MS:
-            return
-        self._samples.append((now_ms, free))
+        self._now = now_ms, free
+        if not self._samples or now_ms - self._samples[-1][0] >= SAMPLE_MS:
+            self._samples.append(self._now)
         while now_ms - self._samples[0][0] > TREND_MS:
             self._samples.popleft()
 
     @property
     def left_s(self) -> float | None:
         """None while it does not fill, and where too little was seen to look so far ahead."""
-        if not self._samples:
+        if len(self._samples) < 2:
             return None
-        begun, now = self._samples[0], self._samples[-1]
+        begun, now = self._samples[0], self._now
         lately = max((sample for sample in self._samples if now[0] - sample[0] >= LATELY_MS), default=begun)
         slowest = min(_per_ms(begun, now), _per_ms(lately, now))
         if slowest <= 0:

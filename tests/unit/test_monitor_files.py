@@ -116,6 +116,14 @@ def test_a_disk_that_fills_fast_is_told_of_at_once():
     assert filled(1_301, 1_201).left_s is None, "ten minutes say something about the next two hours"
 
 
+def test_between_two_samples_the_newest_look_counts():
+    trend = filled(1_300, 1_200)
+    trend.take(SAMPLE_MS + SAMPLE_MS // 2, 1_150)
+    assert trend.left_s == pytest.approx(11.5 * SAMPLE_MS / 1000)
+    trend.take(SAMPLE_MS + SAMPLE_MS // 2 + 1, 1_300)
+    assert trend.left_s is None, "there is room again"
+
+
 def test_what_was_copied_to_the_disk_once_does_not_fill_it():
     hour = LATELY_MS // SAMPLE_MS
     assert filled(1_000, *[100] * hour).left_s is not None
