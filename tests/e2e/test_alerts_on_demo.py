@@ -17,8 +17,8 @@ from market_maker.config import LauncherConfig
 from market_maker.notify_config import prometheus
 from scripts.alert_table import GROUPS, rules
 from tests.conftest import wait_until
-from tests.e2e.test_launch_demo import is_free
 from tests.e2e.test_runbooks import place  # noqa: F401
+from tests.fixtures.command_line import is_free
 
 Ask = Callable[[str], list[Any]]
 NO_SERIES = {

@@ -26,7 +26,7 @@ from scripts import dashboard_pictures
 from services import SERVICES, load
 from shared.clock import wall_ms
 from tests.conftest import server_binaries, wait_until
-from tests.e2e.test_launch_demo import cli, free_metrics_base
+from tests.fixtures.command_line import cli, own_place
 
 ROOT = Path(__file__).resolve().parents[2]
 COINS = "BTC,NEAR,TON"
@@ -70,14 +70,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     if shutil.which("prometheus") is None or not server_binaries():
         pytest.skip("no Prometheus or no Redis-compatible server on this machine")
     folder = tmp_path_factory.mktemp("demo")
-    base = free_metrics_base()
-    place = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("MM_")},
-        **{f"MM_{name}_DIR": str(folder / name.lower()) for name in ("DATA", "RUN", "LOG", "SECRETS")},
-        "MM_METRICS_PORT": str(base),
-        "MM_REDIS_PORT": str(base + 30),
-        "MM_VENUE_PORT": str(base + 31),
-    }
+    place = own_place(folder)
+    base = int(place["MM_METRICS_PORT"])
     (folder / "prometheus.yml").write_text(settings(base, sorted((ROOT / "prometheus/rules").glob("*.yml"))))
     address = f"127.0.0.1:{base + 32}"
     command = [

@@ -5,7 +5,6 @@ One start serves all drills; they run in the order of this file and each begins 
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -20,8 +19,8 @@ import redis
 from market_maker.deployment import supervisor_pid
 from shared.clock import wall_ms
 from tests.conftest import server_binaries, wait_until
-from tests.e2e.test_launch_demo import cli, free_metrics_base
-from tests.fixtures.local_stack import COINS_BACK, WITHIN_S, Stack
+from tests.fixtures.command_line import MAIN, cli, own_place
+from tests.fixtures.local_stack import COINS_BACK, WITHIN_S, Stack, running_stack
 from tests.fixtures.terminal import at_a_terminal
 
 CAN_REST_AFTER_LAPSE_MS = 1_000
@@ -44,30 +43,14 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path,
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, small_disk: tuple[Path, bool]) -> Iterator[Stack]:
-    if not server_binaries():
-        pytest.skip("no Redis-compatible server on this machine")
-    folder, base = tmp_path_factory.mktemp("mm"), free_metrics_base()
-    place = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("MM_", "REDIS_URL"))},
-        "MM_RUN_DIR": str(folder / "run"),
-        "MM_LOG_DIR": str(folder / "log"),
-        "MM_SECRETS_DIR": str(folder / "secrets"),
+    place = own_place(tmp_path_factory.mktemp("mm")) | {
         "MM_DATA_DIR": str(small_disk[0]),
         "MM_RULE_LEVELS": '{"disk": "off"}',  # the disk is small from the start, and full in one of the drills
-        "MM_METRICS_PORT": str(base),
-        "MM_REDIS_PORT": str(base + 30),
-        "MM_VENUE_PORT": str(base + 31),
         "MM_HARVEST_RETRY_S": "1",
         "MM_QUEUE_MODEL": "v6",  # fills more often, and the ledger is what is drilled here
     }
-    started = cli(place, "launch", "--demo", "--local")
-    assert started.returncode == 0, started.stderr + started.stdout
-    running = Stack(place)
-    yield running
-    running.redis.close()
-    group = supervisor_pid(running.run_dir)
-    if group is not None:
-        os.killpg(group, signal.SIGKILL)
+    with running_stack(place) as running:
+        yield running
 
 
 def test_background_services_die_and_come_back_while_quoting_goes_on(stack: Stack) -> None:
@@ -218,8 +201,7 @@ def test_halt_outlives_guard_and_executor_until_someone_types_its_reason(stack: 
 
 
 def resume_on_a_terminal(place: dict[str, str], words: str) -> str:
-    main = "import sys; from market_maker.cli import main; sys.exit(main())"
-    with at_a_terminal(main, "resume", env=place) as person:
+    with at_a_terminal(MAIN, "resume", env=place) as person:
         person.reads(f"type {words}: ")
         person.types(f"{words}\n")
         return person.leaves()[1]

@@ -13,7 +13,8 @@ import pytest
 
 from market_maker.deployment import supervisor_pid
 from tests.conftest import wait_until
-from tests.fixtures.live_place import CLI, ROOT, Session, joined, live_session
+from tests.fixtures.command_line import MAIN, ROOT
+from tests.fixtures.live_place import Session, joined, live_session
 from tests.fixtures.venue_server import RunningVenue
 
 WITHIN_S = 60
@@ -22,15 +23,17 @@ WITHIN_S = 60
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     folder = tmp_path_factory.mktemp("live")
-    with (
-        RunningVenue(fund=0, limits=False, block_ms=70) as venue,
-        pytest.MonkeyPatch.context() as patch,
-        live_session(joined(venue, folder), patch) as running,
-    ):
-        yield running
-    pid = supervisor_pid(folder / "run")
-    if pid is not None:
-        os.killpg(pid, signal.SIGKILL)
+    try:
+        with (
+            RunningVenue(fund=0, limits=False, block_ms=70) as venue,
+            pytest.MonkeyPatch.context() as patch,
+            live_session(joined(venue, folder), patch) as running,
+        ):
+            yield running
+    finally:
+        pid = supervisor_pid(folder / "run")
+        if pid is not None:
+            os.killpg(pid, signal.SIGKILL)
 
 
 def verdicts(report: dict[str, Any]) -> dict[str, str]:
@@ -57,7 +60,7 @@ def test_it_watches_real_orders_to_its_end(session: Session) -> None:
 def test_a_bot_that_is_stopped_ends_it_and_the_summary_says_when(session: Session) -> None:
     """Half an hour is asked for; it leaves when the bot does."""
     environment = session.place.environment(**session.settings)
-    command = [sys.executable, "-c", CLI, "first30", "--json"]
+    command = [sys.executable, "-c", MAIN, "first30", "--json"]
     with subprocess.Popen(
         command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as watcher:

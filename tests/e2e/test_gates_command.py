@@ -14,6 +14,7 @@ from market_maker.live import gates
 from market_maker.live.preflight import gate_subject
 from market_maker.options import Options, check
 from shared.clock import wall_ms
+from tests.fixtures.command_line import MAIN
 from tests.fixtures.gate_files import (
     MINUTE_MS,
     note_start,
@@ -24,7 +25,6 @@ from tests.fixtures.gate_files import (
 )
 from tests.fixtures.terminal import ROOT, at_a_terminal
 
-CLI = "import sys; from market_maker.cli import main; sys.exit(main())"
 OPTIONS = Options(venue="sim", coins="BTC")
 FLAGS = ("gates", "--venue", "sim", "--coins", "BTC")
 WORDS = ("I UNDERSTAND THEM", "I CAN LOSE $50.00", "AGENT KEYS ONLY")
@@ -70,7 +70,7 @@ def kept(data: Path) -> tuple[gates.Evidence, str]:
 def test_answers_are_kept_with_what_was_found_and_a_live_start_reads_it(
     data: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    with at_a_terminal(CLI, *FLAGS, "--ask", "--report", str(tmp_path / "gates.html"), env=environment) as person:
+    with at_a_terminal(MAIN, *FLAGS, "--ask", "--report", str(tmp_path / "gates.html"), env=environment) as person:
         for words in WORDS:
             person.reads(f"type {words}: ")
             person.types(f"{words}\n")
@@ -105,7 +105,7 @@ def test_where_nothing_was_recorded_every_gate_says_so_and_json_is_what_is_kept(
 ) -> None:
     folder = Path(environment["MM_DATA_DIR"])
     claim(folder, "sim")
-    command = [sys.executable, "-c", CLI, *FLAGS, "--json"]
+    command = [sys.executable, "-c", MAIN, *FLAGS, "--json"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 2, done.stderr
     assert kept(folder)[1] == done.stdout
@@ -118,7 +118,7 @@ def test_nobody_at_a_terminal_is_asked_nothing_and_nothing_is_left(
     data: Path, environment: dict[str, str]
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", CLI, *FLAGS, "--ask"], cwd=ROOT, env=environment, capture_output=True, text=True,
+        [sys.executable, "-c", MAIN, *FLAGS, "--ask"], cwd=ROOT, env=environment, capture_output=True, text=True,
         input="".join(f"{words}\n" for words in WORDS),
     )  # fmt: skip
     assert done.returncode == 4 and "confirmed by a person at a terminal" in done.stderr
@@ -133,7 +133,7 @@ def test_markets_that_the_start_does_not_quote_prove_nothing(
     data: Path, environment: dict[str, str], flags: tuple[str, ...], coins: list[str]
 ) -> None:
     write_ticks(data, "xyz:TSLA", (int(wall_ms()) - MINUTE_MS) // MINUTE_MS * MINUTE_MS, 30)
-    command = [sys.executable, "-c", CLI, "gates", "--venue", "sim", *flags, "--json"]
+    command = [sys.executable, "-c", MAIN, "gates", "--venue", "sim", *flags, "--json"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 2, done.stderr
     found = json.loads(done.stdout)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -16,22 +15,7 @@ from market_maker.deployment import supervisor_pid
 from shared import incidents
 from shared.confirmation import code_version
 from tests.conftest import server_binaries, wait_until
-
-ROOT = Path(__file__).resolve().parents[2]
-PORTS_APART = 4000, 20_000
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-def free_metrics_base() -> int:
-    """The services' ports lie 11 to 18 above the monitor's."""
-    while True:
-        base = random.randint(*PORTS_APART)
-        if all(is_free(base + step) for step in (0, *range(11, 20), 30, 31)):
-            return base
+from tests.fixtures.command_line import ROOT, cli, is_free, own_place
 
 
 @pytest.fixture
@@ -39,24 +23,10 @@ def place(tmp_path: Path) -> Iterator[dict[str, str]]:
     """Folders and ports of our own; whatever a failed test leaves running is killed."""
     if not server_binaries():
         pytest.skip("no Redis-compatible server on this machine")
-    base = free_metrics_base()
-    folders = {name: str(tmp_path / name.lower()) for name in ("MM_DATA_DIR", "MM_LOG_DIR", "MM_SECRETS_DIR")}
-    yield {
-        **{name: value for name, value in os.environ.items() if not name.startswith("MM_")},
-        **folders,
-        "MM_RUN_DIR": str(tmp_path / "run"),
-        "MM_METRICS_PORT": str(base),
-        "MM_REDIS_PORT": str(base + 30),
-        "MM_VENUE_PORT": str(base + 31),
-    }
+    yield own_place(tmp_path)
     pid = supervisor_pid(tmp_path / "run")
     if pid is not None:
         os.killpg(pid, signal.SIGKILL)
-
-
-def cli(place: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "market_maker.cli", *arguments]
-    return subprocess.run(command, env=place, cwd=ROOT, capture_output=True, text=True, timeout=90)
 
 
 def test_a_short_session_quotes_sums_up_and_leaves_nothing(place: dict[str, str]) -> None:

@@ -21,10 +21,9 @@ from shared.clock import wall_ms
 from shared.messages import AccountStatus
 from shared.streams import FIELD, STATUS
 from tests.conftest import wait_until
-from tests.e2e.test_launch_demo import free_metrics_base
+from tests.fixtures.command_line import MAIN, free_metrics_base
 from tests.fixtures.live_place import (
     ACCEPTED,
-    CLI,
     KEYS,
     LAUNCH,
     WORDS,
@@ -110,7 +109,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
         for name in [name for name in os.environ if name.startswith(("MM_", "HL_"))]:
             patch.delenv(name)
         environment = {**os.environ, **settings}
-        cli = CLI.replace("import sys;", f"import sys; sys.path.insert(0, {str(checkout)!r});")
+        cli = MAIN.replace("import sys;", f"import sys; sys.path.insert(0, {str(checkout)!r});")
         stack = Containers(place, checkout, base + 30, "", [sys.executable, "-c", cli])
         try:
             with at_a_terminal(cli, *LAUNCH, "--docker", *ACCEPTED, env=environment) as person:

@@ -22,10 +22,9 @@ from shared.clock import wall_ms
 from shared.confirmation import VALID_MS, Confirmation, Subject, boot_id, read, seal, write
 from shared.hyperliquid.cloids import own_prefix
 from tests.conftest import server_binaries, wait_until
-from tests.e2e.test_launch_demo import free_metrics_base
+from tests.fixtures.command_line import MAIN, free_metrics_base
 from tests.fixtures.live_place import (
     ACCEPTED,
-    CLI,
     KEYS,
     LAUNCH,
     ROOT,
@@ -152,7 +151,7 @@ IS_NOT_ONE = "live trading is confirmed by a person at a terminal, and standard 
 )
 def test_3_words_that_nobody_types(place: Place, way: str, refusal: str) -> None:
     environment = place.environment(MM_CONFIRM=WORDS if way == "variable" else None)
-    command = [sys.executable, "-c", CLI, *LAUNCH, "--local", *ACCEPTED, *(["--yes"] if way == "flag" else [])]
+    command = [sys.executable, "-c", MAIN, *LAUNCH, "--local", *ACCEPTED, *(["--yes"] if way == "flag" else [])]
     words = place.folder / "words"
     words.write_text("" if way == "nothing" else f"{WORDS}\n" * 10)
     with words.open() as file:

@@ -14,38 +14,20 @@ from typing import Any
 
 import pytest
 
-from market_maker.deployment import supervisor_pid
 from shared.clock import wall_ms
-from tests.conftest import server_binaries, wait_until
-from tests.e2e.test_launch_demo import cli, free_metrics_base
-from tests.fixtures.local_stack import Stack
+from tests.conftest import wait_until
+from tests.fixtures.command_line import MAIN, cli, free_metrics_base, own_place
+from tests.fixtures.local_stack import Stack, running_stack
 from tests.fixtures.terminal import Person, at_a_terminal
 
-MAIN = "import sys; from market_maker.cli import main; sys.exit(main())"
 FIRST_FILLS_S = 90.0
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    if not server_binaries():
-        pytest.skip("no Redis-compatible server on this machine")
-    folder, base = tmp_path_factory.mktemp("mm"), free_metrics_base()
-    place = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("MM_", "REDIS_URL"))},
-        **{f"MM_{name}_DIR": str(folder / name.lower()) for name in ("RUN", "LOG", "SECRETS", "DATA")},
-        "MM_METRICS_PORT": str(base),
-        "MM_REDIS_PORT": str(base + 30),
-        "MM_VENUE_PORT": str(base + 31),
-        "MM_QUEUE_MODEL": "v6",  # fills more often, and positions are what most of this is about
-    }
-    started = cli(place, "launch", "--demo", "--local")
-    assert started.returncode == 0, started.stderr + started.stdout
-    running = Stack(place)
-    yield running
-    running.redis.close()
-    group = supervisor_pid(running.run_dir)
-    if group is not None:
-        os.killpg(group, signal.SIGKILL)
+    often = {"MM_QUEUE_MODEL": "v6"}  # fills more often, and positions are what most of this is about
+    with running_stack(own_place(tmp_path_factory.mktemp("mm")) | often) as running:
+        yield running
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 What changes something is parsed whole and not carried out: as a dry run where there is one, else up to its help.
 """
 
-import os
 import re
 import shlex
 import subprocess
@@ -17,7 +16,7 @@ from click.testing import CliRunner
 from market_maker.cli import app
 from shared.errors import MarketMakerError
 from tests.conftest import server_binaries, wait_until
-from tests.e2e.test_launch_demo import cli, free_metrics_base
+from tests.fixtures.command_line import cli, own_place
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (ROOT / "docs" / "alerts.md", *sorted((ROOT / "docs" / "runbooks").glob("*.md")))
@@ -56,16 +55,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A demo of three coins that quotes, and the environment of whoever looks at it."""
     if not server_binaries():
         pytest.skip("no Redis-compatible server on this machine")
-    folder, base = tmp_path_factory.mktemp("runbooks"), free_metrics_base()
-    made = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("MM_")},
-        **{name: str(folder / name.lower()) for name in ("MM_DATA_DIR", "MM_LOG_DIR", "MM_SECRETS_DIR")},
-        "MM_RUN_DIR": str(folder / "run"),
-        "MM_METRICS_PORT": str(base),
-        "MM_REDIS_PORT": str(base + 30),
-        "MM_VENUE_PORT": str(base + 31),
-        "MM_TOP_N": "3",
-    }
+    made = own_place(tmp_path_factory.mktemp("runbooks")) | {"MM_TOP_N": "3"}
     started = cli(made, "run", "--demo", "--local")
     assert started.returncode == 0, started.stderr
     try:

@@ -2,46 +2,24 @@
 file; the last one stops what the others look at."""
 
 import json
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from market_maker.deployment import supervisor_pid
-from tests.conftest import server_binaries
-from tests.e2e.test_launch_demo import cli, free_metrics_base
-from tests.fixtures.local_stack import Stack
+from tests.fixtures.command_line import MAIN, cli, own_place
+from tests.fixtures.local_stack import Stack, running_stack
 from tests.fixtures.terminal import at_a_terminal
 
 CTRL_Q = "\x11"
-MAIN = "import sys; from market_maker.cli import main; sys.exit(main())"
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    if not server_binaries():
-        pytest.skip("no Redis-compatible server on this machine")
-    folder, base = tmp_path_factory.mktemp("mm"), free_metrics_base()
-    place = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("MM_", "REDIS_URL"))},
-        **{f"MM_{name}_DIR": str(folder / name.lower()) for name in ("RUN", "LOG", "SECRETS", "DATA")},
-        "MM_METRICS_PORT": str(base),
-        "MM_REDIS_PORT": str(base + 30),
-        "MM_VENUE_PORT": str(base + 31),
-        "TERM": "xterm-256color",
-        "COLUMNS": "120",
-        "LINES": "40",
-    }
-    started = cli(place, "run", "--demo", "--local", "--coins", "BTC,ETH,SOL", "--speed", "4")
-    assert started.returncode == 0, started.stderr + started.stdout
-    running = Stack(place)
-    yield running
-    running.redis.close()
-    group = supervisor_pid(running.run_dir)
-    if group is not None:
-        os.killpg(group, signal.SIGKILL)
+    screen = {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
+    place = own_place(tmp_path_factory.mktemp("mm")) | screen
+    with running_stack(place, "--coins", "BTC,ETH,SOL", "--speed", "4") as running:
+        yield running
 
 
 def test_first30_refuses_shadow_unless_asked(stack: Stack) -> None:
