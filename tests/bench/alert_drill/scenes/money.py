@@ -87,7 +87,7 @@ _NEAR = Cause(
     ),
     _fall,
     _recover,
-    within_s=480.0,
+    within_s=720.0,
 )
 _BEYOND = Cause(
     "the market falls until the day's budget is lost",
