@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
 
@@ -24,6 +24,9 @@ UNMOVED = 0.0001
 """Where only the takers of a fault are wanted."""
 FALL_FRAC = -0.895
 """The spread stays as wide in ticks, so it becomes ten times as wide in bps."""
+
+WAVES = 40
+"""Of takers, until the cancels of a quarter of an hour have a fill for each fifty."""
 
 
 @contextmanager
@@ -76,6 +79,21 @@ def _swinging(what: str, swings: _Swings, *alerts: Expected, within_s: float = 3
     return Cause(what, alerts, begin, end, within_s)
 
 
+async def _takers_come(stack: Stack) -> None:
+    """They reach our quotes on both sides and leave the price where it was."""
+    for number in range(WAVES):
+        await _move(FALLS, UNMOVED if number % 2 else -UNMOVED, 0.5, 40)(stack)
+        await asyncio.sleep(3)
+
+
+def _both(first: Act, second: Act) -> Act:
+    async def act(stack: Stack) -> None:
+        await first(stack)
+        await second(stack)
+
+    return act
+
+
 _SILENT = fault(
     "no book comes of the one coin whose quotes are reached",
     fires("NotQuoting", asset=FALLS),
@@ -124,6 +142,6 @@ SCENE = Scene(
             "MM_RULE_LEVELS": json.dumps({"cascade_kill": "pull"}),
         },
     ),
-    ((_SILENT, _CONTESTED), (_FALLEN, _THROWN, _JUMP, _INFORMED)),
+    ((replace(_SILENT, end=_both(_SILENT.end, _takers_come)), _CONTESTED), (_FALLEN, _THROWN, _JUMP, _INFORMED)),
     _fixed_by_hand,
 )
