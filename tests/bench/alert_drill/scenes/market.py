@@ -24,7 +24,6 @@ UNMOVED = 0.0001
 """Where only the takers of a fault are wanted."""
 FALL_FRAC = -0.895
 """The spread stays as wide in ticks, so it becomes ten times as wide in bps."""
-
 WAVES = 40
 """Of takers, until the cancels of a quarter of an hour have a fill for each fifty."""
 
