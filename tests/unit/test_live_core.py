@@ -302,6 +302,15 @@ def test_books_that_nobody_compares_are_not_shown_as_proven():
     assert world.status.live.tied_out_ms == proven_ms
 
 
+def test_a_new_process_knows_when_the_books_were_last_equal():
+    world = quoting(LiveVenue())
+    proven_ms = world.status.live.tied_out_ms
+    world.venue.network = DEAF
+    again = world.kill().wait(20_000)
+    assert again.status.live.phase != "ready"
+    assert abs(again.status.live.tied_out_ms - proven_ms) < 2_000
+
+
 def test_a_deposit_while_quoting_stops_everything_until_a_person_says_resume():
     world = quoting(LiveVenue())
     deposit(world.venue.world, world.venue.account, 250 * 1_000_000)

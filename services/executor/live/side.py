@@ -147,7 +147,7 @@ class LiveSide:
     # ---- what is shown ----
 
     def status(self, now_ms: int) -> LiveStatus:
-        confirmation, tie_out = self._confirmation, self._tie_out
+        confirmation, tie_out, baseline = self._confirmation, self._tie_out, self._statement.baseline
         return LiveStatus(
             account=self._account,
             phase=self._recovery.phase,
@@ -159,7 +159,7 @@ class LiveSide:
             errors=dict(self.exchange.errors),
             faults={action: dict(by_how) for action, by_how in self.exchange.faults.items()},
             dark_fills=self._bookkeeper.dark_fills,
-            tied_out_ms=tie_out.proven_ms,
+            tied_out_ms=tie_out.proven_ms or (baseline.proven_ms if baseline else 0),
             untied=tie_out.differences,
             budget=self.planner.status(now_ms),
         )
