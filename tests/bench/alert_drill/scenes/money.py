@@ -10,7 +10,7 @@ from tests.bench.alert_drill.watching import fires
 
 MUCH_USD, FEW_LIMITS_USD = 6_000, 1_600
 """Of an account of $10,000 that may lose $500 a day, at a limit of $200 a coin."""
-CRASH_S, READ_S = 30.0, 15.0
+CRASH_S, READ_S = 30.0, 20.0
 NEAR, BEYOND = -0.077, -0.1
 """Moves that cost `MUCH_USD` most of the day's budget, and more than that."""
 
@@ -58,8 +58,10 @@ async def _fall_too_far(stack: Stack) -> None:
 
 
 async def _sell_and_resume(stack: Stack) -> None:
-    """The loss is taken, or the money is known to be gone: it goes on from there."""
+    """The loss is taken, or the money is known to be gone: it goes on from there, as soon as the executor knows the
+    account again."""
     await _sell(stack, "BTC")
+    await asyncio.sleep(READ_S)
     await command("resume")(stack)
 
 
