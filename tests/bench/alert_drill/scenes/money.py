@@ -58,8 +58,8 @@ async def _fall_too_far(stack: Stack) -> None:
 
 
 async def _sell_and_resume(stack: Stack) -> None:
-    """The loss is taken, or the money is known to be gone: it goes on from there, as soon as the executor knows the
-    account again."""
+    """The loss is taken, or the money is known to be gone: it goes on from there, as soon as the executor knows
+    the account again."""
     await _sell(stack, "BTC")
     await asyncio.sleep(READ_S)
     await command("resume")(stack)
