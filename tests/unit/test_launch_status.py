@@ -222,7 +222,10 @@ def test_live_trading_is_the_first_thing_said_with_the_gates_it_goes_without() -
             {"errors": {"unknown": 1, "refused": 0, "throttled": 4}},
             "requests that went wrong: throttled ×4, unknown ×1\n",
         ),
-        ({"untied": {"": "cash 0.02", "BTC": "-0.1"}}, "\nBOOKS DIFFER FROM THE VENUE: account: cash 0.02; BTC: -0.1\n"),
+        (
+            {"untied": {"": "cash 0.02", "BTC": "-0.1"}},
+            "\nBOOKS DIFFER FROM THE VENUE: account: cash 0.02; BTC: -0.1\n",
+        ),
     ],
 )
 def test_what_is_wrong_in_live_trading_stands_out(changed: dict[str, object], said: str) -> None:
