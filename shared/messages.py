@@ -697,6 +697,8 @@ class AccountState(Message, tag="account_state.1", frozen=True, kw_only=True):
     drawdown_base_usd: Decimal = ZERO
     """As in `AccountStatus`."""
     drawdown_peak_usd: Decimal = ZERO
+    halted: bool = False
+    """Has there been a halt since the last `resume`? The one who ends it may find another process."""
 
 
 # ---- everyone ------------------------------------------------------------------------------------------------

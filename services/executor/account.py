@@ -46,6 +46,7 @@ class Account:
                 baseline=old.baseline if old else None,
                 reduce_only=old.reduce_only if old else {},
                 flattening=old.flattening if old else {},
+                halted=old is not None and old.halted,
             )
         self._roll_day(now_ms, life_usd)
 
@@ -84,7 +85,16 @@ class Account:
             self.current, reduce_only=dict(exits.reduce_only), flattening=dict(exits.flattening)
         )
 
-    def resume(self, at_ms: int, session_usd: Decimal, life_usd: Decimal) -> None:
+    def note_halt(self) -> None:
+        self.state = msgspec.structs.replace(self.current, halted=True)
+
+    def resume(self) -> bool:
+        """Whether a halt has been ended."""
+        halted = self.current.halted
+        self.state = msgspec.structs.replace(self.current, halted=False)
+        return halted
+
+    def rebase(self, at_ms: int, session_usd: Decimal, life_usd: Decimal) -> None:
         """The operator allows a new loss budget and a new drawdown from `at_ms` on; an older permission changes
         nothing."""
         if at_ms > self.current.day_start_ms:

@@ -200,10 +200,15 @@ class Bookkeeper:
         self.journal.note(time_ms, paid.coin, ZERO, paid.usd)
         return [paid, self._state(now_ms, desk), lines.funding_paid(paid)]
 
-    def resume(self, command: Command, *, rebase: bool) -> list[Any]:
-        """Every coin may hold positions again; with a new daily loss budget (`rebase`)."""
-        if rebase:
-            self._account.resume(command.time_ms, self._session().pnl_usd, self._life_usd())
+    def note_halt(self) -> list[Any]:
+        """Kept for the `resume` to come, whoever hears it."""
+        self._account.note_halt()
+        return self._changed_account()
+
+    def resume(self, command: Command) -> list[Any]:
+        """Every coin may hold positions again. The day's loss budget begins anew only where a halt is ended."""
+        if self._account.resume():
+            self._account.rebase(command.time_ms, self._session().pnl_usd, self._life_usd())
         return self.order(command)
 
     def order(self, command: Command) -> list[Any]:

@@ -53,8 +53,6 @@ class Executor:
         self._metas: dict[str, CoinMeta] = {}
         self._halt = HaltState(halted=False)
         self._halt_ordered = False
-        self._was_halted = False
-        """Since the last `resume`. The key may be gone before that command comes."""
         self._end_by_ms: int | None = None
         """The guard has halted everything: until then this process may cancel."""
         self._bus_up = True
@@ -108,6 +106,8 @@ class Executor:
         self._decide_stop(now_ms)
         self._trader.sequence = 1000 * max(now_ms, self._bookkeeper.restored_to_ms + 1)
         out = self._bookkeeper.begin(now_ms) + self._side.begin(now_ms)
+        if self._halt_ordered or self._halt.halted:
+            out += self._note_halt()
         self._trader.exits = self._bookkeeper.exits
         return out
 
@@ -267,18 +267,19 @@ class Executor:
             return self._on_resume(now_ms, command)
         if command.action in ("reduce_only", "flatten"):
             return self._on_exit(now_ms, command) if self._acting else []
+        out: list[Any] = []
         if command.action == "halt":
-            self._halt_ordered = self._was_halted = True
+            self._halt_ordered = True
+            out = self._note_halt()
         self._decide_stop(now_ms)
-        return self._trader.cancel_all(now_ms, f"{command.action} by {command.who}: {command.reason}")
+        return out + self._trader.cancel_all(now_ms, f"{command.action} by {command.who}: {command.reason}")
 
     def _on_resume(self, now_ms: int, command: Command) -> list[Any]:
-        """The loss budget of the day begins anew only where a halt was ended."""
-        after_halt, self._halt_ordered, self._was_halted = self._was_halted, False, False
+        self._halt_ordered = False
         self._decide_stop(now_ms)
         if not self._acting:
             return []
-        out = [*self._bookkeeper.resume(command, rebase=after_halt), *self._side.resume(now_ms)]
+        out = [*self._bookkeeper.resume(command), *self._side.resume(now_ms)]
         self._trader.exits = self._bookkeeper.exits
         return out
 
@@ -298,9 +299,14 @@ class Executor:
         elif not halt.halted:
             self._end_by_ms = None
         self._halt = halt
-        self._was_halted |= halt.halted
         self._decide_stop(now_ms)
-        return self._trader.cancel_all(now_ms, f"halted by {halt.who}: {halt.reason}") if halt.halted else []
+        if not halt.halted:
+            return []
+        return self._note_halt() + self._trader.cancel_all(now_ms, f"halted by {halt.who}: {halt.reason}")
+
+    def _note_halt(self) -> list[Any]:
+        """A halt from before our time is noted when we begin."""
+        return self._bookkeeper.note_halt() if self._acting else []
 
     # ---- the bus ----
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from services.executor.account import Account
 from services.venue.exchange.summary import summary
 from shared.messages import AccountState, AccountStatus, HaltState, Totals
+from shared.service import Started
 from tests.fixtures.executor_world import World
 from tests.fixtures.live_core import LiveWorld
 from tests.fixtures.live_venue import CALM, COINS, LiveVenue, Network
@@ -50,6 +51,25 @@ def test_a_resume_that_ends_a_halt_begins_a_new_drawdown_and_a_restart_does_not(
     assert (kept.drawdown_base_usd, kept.drawdown_peak_usd) == (fallen.pnl_usd, 0)
 
 
+@pytest.mark.parametrize("told_before_its_start", [True, False])
+def test_a_resume_heard_by_the_process_after_the_halted_one_begins_a_new_budget_once(told_before_its_start: bool):
+    world = World()
+    status(world)
+    world.feed(HaltState(halted=True, reason="daily_loss", who="guard", since_ms=world.now_ms))
+    again = World(now_ms=world.now_ms + 5_000, start=False)
+    again.core.restore(again.now_ms, world.said(AccountState)[-1])
+    if told_before_its_start:
+        again.feed(HaltState(halted=False))
+    again.feed(Started())
+    before = status(again)
+    again.feed(HaltState(halted=False))
+    again.command("resume", "c0", time_ms=again.now_ms)
+    resumed = status(again)
+    assert resumed.day_start_ms > before.day_start_ms == status(world).day_start_ms
+    again.command("resume", "c1", time_ms=again.now_ms)
+    assert status(again).day_start_ms == resumed.day_start_ms
+
+
 MONEY = st.decimals(-1_000, 1_000, places=2)
 
 
@@ -60,7 +80,7 @@ def test_the_peak_is_the_best_since_the_last_resume_and_never_below_nothing(step
     base, seen, pnl = D(0), [D(0)], D(0)
     for at_ms, step in enumerate(steps, 1):
         if step == "resume":
-            account.resume(at_ms, pnl, pnl)
+            account.rebase(at_ms, pnl, pnl)
             base, seen = pnl, [D(0)]
         else:
             pnl = step
