@@ -212,7 +212,7 @@ GRID = (
     _gauge("mm_gate_missing", "1 for each gate whose evidence was missing when live was confirmed", "gate"),
     _gauge("mm_recovery_phase", "1 with the phase of the recovery; orders are placed in ready alone", "stage"),
     _gauge("mm_unknown_orders", "Orders whose fate is not known and being asked for"),
-    _counter("mm_dark_fills_total", "Fills the venue did not tell of, since the monitor started", "asset"),
+    _counter("mm_dark_fills_total", "Fills not told, or not of our orders, since the monitor started", "asset"),
     _gauge("mm_tie_out_age_seconds", "Time since our books and the venue's account agreed, or the session began"),
     _gauge("mm_untied_balances", "Positions (and cash) that differ from the venue's for no known reason"),
     _counter("mm_live_orders_rejected_total", "Orders that never rested, since the executor started", "reason"),
