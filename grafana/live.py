@@ -64,7 +64,7 @@ def summary() -> list[Any]:
         number((8, 0, 3, 3), "Unknown orders", "Orders whose fate is being asked for; for moments only.",
                ("max(mm_unknown_orders)", ""), "none", decimals=0, empty=ONLY_LIVE,
                colours=steps("green", (1, "orange"))),
-        number((11, 0, 3, 3), "Dark fills", "Fills that the venue did not tell of, or that no order of ours explains.",
+        number((11, 0, 3, 3), "Dark fills", "Fills that the venue did not tell of, or not of our orders.",
                ("sum(increase(mm_dark_fills_total[$__range]))", ""), "none", decimals=0, colours=alarm,
                empty=ONLY_LIVE),
         number((14, 0, 3, 3), "Untied", "Positions (and cash) that differ from the venue's account.",
