@@ -44,6 +44,9 @@ class Expected:
     def fits(self, alert: dict[str, str]) -> bool:
         return alert["alertname"] == self.name and all(alert.get(name) == value for name, value in self.labels)
 
+    def is_told_by(self, name: str, coin: str) -> bool:
+        return name == self.name and dict(self.labels).get("asset", coin) == coin
+
 
 def fires(name: str, **labels: str) -> Expected:
     return Expected(name, tuple(sorted(labels.items())))
@@ -59,6 +62,10 @@ class Sighting:
     told_s: float | None = None
     ended_s: float | None = None
     mended: bool = False
+
+    @property
+    def fires(self) -> bool:
+        return self.began_s is not None and self.ended_s is None
 
     def look(self, is_firing: bool, now_s: float) -> None:
         if is_firing:
@@ -84,13 +91,14 @@ class Alerts:
 
     async def watch(self) -> None:
         while True:
+            told = [*self._told()]  # read before Prometheus is asked, which knew of them earlier
             self._firing = [each["metric"] for each in await self.ask('ALERTS{alertstate="firing"}')]
             now_s = monotonic_s()
             for expected, sighting in self._expected:
                 sighting.look(any(expected.fits(alert) for alert in self._firing), now_s)
-            for name in self._told():
+            for name, coin in told:
                 for expected, sighting in self._expected:
-                    if expected.name == name and sighting.told_s is None:
+                    if expected.is_told_by(name, coin) and sighting.fires and sighting.told_s is None:
                         sighting.told_s = now_s
             await asyncio.sleep(POLL_S)
 
@@ -104,12 +112,13 @@ class Alerts:
         found = await self.ask(expression)
         return float(found[0]["value"][1]) if found else 0.0
 
-    def _told(self) -> Iterator[str]:
-        """Names of the alerts in the lines that are new since the last look."""
+    def _told(self) -> Iterator[tuple[str, str]]:
+        """Names and coins of the alerts in the lines that are new since the last look."""
         text = self._log.read_text(errors="replace")
         for line in text[self._read :].splitlines():
             if "[ALERT]" in line and " is over" not in line:
-                yield line.split("[ALERT] ")[1].split(":")[0].split()[-1]
+                before, text_of_it = line.split(" [ALERT] ", 1)
+                yield text_of_it.split(":")[0].split()[-1], before.split()[-1]
         self._read = len(text)
 
 
