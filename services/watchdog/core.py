@@ -34,13 +34,14 @@ from shared.hyperliquid.cloids import is_own, own_prefix
 from shared.messages import AccountStatus, Command, Event, Message
 from shared.service import BusLost, Started, Stopping, Tick
 
-RETRY_MS, LONGEST_RETRY_MS = 1_000, 6_000
+RETRY_MS, LONGEST_RETRY_MS = 1_000, 8_000
 """Twice as long each time: a look weighs 20 of the 300 a minute that the watchdog may use. Without any left it
 would still be blind when the venue answers again."""
 CANCEL_AGAIN_MS = 1_000
 SILENT_LOOK_MS = 5_000
-AFTERMATH_MS = 60_000
-"""So long after the executor's last word an order of its may still arrive; then we look as seldom as ever."""
+AFTERMATH_MS = 15_000
+"""So long after the executor's last word an order of its may still arrive: it gives each five seconds to reach a
+block unless told otherwise (`action_lifetime_ms`). Then we look as seldom as ever."""
 LAST_LOOK_SILENCE_MS = 1_500
 """When we stop, who has missed one of its words, one a second, counts as dead: nobody looks after us."""
 KEY_CHECK_MS, KEY_AGAIN_MS = 300_000, 60_000
@@ -127,7 +128,8 @@ class Watchdog:
         silent = now_ms - self._heard_ms > allowed_ms
         if silent == self.silent:
             return
-        self.silent, self._since_ms, self._next_look_ms = silent, now_ms, now_ms
+        self.silent, self._since_ms = silent, now_ms
+        self._next_look_ms = now_ms if silent else (self.looked_ms or now_ms) + self._look_pause_ms(now_ms)
         self._switch.wake()
         self._blind, self._unanswered = False, 0  # said of a calm time; now it is an alarm
         if silent:
@@ -156,10 +158,13 @@ class Watchdog:
         self._cancel_wanted = self.silent and bool(self.own)
         if self._cancel_wanted and self.alarm_since_ms is None:
             yield from self._raise_alarm(now_ms)
-        elif self.alarm_since_ms is not None and not self.own:
-            seconds = (now_ms - self.alarm_since_ms) / 1000
-            self.alarm_since_ms = None
-            yield line(f"All cancelled: the venue shows no order of ours {seconds:.1f} s later.", "warning")
+        elif not self.own:
+            yield from self._end_alarm(now_ms)
+
+    def _end_alarm(self, now_ms: int) -> Iterable[Event]:
+        if self.alarm_since_ms is not None:
+            seconds, self.alarm_since_ms = (now_ms - self.alarm_since_ms) / 1000, None
+            yield line(f"All cancelled: no order of ours rests {seconds:.1f} s later.", "warning")
 
     def _look_pause_ms(self, now_ms: int) -> int:
         """While cancels fail it is known what rests; the weight is for them."""
@@ -197,7 +202,7 @@ class Watchdog:
         return CancelOrders(tuple(CancelByCloid(tuple(wires[at : at + CANCELS_A_REQUEST])) for at in parts))
 
     def _on_cancelled(self, now_ms: int, msg: Cancelled) -> Iterable[Event]:
-        """What failed is sent again, as a second cancel does no harm; what was answered is looked at."""
+        """What failed is sent again, as a second cancel does no harm; what was answered otherwise is looked at."""
         self._busy = False
         statuses = [status for o in msg.outcomes if isinstance(o, replies.Answered) for status in o.statuses]
         done = sum(isinstance(status, replies.Cancelled) for status in statuses)
@@ -207,10 +212,13 @@ class Watchdog:
             self._next_cancel_ms = now_ms + CANCEL_AGAIN_MS
         else:
             self._cancel_wanted = False
-            self._next_look_ms = now_ms if done == len(statuses) else now_ms + RETRY_MS
+            self._next_look_ms = now_ms + RETRY_MS
         if failed and failed[0] != self._failure:
             yield alarm(f"Cancelling failed: {failed[0]}. Trying again until nothing rests.")
         self._failure = failed[0] if failed else ""
+        if done == len(self.own):
+            self.own, self._next_look_ms = (), now_ms + SILENT_LOOK_MS
+            yield from self._end_alarm(now_ms)
 
     # ---- the rest --------------------------------------------------------------------------------------------
 

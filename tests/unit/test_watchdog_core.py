@@ -25,7 +25,7 @@ from services.watchdog.wiring import (
 from shared.errors import ConfigError
 from shared.hyperliquid import actions
 from shared.hyperliquid.account import RoleData, UserRole
-from shared.hyperliquid.limits import URGENT_FRAC, weight_of_action, weight_of_info
+from shared.hyperliquid.limits import URGENT_FRAC, WINDOW_S, weight_of_action, weight_of_info
 from shared.hyperliquid.replies import Answered, Reason, Refused, Throttled, Unknown
 from shared.service import Started, Stopping
 from tests.fixtures.watchdog_bench import ACCOUNT, GONE, START_MS, Bench, order, status
@@ -166,9 +166,30 @@ def test_its_weight_is_never_used_up_so_that_it_sees_and_cancels_when_it_is_need
     bench.resting, bench.alive = [order(number) for number in range(60)], alive
     bench.answer = lambda effect: unanswered(effect) if isinstance(effect, fails) else bench.fair(effect)
     bench.run(180)
+    assert greatest_weight(bench) <= ALLOWED
+
+
+@pytest.mark.parametrize(("hangs_s", "lives_s"), [(12, 4), (8, 4), (5, 2), (30, 5)])
+def test_an_executor_that_hangs_again_and_again_finds_it_awake_each_time(hangs_s: int, lives_s: int) -> None:
+    bench = Bench()
+    for number in range(20):
+        bench.alive = True
+        bench.run(lives_s)
+        bench.resting = [order(100 * number + level) for level in range(20)]
+        bench.alive = False
+        bench.run(hangs_s)
+        assert not bench.resting and bench.core.alarm_since_ms is None
+    assert greatest_weight(bench) <= ALLOWED
+
+
+ALLOWED = (1 - URGENT_FRAC) * WatchdogConfig(shadow_mode=False).watchdog_weight
+
+
+def greatest_weight(bench: Bench) -> int:
+    """Of a minute."""
     spent = [(at_ms, weight(effect)) for at_ms, effect in bench.asked]
-    minutes = [sum(cost for at_ms, cost in spent if 0 <= at_ms - since_ms < 60_000) for since_ms, _ in spent]
-    assert max(minutes) <= (1 - URGENT_FRAC) * WatchdogConfig(shadow_mode=False).watchdog_weight
+    window_ms = 1000 * WINDOW_S
+    return max(sum(cost for at_ms, cost in spent if 0 <= at_ms - since_ms < window_ms) for since_ms, _ in spent)
 
 
 def weight(effect: Any) -> int:

@@ -68,7 +68,8 @@ def frozen(name: str, *alerts: str) -> Cause:
 
 
 def fault(what: str, *alerts: Expected, within_s: float = 300.0, **fields: object) -> Cause:
-    """A fault of the bundled venue, see `market_maker venue fault --help`. It alone is ended."""
+    """A fault of the bundled venue, see `market_maker venue fault --help`. It alone is ended, if it does not end by
+    itself (`count`)."""
     begun: list[int] = []
 
     async def begin(stack: Stack) -> None:
@@ -77,7 +78,7 @@ def fault(what: str, *alerts: Expected, within_s: float = 300.0, **fields: objec
     async def end(stack: Stack) -> None:
         await stack.world.end_fault(begun.pop())
 
-    return Cause(what, alerts, begin, end, within_s)
+    return Cause(what, alerts, begin, nothing if "count" in fields else end, within_s)
 
 
 def command(action: Literal["halt", "resume"]) -> Act:
