@@ -68,7 +68,7 @@ def frozen(name: str, *alerts: str) -> Cause:
 
 
 def fault(what: str, *alerts: Expected, within_s: float = 300.0, **fields: object) -> Cause:
-    """A fault of the bundled venue, see `market_maker venue fault --help`. It alone is ended, if it does not end by
+    """A fault of the bundled venue, see `market_maker venue fault --help`. It alone is ended, unless it ends by
     itself (`count`)."""
     begun: list[int] = []
 
