@@ -29,10 +29,10 @@ from market_maker.options import Checked, Options, check, venue_url
 from market_maker.preflight import ask_venue, docker_problem
 from market_maker.snapshot import Snapshot, beginning, look
 from market_maker.summary import Watch, memory_of, render, summarise
-from shared.bus import RedisBus
 from shared.clock import monotonic_s, utc, wall_ms
 from shared.confirmation import void
 from shared.errors import BusError, ConfigError, MarketMakerError, VenueError
+from shared.redis_bus import RedisBus
 from shared.words import counted
 
 LOOK_EVERY_S = 0.5

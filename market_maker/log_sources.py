@@ -19,12 +19,12 @@ from typing import Protocol
 from market_maker import compose
 from market_maker.deployment import bus_url
 from market_maker.logfiles import Tail
-from shared.bus import RedisBus
 from shared.clock import utc
 from shared.errors import BusError, MarketMakerError
 from shared.log import parse, unix_ms
 from shared.messages import Event, Severity, Universe
 from shared.recent import Recent
+from shared.redis_bus import RedisBus
 from shared.streams import EVENTS, UNIVERSE
 
 BY_TIME = attrgetter("time_ms")

@@ -12,10 +12,11 @@ from typing import Any
 
 from market_maker.deployment import bus_url
 from market_maker.snapshot import Snapshot, look
-from shared.bus import Bus, RedisBus
+from shared.bus import Bus
 from shared.clock import monotonic_s, wall_ms
 from shared.errors import BusError
 from shared.messages import SILENT_MS, Action, Command
+from shared.redis_bus import RedisBus
 
 OK, REFUSED, NOT_FOUND, NOT_RUNNING, TIMED_OUT = 0, 1, 2, 3, 5
 LOOK_EVERY_S = 0.1

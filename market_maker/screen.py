@@ -13,11 +13,11 @@ from services.screener.core import Screener
 from services.screener.history import MAX_AGE_MS, MIN_HOURS, HistoryRead, day, objection
 from services.screener.service import overrides
 from shared import market_profile
-from shared.bus import RedisBus
 from shared.clock import wall_ms
 from shared.config import load
 from shared.errors import BusError, DataError
 from shared.messages import AssetConfig, CoinMeta, Universe
+from shared.redis_bus import RedisBus
 from shared.streams import ASSET_CONFIG, UNIVERSE
 from shared.words import counted
 

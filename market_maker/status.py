@@ -21,11 +21,11 @@ from market_maker.deployment import (
 from market_maker.live import gates
 from market_maker.snapshot import Snapshot, look
 from market_maker.summary import coin_line
-from shared.bus import RedisBus
 from shared.clock import day_name, wall_ms
 from shared.confirmation import code_version
 from shared.errors import BusError
 from shared.messages import SILENT_MS
+from shared.redis_bus import RedisBus
 from shared.rule_proofs import read_proofs
 
 if TYPE_CHECKING:  # a terminal's tables are loaded where there is a terminal

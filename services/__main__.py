@@ -9,7 +9,6 @@ from typing import TypeVar
 import uvloop
 
 from services import DECIDING, SERVICES, load, trading_settings
-from shared.bus import RedisBus
 from shared.clock import wall_ms
 from shared.config import EngineConfig, load_assets, read_file
 from shared.config import load as load_settings
@@ -18,6 +17,7 @@ from shared.environment import read_env_file
 from shared.errors import ConfigError, MarketMakerError
 from shared.log import Form, render, trace
 from shared.messages import Event, Severity
+from shared.redis_bus import RedisBus
 from shared.runtime import serve
 
 Config = TypeVar("Config", bound=EngineConfig)

@@ -13,9 +13,9 @@ from market_maker.drill.observe import Observer
 from market_maker.drill.scene import WHO, Scene
 from market_maker.drill.stack import Setup, Stack, alone
 from market_maker.drill.truth import POST_ONLY_REFUSED, Sums, Truth
-from shared.bus import RedisBus
 from shared.clock import monotonic_s, wall_ms
 from shared.messages import ZERO, AccountState, Baseline, Command, LiveStatus, PositionState
+from shared.redis_bus import RedisBus
 from shared.streams import ACCOUNT, POSITION
 
 TOLERANCE_USD = Decimal("0.000001")

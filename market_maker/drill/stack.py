@@ -29,13 +29,13 @@ from market_maker.drill.permit import confirm_drill
 from market_maker.drill.world import World
 from market_maker.options import Options, check
 from market_maker.plan import Plan, Process, Ready, SupervisorState
-from shared.bus import RedisBus
 from shared.clock import monotonic_s
 from shared.confirmation import VALID_MS, boot_id
 from shared.errors import ConfigError, MarketMakerError
 from shared.hyperliquid.signing import load_account
 from shared.messages import Command
 from shared.private_files import write_private
+from shared.redis_bus import RedisBus
 from shared.secrets import ADDRESS, EXECUTOR_KEY, SECRET_VARIABLES, WATCHDOG_KEY
 
 PROJECT = Path(__file__).resolve().parents[2]

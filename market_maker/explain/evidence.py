@@ -10,7 +10,6 @@ import msgspec
 from analysis.store import Store, open_store
 from services.harvester.recorder import Heard, Recorder
 from shared import flights, incidents
-from shared.bus import RedisBus
 from shared.clock import utc_day
 from shared.errors import BusError, DataError
 from shared.flights import Flight, key_of
@@ -26,6 +25,7 @@ from shared.messages import (
     Trade,
     Trades,
 )
+from shared.redis_bus import RedisBus
 from shared.streams import ASSET_CONFIG, BOOK, FILLS, ORDERS, RISK, TARGET, TRADES
 from shared.units import exact
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from analysis.store import open_store
 from shared import flights
-from shared.bus import RedisBus
 from shared.data_files import FILLS
 from shared.errors import BusError, DataError
 from shared.flights import Key, key_of
 from shared.messages import Fill, Universe
+from shared.redis_bus import RedisBus
 from shared.streams import FILLS as FILLS_STREAM
 from shared.streams import UNIVERSE
 from shared.units import exact

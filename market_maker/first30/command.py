@@ -12,12 +12,13 @@ from market_maker.deployment import Record, bus_url, read_record, running
 from market_maker.first30.show import Screen, lines_to, screen_on
 from market_maker.operator_bus import NOT_RUNNING, anything_alive
 from market_maker.snapshot import Snapshot, look
-from shared.bus import Bus, RedisBus
+from shared.bus import Bus
 from shared.clock import monotonic_s, utc, wall_ms
 from shared.errors import BusError, ConfigError
 from shared.first30.look import Look, look_at
 from shared.first30.watch import First30, markdown
 from shared.messages import AssetConfig
+from shared.redis_bus import RedisBus
 from shared.streams import ASSET_CONFIG
 
 FLAGGED = 2

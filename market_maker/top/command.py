@@ -9,8 +9,8 @@ from market_maker.access import PEOPLE
 from market_maker.deployment import bus_url, read_record
 from market_maker.operator_bus import NOT_FOUND, NOT_RUNNING
 from market_maker.top.watcher import Watcher
-from shared.bus import RedisBus
 from shared.errors import BusError, ConfigError
+from shared.redis_bus import RedisBus
 
 
 def run(run_dir: Path, only: Collection[str] = ()) -> int:

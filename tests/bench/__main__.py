@@ -28,9 +28,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from market_maker.redis_server import find_server
 from market_maker.replay import run_replay
 from services.venue.market.replay import open_recording
-from shared.bus import RedisBus
 from shared.clock import monotonic_s
 from shared.messages import Book, Level
+from shared.redis_bus import RedisBus
 from shared.streams import BOOK
 from tests.bench import data as recorded_data
 from tests.bench import guard as guarding

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from shared.bus import ENTRIES_OF_GROUP_AT_ONCE, Backlog, Bus, Delivery, RedisBus, summed
+from shared.bus import Backlog, Bus, Delivery, summed
 from shared.errors import BusError
 from shared.memory_bus import MemoryBus
 from shared.messages import (
@@ -27,6 +27,8 @@ from shared.messages import (
     Universe,
 )
 from shared.outbox import Outbox
+from shared.redis_bus import RedisBus
+from shared.redis_readers import ENTRIES_OF_GROUP_AT_ONCE
 from shared.streams import ALL, BOOK, EVENTS, FILLS, HALT, LAST_STATUS, POSITION, STATUS, TRADES, UNIVERSE
 from tests.fixtures.make import account_status, book, fill
 

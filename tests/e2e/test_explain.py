@@ -28,7 +28,6 @@ from services.harvester.core import Effect, Harvester
 from services.harvester.service import SERVICE
 from services.venue.market.replay import open_recording
 from shared import flights
-from shared.bus import RedisBus
 from shared.messages import (
     AssetConfig,
     Book,
@@ -45,6 +44,7 @@ from shared.messages import (
     Trades,
     Universe,
 )
+from shared.redis_bus import RedisBus
 from shared.runtime import Runtime
 from shared.service import Stopping, Tick
 from tests.conftest import wait_until

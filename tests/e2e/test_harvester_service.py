@@ -19,7 +19,7 @@ from services.harvester.config import HarvesterConfig
 from services.harvester.core import Close, Closed, Harvester
 from services.harvester.service import SERVICE
 from shared import incidents
-from shared.bus import Bus, RedisBus
+from shared.bus import Bus
 from shared.data_files import TRADES
 from shared.memory_bus import MemoryBus
 from shared.messages import (
@@ -37,6 +37,7 @@ from shared.messages import (
     Universe,
 )
 from shared.messages import Trades as TradesMessage
+from shared.redis_bus import RedisBus
 from shared.runtime import Runtime
 from shared.streams import EVENTS
 

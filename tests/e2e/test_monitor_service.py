@@ -13,9 +13,9 @@ import pytest
 
 from services.monitor.config import MonitorConfig
 from services.monitor.service import SERVICE
-from shared.bus import RedisBus
 from shared.clock import wall_ms
 from shared.messages import AccountStatus, CoinMeta, Event, Heartbeat, Message, Mode, Universe
+from shared.redis_bus import RedisBus
 from shared.runtime import Runtime
 from tests.fixtures.make import book, fill, live_status
 

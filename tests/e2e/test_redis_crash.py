@@ -10,8 +10,9 @@ import redis
 from market_maker import access, redis_server
 from market_maker.deployment import with_user
 from services import SERVICES, load
-from shared.bus import Reader, RedisBus
+from shared.bus import Reader
 from shared.errors import BusError
+from shared.redis_bus import RedisBus
 from shared.streams import FILLS
 from tests.conftest import server_binaries, wait_until
 from tests.fixtures.make import fill

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from shared.bus import Bus, Reader, RedisBus
+from shared.bus import Bus, Reader
 from shared.config import EngineConfig
 from shared.errors import BusError, InvariantError
 from shared.memory_bus import MemoryBus
 from shared.messages import CoinMeta, Event, Fill, HaltState, Heartbeat, Message, Universe
+from shared.redis_bus import RedisBus
 from shared.runtime import Runtime
 from shared.service import BusBack, BusLost, Port, Service, Started, Stopping, Tick
 from shared.streams import EVENTS, FILLS, HALT, STATUS, Stream

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from services.watchdog.config import WatchdogConfig
-from shared.bus import RedisBus
 from shared.messages import Command, Event
+from shared.redis_bus import RedisBus
 from tests.conftest import wait_until
 from tests.e2e.test_runtime import Server
 from tests.fixtures.venue_sdk import Trader

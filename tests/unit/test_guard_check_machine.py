@@ -14,8 +14,8 @@ from services.guard.config import GuardConfig
 from services.guard.core import Guard
 from services.guard.door import MachineDoor
 from services.guard.rules import Reading
-from shared.bus import RedisBus
 from shared.memory_bus import MemoryBus
+from shared.redis_bus import RedisBus
 
 LIMIT_BYTES = 32 * 1024**2
 

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from market_maker.screen import FRESH_MS, NEITHER, NOT_FOUND, NOTHING_EARNS, show
-from shared.bus import RedisBus
 from shared.clock import wall_ms
 from shared.market_profile import FILE, write
 from shared.messages import CoinMeta, Universe
+from shared.redis_bus import RedisBus
 from tests.fixtures.screener_history import past, profile
 from tests.unit.test_screener_core import Run
 from tests.unit.test_screener_history import LOSING
