@@ -1,4 +1,4 @@
-"""What a service may do with the bus: `shared.redis_bus` is the real one, `shared.memory_bus` for tests and replay."""
+"""What a service may do with the bus: `shared.redis_bus` is real, `shared.memory_bus` for tests and replay."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
