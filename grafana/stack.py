@@ -21,7 +21,9 @@ def by_service(metric: str) -> str:
     return f"max by (service) ({metric})"
 
 
-UP = 'label_replace(max by (job) (up), "service", "$1", "job", "(.+)")'
+UP_BY_JOB = 'max by (job) (up) unless on (job) (up{job="watchdog"} and on () max(mm_live) == 0)'
+"""The watchdog belongs to live trading."""
+UP = f'label_replace({UP_BY_JOB}, "service", "$1", "job", "(.+)")'
 COLUMNS: tuple[Column, ...] = (
     ("State", f"{by_service('mm_service_heartbeat_age_seconds')} < bool {SILENT_S}", {
         "custom.align": "left",
@@ -89,7 +91,7 @@ def services() -> list[Any]:
         lines((8, 12, 8, 9), "Memory", "Peak resident memory of each service.",
               [(by_service("mm_service_memory_bytes"), legend)], "bytes", stacked=True, beside=True, low=0),
         timeline((16, 12, 8, 9), "Endpoints", "Green while Prometheus can scrape the service.",
-                 ("max by (job) (up)", "{{job}}"), words({"1": ("up", "green"), "0": ("down", "red")})),
+                 (UP_BY_JOB, "{{job}}"), words({"1": ("up", "green"), "0": ("down", "red")})),
     ]  # fmt: skip
 
 
