@@ -24,6 +24,8 @@ UNMOVED = 0.0001
 """Where only the takers of a fault are wanted."""
 FALL_FRAC = -0.895
 """The spread stays as wide in ticks, so it becomes ten times as wide in bps."""
+LEVELS = {"cascade_kill": "pull", "daily_loss": "off", "daily_loss_usd": "off"}
+"""Who is short of a coin that comes back tenfold is halted, and then nothing else can be seen."""
 WAVES = 40
 """Of takers, until the cancels of a quarter of an hour have a fill for each fifty."""
 
@@ -138,7 +140,7 @@ SCENE = Scene(
             "MM_COINS": ",".join((FALLS, THROWN, JUMPS, INFORMED)),
             "MM_SCREENER_WINDOW_S": "300",
             "MM_MIN_MARKOUTS": "50",
-            "MM_RULE_LEVELS": json.dumps({"cascade_kill": "pull"}),
+            "MM_RULE_LEVELS": json.dumps(LEVELS),
         },
     ),
     ((replace(_SILENT, end=_both(_SILENT.end, _takers_come)), _CONTESTED), (_FALLEN, _THROWN, _JUMP, _INFORMED)),
