@@ -39,9 +39,9 @@ RETRY_MS, LONGEST_RETRY_MS = 1_000, 8_000
 would still be blind when the venue answers again."""
 CANCEL_AGAIN_MS = 1_000
 SILENT_LOOK_MS = 5_000
-AFTERMATH_MS = 15_000
-"""So long after the executor's last word an order of its may still arrive: it gives each five seconds to reach a
-block unless told otherwise (`action_lifetime_ms`). Then we look as seldom as ever."""
+SILENT_LOOKS_MS = {15_000: SILENT_LOOK_MS, 60_000: 10_000}
+"""Up to how long a silence we look how often: an order of the executor's may still arrive, though it gives each
+five seconds to reach a block unless told otherwise (`action_lifetime_ms`). Then we look as seldom as ever."""
 LAST_LOOK_SILENCE_MS = 1_500
 """When we stop, who has missed one of its words, one a second, counts as dead: nobody looks after us."""
 KEY_CHECK_MS, KEY_AGAIN_MS = 300_000, 60_000
@@ -168,8 +168,10 @@ class Watchdog:
 
     def _look_pause_ms(self, now_ms: int) -> int:
         """While cancels fail it is known what rests; the weight is for them."""
-        if self.silent and not self._failure and now_ms - self._heard_ms < AFTERMATH_MS:
-            return SILENT_LOOK_MS
+        if self.silent and not self._failure:
+            for silence_ms, pause_ms in SILENT_LOOKS_MS.items():
+                if now_ms - self._heard_ms < silence_ms:
+                    return pause_ms
         return int(self._config.watchdog_look_s * 1000)
 
     def _raise_alarm(self, now_ms: int) -> Iterable[Message]:

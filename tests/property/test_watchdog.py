@@ -94,7 +94,8 @@ def test_whatever_happened_a_dead_executor_leaves_nothing_of_ours_and_all_of_oth
     for phase in history:
         trial.play(phase)
     others = [rest for rest in trial.resting if rest.cloid is None]
-    trial.play(Phase(12, False, True, (("BTC", True), ("ETH", False)), ()))
+    trial.play(Phase(1, True, True, (("BTC", True), ("ETH", False)), ()))
+    trial.play(Phase(12, False, True, (), ()))
     assert [rest.oid for rest in trial.resting if rest.cloid is not None] == []
     assert all(rest in trial.resting for rest in others)
     assert trial.core.alarm_since_ms is None
