@@ -8,6 +8,7 @@ import pytest
 from scripts.alert_table import DOCUMENT, GROUPS, rules, written
 from services.guard.checks.table import rules as guard_rules
 from services.guard.config import GuardConfig
+from tests.bench.alert_drill.table import MARKS as SEEN
 
 DOCS = DOCUMENT.parent
 PAGES = sorted((DOCS / "runbooks").glob("*.md"))
@@ -37,6 +38,18 @@ def test_the_page_of_each_alert_says_what_it_means_how_urgent_it_is_and_what_to_
         text = sections(DOCS / path)[anchor]
         assert anchor == rule["alert"].lower()
         assert all(part in text for part in PARTS) and "```sh" in text, rule["alert"]
+
+
+def test_each_alert_was_seen_to_fire_and_to_clear_on_the_running_bot():
+    """`python -m tests.bench alerts --docs`. `Watchdog` is the one that never ends."""
+    begin, end = SEEN
+    rows = DOCUMENT.read_text().partition(begin)[2].partition(end)[0].strip().splitlines()[2:]
+    seen = set()
+    for row in rows:
+        _, cause, alert, fires, _, ends, _ = (cell.strip() for cell in row.split("|"))
+        assert re.fullmatch(r"\d+ s", fires) and re.fullmatch(r"\d+ s", ends), f"{cause}: {alert}"
+        seen.add(alert.split("`")[1])
+    assert seen == {rule["alert"] for group in GROUPS for rule in rules(group)} - {"Watchdog"}
 
 
 def test_every_rule_of_the_guard_has_its_section():
