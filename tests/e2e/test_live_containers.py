@@ -118,7 +118,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
                 person.reads("Building the image", within_s=60)
                 person.reads("./start_mm_bot.sh --stop", within_s=240)
                 code, stack.shown = person.leaves()
-            assert code == 0 and "coins quoting both sides" in stack.shown, stack.shown
+            assert code == 0 and "quoting both sides" in stack.shown, stack.shown
             yield stack
         finally:
             stack.run("launch", "--stop")

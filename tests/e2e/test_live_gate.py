@@ -363,7 +363,7 @@ def test_a_person_at_a_terminal_starts_it_and_the_stop_ends_it(
     for part in (
         "Ready for live trading, for 12 h: ",
         f"Starting LIVE on venue sim (local): real orders on account {place.trader.address}.",
-        "coins quoting both sides",
+        "quoting both sides",
         f"LIVE        real orders on account {place.trader.address} ",
         f"WITHOUT {', '.join(GATES)} ",
     ):
