@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from market_maker.config import LauncherConfig
-from market_maker.local import METRICS_PORT
 from market_maker.options import Checked
 from market_maker.prepare import IMAGE_UID
 from market_maker.redis_server import PROJECT
@@ -172,7 +171,7 @@ def environment(checked: Checked | None = None) -> dict[str, str]:
     uid, gid = owner(checked)
     ports = {
         "MM_REDIS_PORT": config.redis_port,
-        "MM_METRICS_PORT": METRICS_PORT if config.metrics_port is None else config.metrics_port,
+        "MM_METRICS_PORT": config.grid_metrics_port,
         "MM_VENUE_PORT": checked.venue.venue_port,
     }
     return (

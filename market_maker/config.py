@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from services.monitor.config import METRICS_PORT
 from shared.config import EngineConfig
 
 
@@ -39,3 +40,8 @@ class LauncherConfig(EngineConfig):
     alert_heartbeat_url_file: Path | None = Field(
         None, description="File with a URL that is called each minute while alerting works; empty: none."
     )
+
+    @property
+    def grid_metrics_port(self) -> int:
+        """Where the monitor serves the metrics of the grid."""
+        return METRICS_PORT if self.metrics_port is None else self.metrics_port

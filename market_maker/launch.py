@@ -168,7 +168,6 @@ def _deployment(options: Options, checked: Checked, say: Say) -> Deployment:
 def _record(checked: Checked, deployment: Deployment) -> Record:
     config = checked.launcher
     socket = (config.run_dir / "redis.sock").resolve()
-    metrics_port = config.metrics_port if config.metrics_port is not None else local.METRICS_PORT
     return Record(
         deployment=deployment,
         venue=config.venue,
@@ -177,7 +176,7 @@ def _record(checked: Checked, deployment: Deployment) -> Record:
         started_ms=int(wall_ms()),
         redis_url=f"unix://{socket}" if deployment == "local" else f"redis://127.0.0.1:{config.redis_port}",
         redis_port=config.redis_port,
-        metrics_url=f"http://127.0.0.1:{metrics_port}/metrics",
+        metrics_url=f"http://127.0.0.1:{config.grid_metrics_port}/metrics",
         log_dir=str(config.log_dir.resolve()),
         secrets_dir=str(config.secrets_dir.resolve()),
         data_dir=str(run_notes.data_dir(checked, deployment)),

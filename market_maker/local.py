@@ -18,6 +18,7 @@ from market_maker.options import Checked, venue_url
 from market_maker.plan import Plan, Process, Ready
 from market_maker.preflight import require_free_port
 from market_maker.supervisor import CONFIGURATION_ERROR
+from services.monitor.config import METRICS_PORT
 from shared.clock import monotonic_s
 from shared.errors import ConfigError, MarketMakerError
 from shared.secrets import SECRET_VARIABLES, environment_of
@@ -32,16 +33,15 @@ LONGEST_PAUSE_S = {"watchdog": 1.0, "executor": 4.0}
 cancels for the dead."""
 LEAN = {"PYTHONOPTIMIZE": "2", "PYTHONDONTWRITEBYTECODE": ""}
 """Without docstrings in memory each process is about 7 MB smaller, once it is compiled that way."""
-METRICS_PORT = 9090
 _STOP_ORDER = {"executor": 0, "monitor": 2, "venue": 3, "redis": 4}
 _OTHERS = 1
 
 
 def metrics_port(checked: Checked, service: str) -> int:
-    """Each service's own port, all moved together when MM_METRICS_PORT moves the monitor's."""
+    """Each service's own port, all moved together when MM_METRICS_PORT moves the monitor's; 0: none."""
     own = next(entry.metrics_port for entry in checked.services if entry.name == service)
-    monitor = checked.launcher.metrics_port
-    return own if monitor is None or own == 0 else own + monitor - METRICS_PORT
+    monitor = checked.launcher.grid_metrics_port
+    return own + monitor - METRICS_PORT if own and monitor else 0
 
 
 def running(checked: Checked) -> tuple[Service[Any], ...]:

@@ -87,13 +87,12 @@ def alertmanager(found: Receivers, monitor_url: str = MONITOR, templates: Path =
 
 def monitor_url(config: LauncherConfig) -> str:
     """Where the monitor of a local run takes notifications, by the launcher's word."""
-    port = METRICS_PORT if config.metrics_port is None else config.metrics_port
-    return f"http://127.0.0.1:{port + ALERTS_ABOVE}/alerts"
+    return f"http://127.0.0.1:{config.grid_metrics_port + ALERTS_ABOVE}/alerts"
 
 
 def prometheus(config: LauncherConfig, alertmanager_port: int = 9093) -> str:
     """Prometheus' configuration for services that run as local processes."""
-    moved = 0 if config.metrics_port is None else config.metrics_port - METRICS_PORT
+    moved = config.grid_metrics_port - METRICS_PORT
     ports = {name: load_service(name).metrics_port for name in SERVICES}
     made = {
         "global": {"scrape_interval": "5s", "scrape_timeout": "4s", "evaluation_interval": "5s"},

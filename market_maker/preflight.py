@@ -14,6 +14,8 @@ from shared.errors import ConfigError, VenueError
 
 VENUE_TIMEOUT_S = 5.0
 DOCKER_TIMEOUT_S = 10.0
+LARGEST_CLOCK_ERROR_S = 1.5
+"""Between the venue's clock and ours; the guard stops at `clock_skew_s`."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from market_maker.arguments import PROJECT, Config, absolute, use
+from market_maker.arguments import PROJECT, AsJson, Config, absolute, use
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -40,10 +40,10 @@ def validate_config(config: Config = None) -> int:
 
 
 @app.command()
-def doctor(config: Config = None) -> int:
+def doctor(config: Config = None, as_json: AsJson = False) -> int:
     """Check this machine: Python, packages, Docker, ports, Redis, disk, venue, clock; with MM_SHADOW_MODE=false
     also account, keys, margin, request budget, gates, and what can be lost."""
     from market_maker.doctor import examine
 
     use(config)
-    return examine()
+    return examine(as_json)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from market_maker.doctor import LARGEST_CLOCK_ERROR_S, Finding
+from market_maker.findings import Finding
+from market_maker.preflight import LARGEST_CLOCK_ERROR_S
 from services.executor.config import ExecutorConfig
 from services.executor.live.budget import Budget, headroom, widening
 from services.executor.live.endurance import Expected, Refusal, check_lasts

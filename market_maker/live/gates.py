@@ -16,7 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from market_maker.doctor import Finding
+from market_maker.findings import Finding
 from shared.clock import utc
 from shared.confirmation import seal_as, sealed_as
 from shared.errors import ConfigError

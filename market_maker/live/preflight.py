@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from market_maker import doctor
-from market_maker.doctor import Finding
+from market_maker import machine
+from market_maker.findings import Finding, line
 from market_maker.live import account, gates
 from market_maker.live.account import AccountFacts, Needs
 from market_maker.live.losses import Losses, losses, render
@@ -68,7 +68,7 @@ def examine(checked: Checked, accepted: Sequence[str]) -> Preflight:
     facts, config = outside.account, checked.launcher
     rate = facts.fees.user_add_rate if facts else FEE_TIERS[config.fee_tier].maker
     return Preflight(
-        findings=(*doctor.machine(config), _signing(), *outside.findings, *gate_check.findings),
+        findings=(*machine.examine(config), _signing(), *outside.findings, *gate_check.findings),
         losses=losses(
             config,
             _assets(checked, outside.coins),
@@ -81,7 +81,7 @@ def examine(checked: Checked, accepted: Sequence[str]) -> Preflight:
 
 def lines(preflight: Preflight) -> Iterator[str]:
     yield "Before live trading:"
-    yield from (doctor.line(finding) for finding in preflight.findings)
+    yield from (line(finding) for finding in preflight.findings)
     yield ""
     yield from render(preflight.losses)
     yield ""

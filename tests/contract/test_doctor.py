@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from market_maker import doctor
+from market_maker import machine
 from market_maker.config import LauncherConfig
 from market_maker.deployment import Record, write_record
 from market_maker.deployment import running as what_runs
+from market_maker.findings import Finding
 from market_maker.supervisor import PID_FILE
 from shared.config import load
 from tests.fixtures.venue_server import RunningVenue
@@ -36,9 +37,9 @@ def running(folder: Path, venue_url: str) -> Iterator[None]:
         yield
 
 
-def findings(folder: Path) -> dict[str, doctor.Finding]:
+def findings(folder: Path) -> dict[str, Finding]:
     """The last one of each subject."""
-    found = doctor.look(load(LauncherConfig, run_dir=folder), what_runs(folder))
+    found = machine.look(load(LauncherConfig, run_dir=folder), what_runs(folder))
     return {finding.subject: finding for finding in found}
 
 

@@ -8,7 +8,7 @@ from shutil import which
 
 import pytest
 
-from market_maker.doctor import pins
+from market_maker.machine import pins
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock")

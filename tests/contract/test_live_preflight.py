@@ -1,5 +1,6 @@
 """The preflight of a live start against a running venue, as the start script runs it."""
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -69,7 +70,7 @@ def joined(venue: RunningVenue, folder: Path) -> Trader:
 @pytest.fixture(autouse=True)
 def _good_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the doctor says of this machine is not the question here."""
-    monkeypatch.setattr(preflight.doctor, "machine", lambda config: iter(()))
+    monkeypatch.setattr(preflight.machine, "examine", lambda config: iter(()))
 
 
 def examined(accepted: tuple[str, ...] = GATES) -> preflight.Preflight:
@@ -238,6 +239,15 @@ def test_the_doctor_shows_what_a_live_start_would(trader: Trader, capsys: pytest
     shown = capsys.readouterr().out
     assert "ok       watchdog   agent 'watchdog'" in shown and "What it can lose:" in shown
     assert shown.endswith("Not ready for live trading: gate1, gate2, gate3, gate4, gate5.\n")
+
+
+def test_the_doctor_tells_scripts_the_same(trader: Trader, capsys: pytest.CaptureFixture[str]) -> None:
+    os.environ |= {"MM_VENUE": "sim", "MM_COINS": "BTC,ETH,SOL"}
+    assert doctor.examine(as_json=True) == 1
+    told = json.loads(capsys.readouterr().out)
+    failed = [finding["subject"] for finding in told["findings"] if finding["verdict"] == "FAIL"]
+    assert failed == list(GATES) and not told["passed"]
+    assert told["losses"]["coins"] == 3 and float(told["losses"]["daily_stop_usd"]) > 0
 
 
 # ---- evidence of the gates -----------------------------------------------------------------------------------

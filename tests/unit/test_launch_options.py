@@ -1,10 +1,11 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from market_maker import options
+from market_maker import local, options
 from market_maker.options import Options, check, venue_url
 from services.venue.config import VenueConfig
 from shared.config import VENUE_URLS
@@ -139,3 +140,10 @@ def test_live_real_money_has_no_other_name(monkeypatch: pytest.MonkeyPatch, venu
 )
 def test_the_bundled_venue_is_looked_for_on_its_own_port(settings: dict[str, Any], url: str) -> None:
     assert venue_url(VenueConfig(**settings)) == url
+
+
+@pytest.mark.parametrize(("monitor", "guard"), [(None, 9105), (19_090, 19_105), (0, 0)])
+def test_all_metrics_ports_move_with_the_monitors_and_none_is_none(monitor: int | None, guard: int) -> None:
+    checked = check(Options(venue="sim"))
+    launcher = checked.launcher.model_copy(update={"metrics_port": monitor})
+    assert local.metrics_port(replace(checked, launcher=launcher), "guard") == guard

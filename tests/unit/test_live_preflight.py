@@ -7,8 +7,8 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from market_maker.doctor import Finding
-from market_maker.doctor import line as doctor_line
+from market_maker.findings import Finding
+from market_maker.findings import line as doctor_line
 from market_maker.live import gates
 from market_maker.live.account import AccountFacts, Needs, budget, judge
 from market_maker.live.gates import GATES, Evidence, GateResult
