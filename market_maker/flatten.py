@@ -15,6 +15,7 @@ from market_maker.operator_bus import (
     OK,
     REFUSED,
     TIMED_OUT,
+    UNSENT,
     Answer,
     Sent,
     alive,
@@ -37,6 +38,11 @@ from shared.streams import DEPTH
 GOES_ON = "the bot goes on flattening; `market_maker status` shows it, `market_maker resume` ends it"
 _NO_FEED = "no fresh market data; it goes on when the feed is back"
 _NO_GUARD = "the guard is silent, and without its lease nothing is traded; `market_maker status` shows what runs"
+_UNRECONCILED = (
+    "live trading is refused or the books differ from the venue (`market_maker status` says how): nothing trades"
+    " until `market_maker resume`, which ends this as well; resume first, then flatten"
+)
+_UNCONFIRMED = "the confirmation of live trading is over; start live trading again"
 REMEDIES: dict[str, str] = {
     Reason.NO_LEASE: _NO_GUARD,
     Reason.LEASE_EXPIRED: _NO_GUARD,
@@ -44,8 +50,8 @@ REMEDIES: dict[str, str] = {
     Reason.NO_BOOK: _NO_FEED,
     Reason.STALE_BOOK: _NO_FEED,
     Reason.RECONNECTING: _NO_FEED,
-    Reason.UNRECONCILED: "books and venue differ; [RECONCILE] in the executor's log says by what",
-    Reason.UNCONFIRMED: "the confirmation of live trading is over; start live trading again",
+    Reason.UNRECONCILED: _UNRECONCILED,
+    Reason.UNCONFIRMED: _UNCONFIRMED,
     Reason.REQUEST_BUDGET: "the request budget is used up; `market_maker status` shows when it is not",
     Reason.NO_UNIVERSE: "not a coin of this run; start with it among MM_COINS",
 }
@@ -89,7 +95,7 @@ def flatten(run_dir: Path, wish: Wish, *, dry_run: bool, timeout_s: float, as_js
         shown.append((snapshot, priced(snapshot, positions, depths, wish.now, terms)))
         return Answer(OK, "")
 
-    answer = run(run_dir, price)
+    answer = run(run_dir, price, UNSENT)
     if not shown:
         return tell("flatten", answer, as_json)
     snapshot, preview = shown[0]
@@ -128,8 +134,13 @@ def _mode(snapshot: Snapshot) -> str:
 def warnings(snapshot: Snapshot) -> list[str]:
     """What would keep the executor from trading."""
     found = []
+    live = snapshot.account.live if snapshot.account else None
     if not alive(snapshot, "guard"):
         found.append(f"  careful: {_NO_GUARD}")
+    if live is not None and live.phase == "refused":
+        found.append(f"  careful: {_UNRECONCILED}")
+    if live is not None and live.confirmed_until_ms <= snapshot.time_ms:
+        found.append(f"  careful: {_UNCONFIRMED}")
     if snapshot.halt.halted:
         found.append(f"  halted ({snapshot.halt.reason}): flattening goes on all the same, quoting does not")
     return found
@@ -158,10 +169,7 @@ def _carry_out(run_dir: Path, wish: Wish, timeout_s: float, out: TextIO) -> Answ
         done, now = await until(bus, progress.flat, timeout_s)
         return _result(done, sent, now, wish, timeout_s)
 
-    try:
-        return run(run_dir, talk)
-    except KeyboardInterrupt:
-        return Answer(TIMED_OUT, f"\ninterrupted; {GOES_ON}", {"flat": False})
+    return run(run_dir, talk, Answer(TIMED_OUT, f"\ninterrupted; {GOES_ON}", {"flat": False}))
 
 
 @dataclass

@@ -16,6 +16,7 @@ from market_maker.operator_bus import (
     OK,
     REFUSED,
     TIMED_OUT,
+    UNSENT,
     Answer,
     Sent,
     alive,
@@ -154,6 +155,8 @@ def reduces(now: Snapshot, coins: Collection[str]) -> bool:
 def cancel_all(run_dir: Path, reason: str, as_json: bool = False) -> int:
     """Cancel every resting order once; quoting goes on with the next target."""
 
+    reason = typable(reason)
+
     async def talk(bus: Bus) -> Answer:
         before = await look(bus, wall_ms())
         nothing = executor_away(before)
@@ -225,11 +228,14 @@ def _resume(run_dir: Path, as_json: bool) -> Answer:
 
     async def ask(bus: Bus) -> Answer:
         snapshot = await look(bus, wall_ms())
+        nothing = away(snapshot)
+        if nothing:
+            return nothing
         found.extend(holds(snapshot))
         forgiven.extend(budget_lines(snapshot))
         return Answer(OK, "not halted, no reduce-only: nothing to resume")
 
-    answer = run(run_dir, ask)
+    answer = run(run_dir, ask, UNSENT)
     if answer.code or not found:
         return answer
     for text in [*(text for text, _ in found), *forgiven]:
@@ -245,6 +251,9 @@ def _resume(run_dir: Path, as_json: bool) -> Answer:
 
     async def go_on(bus: Bus) -> Answer:
         before = await look(bus, wall_ms())
+        unread = unread_holds(before, found)
+        if unread:
+            return Answer(REFUSED, "\n".join([*unread, "this came after the question: nothing was changed"]))
         sent = await send(bus, before, "resume", words)
         done, now = await until(bus, lambda now: sent.reported(now) and not holds(now), WITHIN_S)
         left = [text for text, _ in holds(now)]
@@ -255,6 +264,12 @@ def _resume(run_dir: Path, as_json: bool) -> Answer:
         return Answer(TIMED_OUT, f"resume was sent, but after {WITHIN_S:.0f} s: {why}", {"left": left})
 
     return run(run_dir, go_on)
+
+
+def unread_holds(now: Snapshot, read: Collection[tuple[str, str]]) -> list[str]:
+    """What `resume` would end by now although nobody has typed its reason."""
+    reasons = {reason for _, reason in read}
+    return [text for text, reason in holds(now) if reason not in reasons]
 
 
 def budget_lines(snapshot: Snapshot) -> list[str]:

@@ -18,7 +18,7 @@ from shared.errors import BusError
 from shared.messages import SILENT_MS, Action, Command
 from shared.redis_bus import RedisBus
 
-OK, REFUSED, NOT_FOUND, NOT_RUNNING, TIMED_OUT = 0, 1, 2, 3, 5
+OK, REFUSED, NOT_FOUND, NOT_RUNNING, TIMED_OUT, INTERRUPTED = 0, 1, 2, 3, 5, 130
 LOOK_EVERY_S = 0.1
 
 
@@ -43,9 +43,18 @@ class Sent:
         return now.account is not None and now.account.time_ms > self.command.time_ms
 
 
-def run(run_dir: Path, talk: Callable[[RedisBus], Awaitable[Answer]]) -> Answer:
-    """Talk over the bus of what runs here; a bus that does not answer is an answer too."""
-    return asyncio.run(within(run_dir, talk))
+UNSENT = Answer(INTERRUPTED, "interrupted: nothing was sent")
+UNWATCHED = Answer(
+    INTERRUPTED, "interrupted: what was sent is carried out all the same; `market_maker status` shows it"
+)
+
+
+def run(run_dir: Path, talk: Callable[[RedisBus], Awaitable[Answer]], interrupted: Answer = UNWATCHED) -> Answer:
+    """Talk over the bus of what runs here; a bus that does not answer is an answer too, and so is Ctrl+C."""
+    try:
+        return asyncio.run(within(run_dir, talk))
+    except KeyboardInterrupt:
+        return interrupted
 
 
 async def within(run_dir: Path, talk: Callable[[RedisBus], Awaitable[Answer]]) -> Answer:

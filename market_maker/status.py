@@ -61,9 +61,13 @@ def show(run_dir: Path, as_json: bool, only: Collection[str] = ()) -> int:
         return NOT_RUNNING
     evidence = gates.summary(data_dir(), confirmation_dir(), code_version(), wall_ms())
     facts = describe(snapshot, record, _restarts(run_dir), read_proofs(data_dir()), evidence)
-    unknown = sorted(set(only) - set(snapshot.coins))
+    unknown = sorted(set(only) - set(snapshot.listed))
     if unknown:
-        print(f"not among the coins of this run: {', '.join(unknown)}", file=sys.stderr)
+        text = f"not among the coins of this run: {', '.join(unknown)}"
+        if as_json:
+            print(json.dumps({"running": facts["running"], "unknown": unknown, "text": text}, indent=1))
+        else:
+            print(text, file=sys.stderr)
         return NOT_FOUND
     if only:
         facts["coins"] = [coin for coin in facts["coins"] if coin["coin"] in only]

@@ -31,7 +31,7 @@ def halt(
 ) -> int:
     """Stop quoting and cancel everything, until `resume`; survives restarts. Positions stay.
 
-    Exit code 0 when no order rests any more, 3 when nothing runs, 5 when that cannot be seen in time.
+    Exit code 0 when no order rests any more, 3 when nothing runs, 5 when that cannot be seen.
 
     \b
     market_maker halt --dry-run "why"   which orders would go, which positions stay, what `resume` would ask
@@ -45,7 +45,8 @@ def halt(
 def resume(as_json: AsJson = False) -> int:
     """End halt, reduce-only and flatten, after typing their reasons at a terminal.
 
-    After a halt the daily loss budget begins anew with it.
+    After a halt the daily loss budget begins anew with it. Exit code 0 when quoting is allowed again, 1 not
+    confirmed at a terminal, 3 when nothing runs, 5 when something still stands against it: it says what.
     """
     from market_maker import operate
 
@@ -55,6 +56,8 @@ def resume(as_json: AsJson = False) -> int:
 @app.command("reduce-only")
 def reduce_only(reason: Reason, asset: SomeCoins = "", as_json: AsJson = False) -> int:
     """Quote only towards flat, until `resume`; survives restarts.
+
+    Exit code 0 when the executor holds to it, 2 no such coin, 3 when nothing runs, 5 when that cannot be seen.
 
     \b
     market_maker reduce-only "news tonight"               every coin
@@ -66,8 +69,13 @@ def reduce_only(reason: Reason, asset: SomeCoins = "", as_json: AsJson = False) 
 
 
 @app.command("cancel-all")
-def cancel_all(reason: Annotated[str, typer.Argument()] = "operator", as_json: AsJson = False) -> int:
-    """Cancel every resting order once; quoting goes on with the next quotes. `halt` makes it last."""
+def cancel_all(
+    reason: Annotated[str, typer.Argument(help="Why; for the log.")] = "operator", as_json: AsJson = False
+) -> int:
+    """Cancel every resting order once; quoting goes on with the next quotes. `halt` makes it last.
+
+    Exit code 0 when all that rested are known to be over, 3 when nothing runs, 5 when that cannot be seen.
+    """
     from market_maker import operate
 
     return operate.cancel_all(_here(), reason, as_json)

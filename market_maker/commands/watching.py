@@ -12,9 +12,16 @@ app = typer.Typer(rich_markup_mode=None)
 @app.command()
 def status(
     as_json: AsJson = False,
-    asset: Annotated[str, typer.Option("--asset", help="Only these coins, comma separated.")] = "",
+    asset: Annotated[str, typer.Option("--asset", "--coins", help="Only these coins, comma separated.")] = "",
 ) -> int:
-    """What is running, what it earns, and why a side is not quoting."""
+    """What is running, what it earns, why a side is not quoting, and what can be lost.
+
+    Exit code 0, 2 for a coin that is not of this run, 3 when nothing runs.
+
+    \b
+    market_maker status --asset BTC,ETH   two coins
+    market_maker status --json            everything, for programs
+    """
     from market_maker.deployment import run_dir
     from market_maker.status import show
 

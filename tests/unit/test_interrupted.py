@@ -1,5 +1,6 @@
 """Ctrl+C ends every command with 130 and a line; programs name themselves."""
 
+import json
 import subprocess
 import sys
 from datetime import date
@@ -33,6 +34,20 @@ def test_any_command_says_that_it_was_interrupted(
     monkeypatch.setattr(check_data, "_run", interrupted)
     assert run(monkeypatch, "check-data", "--data", str(tmp_path)) == 130
     assert capsys.readouterr() == ("", "interrupted\n")
+
+
+def test_an_interrupted_order_says_that_it_may_be_on_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MM_RUN_DIR", str(tmp_path))
+    monkeypatch.setattr("market_maker.operator_bus.within", interrupted)
+    for command in ("halt", "reduce-only", "cancel-all"):
+        assert run(monkeypatch, command, "why") == 130
+        out, err = capsys.readouterr()
+        assert out == "" and "is carried out all the same" in err and "status" in err
+    for command in ("resume", "flatten"):
+        assert run(monkeypatch, command, "--json") == 130
+        assert "nothing was sent" in json.loads(capsys.readouterr().out)["text"]
 
 
 def test_a_reader_who_leaves_ends_a_command_without_a_word() -> None:

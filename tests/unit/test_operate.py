@@ -1,5 +1,6 @@
 """The operator's commands, as far as they are arithmetic and words: previews, reasons, what still rests."""
 
+import dataclasses
 import io
 import json
 from collections.abc import Sequence
@@ -301,6 +302,18 @@ def test_a_silent_guard_is_named_with_what_to_do(reason):
     assert text.endswith(flatten.GOES_ON)
 
 
+def test_what_keeps_live_orders_from_trading_is_said_before_the_question():
+    told = {state: account(live=True) for state in ("ready", "refused")}
+    now = {
+        state: snapshot(msgspec.structs.replace(status, live=live(state))) for state, status in told.items()
+    }  # fmt: skip
+    later = dataclasses.replace(now["ready"], time_ms=NOW_MS - 1.0)
+    guard = "the guard is silent"
+    assert [guard in line for line in flatten.warnings(later)] == [True]
+    assert "confirmation of live trading is over" in flatten.warnings(now["ready"])[1]
+    assert "resume first, then flatten" in flatten.warnings(now["refused"])[1]
+
+
 # ---- reasons to type back ------------------------------------------------------------------------------------
 
 
@@ -341,6 +354,15 @@ def test_what_the_venue_contradicts_asks_for_a_look(state):
     told = operate.holds(snapshot(msgspec.structs.replace(account(live=True), live=state)))
     assert [reason for _, reason in told] == [operate.LOOKED]
     assert "refused" in told[0][0] or "account: cash 0.5; BTC: -0.1" in told[0][0]
+
+
+def test_what_came_after_the_question_is_not_ended_by_its_answer():
+    read = operate.holds(snapshot(account(reduce_only={"": "news"})))
+    later = account(reduce_only={"": "news", "BTC": "news", "ETH": "too wild"})
+    halt = HaltState(halted=True, reason="drawdown", who="guard", since_ms=1)
+    assert operate.unread_holds(snapshot(account(reduce_only={"": "news"})), read) == []
+    unread = operate.unread_holds(snapshot(later, halt=halt), read)
+    assert unread == ["Halted by guard: drawdown", "Reduce-only, ETH: too wild"]
 
 
 @given(st.text(max_size=60))
