@@ -103,6 +103,16 @@ def test_books_that_cannot_be_compared_for_long_stop_everything():
     assert session.until_ready().ready
 
 
+def test_a_known_difference_of_one_coin_does_not_excuse_the_others_from_being_compared():
+    session = quoting()
+    session.desks["NIL"].ledger.position_sz += 1
+    session.wait(EVERY_MS + 20_000)
+    assert list(session.tie_out.differences) == ["NIL"] and session.ready
+    session.venue.network = Network(lose_lookup=1.0)
+    session.wait(LAPSE_MS + 30_000)
+    assert session.recovery.fault is Reason.RECONNECTING
+
+
 def test_the_last_word_of_a_session_names_cash_and_positions_or_what_differs():
     session = quoting()
     session.wait(30_000)

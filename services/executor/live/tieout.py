@@ -31,7 +31,7 @@ class TieOut:
         self.proven_ms = 0
         """When everything agreed last (our clock)."""
         self._statement, self._recovery = statement, recovery
-        self._next_ms = 0
+        self._compared_ms = self._next_ms = 0
         self._question: AskState | None = None
         self._asked_ms = 0
         self._answer: ClearinghouseState | None = None
@@ -46,7 +46,8 @@ class TieOut:
             return []
         if self._resting:
             self._resting = False
-            self.proven_ms, self._next_ms = now_ms, now_ms + EVERY_MS
+            self.proven_ms = self._compared_ms = now_ms
+            self._next_ms = now_ms + EVERY_MS
         if isinstance(msg, Tick):
             return self._on_tick(now_ms)
         if isinstance(msg, StateRead):
@@ -75,7 +76,7 @@ class TieOut:
             out += self._judge(now_ms, self._answer)
         if self._question is not None and now_ms > self._asked_ms + ANSWER_WITHIN_MS:
             self._question, self._next_ms = None, now_ms
-        if now_ms - self.proven_ms > LAPSE_MS and not self.differences:
+        if now_ms - self._compared_ms > LAPSE_MS:
             return [
                 *out,
                 *self._recovery.doubt(now_ms, f"not compared with the venue for {LAPSE_MS // 60_000} min"),
@@ -98,7 +99,7 @@ class TieOut:
         return self._statement.book(now_ms, read.fills, read.fundings)
 
     def _judge(self, now_ms: int, state: ClearinghouseState) -> list[Any]:
-        self._answer = None
+        self._answer, self._compared_ms = None, now_ms
         found = self._statement.differences(state)
         if not found:
             self._strikes, self.proven_ms, self._next_ms = 0, now_ms, now_ms + EVERY_MS
