@@ -79,10 +79,13 @@ USER_SIGNED: Mapping[str, StructType] = {
 """By action type."""
 
 
+USER_DOMAIN = {"name": "HyperliquidSignTransaction", "version": "1", "verifyingContract": "0x" + "0" * 40}
+"""Of user-signed actions, without the chain."""
+
+
 @lru_cache(maxsize=256)
 def _domain(name: str, chain_id: int) -> bytes:
-    zero = "0x" + "0" * 40
-    return DOMAIN.hash({"name": name, "version": "1", "chainId": chain_id, "verifyingContract": zero})
+    return DOMAIN.hash({**USER_DOMAIN, "name": name, "chainId": chain_id})
 
 
 def _digest(domain: bytes, struct_hash: bytes) -> bytes:
@@ -106,11 +109,10 @@ def l1_digest(connection_id: bytes, *, is_mainnet: bool) -> bytes:
     return _digest(_domain("Exchange", L1_CHAIN_ID), agent)
 
 
-def user_signed_digest(action: Mapping[str, Any], struct: StructType | None = None) -> bytes:
-    """What is signed for an action given with its keys as on the wire, by default as `USER_SIGNED` says."""
-    chain_id = int(action["signatureChainId"], 16)
-    struct = struct or USER_SIGNED[action["type"]]
-    return _digest(_domain("HyperliquidSignTransaction", chain_id), struct.hash(action))
+def user_signed_digest(action: Mapping[str, Any]) -> bytes:
+    """What is signed for an action given with its keys as on the wire."""
+    struct = USER_SIGNED[action["type"]]
+    return _digest(_domain(USER_DOMAIN["name"], int(action["signatureChainId"], 16)), struct.hash(action))
 
 
 class Signature(NamedTuple):

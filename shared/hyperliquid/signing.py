@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any, TypedDict
 
 from eth_account import Account
+from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
 from eth_keys.backends import get_backend
 from eth_keys.backends.coincurve import CoinCurveECCBackend
 from eth_keys.datatypes import PrivateKey
 
 from shared.errors import ConfigError
-from shared.hyperliquid.digests import StructType, action_hash, l1_digest, user_signed_digest
+from shared.hyperliquid.digests import USER_DOMAIN, action_hash, l1_digest
 
 
 class WireSignature(TypedDict):
@@ -73,16 +73,13 @@ def sign_user_signed_action(
     is_mainnet: bool,
 ) -> WireSignature:
     """The signature of an action about money or permissions. `payload_types` names each field and its type in the
-    order of signing. `action` gets the two fields that say for which chain it is signed."""
+    order of signing. `action` gets the two fields that say for which chain it is signed. None of these is urgent,
+    so eth-account encodes them, whatever their types, and refuses what does not fit its type."""
     action["signatureChainId"] = USER_SIGNATURE_CHAIN
     action["hyperliquidChain"] = "Mainnet" if is_mainnet else "Testnet"
-    fields = ",".join(f"{field['type']} {field['name']}" for field in payload_types)
-    return _sign(account, user_signed_digest(action, _struct_type(primary_type, fields)))
-
-
-@lru_cache(maxsize=64)
-def _struct_type(name: str, fields: str) -> StructType:
-    return StructType(name, fields)
+    domain = {**USER_DOMAIN, "chainId": int(USER_SIGNATURE_CHAIN, 16)}
+    signed = account.sign_message(encode_typed_data(domain, {primary_type: list(payload_types)}, action))
+    return {"r": hex(signed.r), "s": hex(signed.s), "v": signed.v}
 
 
 def _sign(account: LocalAccount, digest: bytes) -> WireSignature:

@@ -1,5 +1,6 @@
 """Signatures equal the official SDK's, byte for byte."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -136,6 +137,28 @@ def test_agents_builders_and_envelopes_of_many_signers_too(
     name, sign_types = "HyperliquidTransaction:SendMultiSig", sdk.MULTI_SIG_ENVELOPE_SIGN_TYPES
     ours = sign_user_signed_action(ACCOUNT, dict(envelope), sign_types, name, mainnet)
     assert ours == sdk.sign_user_signed_action(ACCOUNT, dict(envelope), sign_types, name, mainnet)
+
+
+ADDRESS = "ab" * 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("address", ADDRESS), ("address", "0x" + ADDRESS.upper()), ("address", bytes.fromhex(ADDRESS)),
+     ("address", "0x12"), ("address", None), ("uint64", "5"), ("uint64", -1), ("uint64", 2**64), ("uint64", True),
+     ("uint8", 3), ("int64", -3), ("bool", "true"), ("string", 5), ("bytes", b"x"), ("bytes32", "0x" + "11" * 32),
+     ("bytes32", "0x12"), ("address[]", ["0x" + ADDRESS])],
+)  # fmt: skip
+def test_fields_of_any_type_are_signed_or_refused_as_the_sdk_does(kind: str, value: Any) -> None:
+    types = [{"name": "hyperliquidChain", "type": "string"}, {"name": "field", "type": kind}]
+
+    def told(sign: Callable[..., Any]) -> Any:
+        try:
+            return sign(ACCOUNT, {"field": value}, types, "HyperliquidTransaction:Some", True)
+        except Exception as error:
+            return type(error), str(error)
+
+    assert told(sign_user_signed_action) == told(sdk.sign_user_signed_action)
 
 
 def test_leading_zeros_of_r_and_s_are_left_out_as_the_sdk_does() -> None:
