@@ -57,6 +57,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     account: str
     """Address, lower case."""
+    key: str
+    """Address of the executor's key, lower case: whatever another key signs may trade another account."""
     venue: str
     """Name and base URL."""
     configuration: str
@@ -95,6 +97,7 @@ def words(without: Sequence[str] = ()) -> str:
 
 _DIFFERENT = {
     "account": "it is for account {}, not {}",
+    "key": "it is for the key with the address {}, not {}",
     "venue": "it is for {}, not {}",
     "configuration": "the configuration has changed since ({} then, {} now)",
     "code": "the code has changed since ({} then, {} now)",

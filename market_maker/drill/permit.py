@@ -8,18 +8,21 @@ from services.executor.live.permit import subject_here
 from shared.clock import wall_ms
 from shared.confirmation import VALID_MS, Confirmation, write
 from shared.errors import ConfigError
+from shared.secrets import Credentials
 
 VENUE = "sim"
 
 
-def confirm_drill(folder: Path, account: str, venue: str, url: str, run_id: str, valid_ms: int = VALID_MS) -> None:
+def confirm_drill(
+    folder: Path, credentials: Credentials, venue: str, url: str, run_id: str, valid_ms: int = VALID_MS
+) -> None:
     """Leave a confirmation in `folder` without asking anybody. Settings are those in force in this process.
 
     Raises:
         ConfigError: this is not the bundled venue on this machine.
     """
     require_bundled(venue, url)
-    subject = subject_here(account, venue, url, run_id)
+    subject = subject_here(credentials, venue, url, run_id)
     now_ms = int(wall_ms())
     write(folder, Confirmation(subject=subject, given_ms=now_ms, expires_ms=now_ms + valid_ms))
 

@@ -36,7 +36,7 @@ from shared.hyperliquid.signing import load_account
 from shared.messages import Command
 from shared.private_files import write_private
 from shared.redis_bus import RedisBus
-from shared.secrets import ADDRESS, EXECUTOR_KEY, SECRET_VARIABLES, WATCHDOG_KEY
+from shared.secrets import ADDRESS, EXECUTOR_KEY, SECRET_VARIABLES, WATCHDOG_KEY, read_credentials
 
 PROJECT = Path(__file__).resolve().parents[2]
 UNSEEN_RULES = ("rate_limit_errors", "venue_errors")
@@ -238,8 +238,8 @@ class Stack:
         plan = local.build_plan(checked, run_id, server, foreground=True)
         local.redis_data(checked, server).mkdir(parents=True, exist_ok=True)
         if self.setup.live:
-            folder, account = config.confirmation_dir, self.account
-            confirm_drill(folder, account, config.venue, config.url, run_id, confirmed_for_ms)
+            folder, credentials = config.confirmation_dir, read_credentials(EXECUTOR_KEY)
+            confirm_drill(folder, credentials, config.venue, config.url, run_id, confirmed_for_ms)
         self._socket = Path(plan.bus_socket)
         password = access.password_of(config.secrets_dir, access.OPERATOR)
         self.operator_url = with_user(f"unix://{self._socket}", access.OPERATOR, password)

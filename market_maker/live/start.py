@@ -10,7 +10,7 @@ from market_maker.options import Checked
 from services.executor.live.permit import subject_here
 from shared.confirmation import Confirmation, require_unused
 from shared.errors import ConfigError, MarketMakerError
-from shared.secrets import read_address
+from shared.secrets import EXECUTOR_KEY, read_credentials
 
 
 class NoEvidence(MarketMakerError):
@@ -35,7 +35,7 @@ def confirmed(
         error = NoEvidence if set(found.failed) <= set(gates.GATES) else ConfigError
         raise error(f"not ready for live trading ({', '.join(found.failed)}): nothing was started")
     executor = checked.configs["executor"]
-    subject = subject_here(read_address(), executor.venue, executor.url, run_id)
+    subject = subject_here(read_credentials(EXECUTOR_KEY), executor.venue, executor.url, run_id)
     given = confirm(checked.launcher.confirmation_dir, subject, found.without, on_stderr=on_stderr)
     os.environ |= {
         "MM_SHADOW_MODE": "false",

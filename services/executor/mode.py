@@ -40,7 +40,7 @@ def open_door(config: ExecutorConfig, _: Any) -> Door:
     from shared.secrets import EXECUTOR_KEY, read_credentials
 
     credentials = read_credentials(EXECUTOR_KEY)
-    return VenueDoor(config, credentials, take_permit(config, credentials.address))
+    return VenueDoor(config, credentials, take_permit(config, credentials))
 
 
 class ClosedDoor:

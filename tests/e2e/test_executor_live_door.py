@@ -36,6 +36,7 @@ from shared.hyperliquid.replies import Answered, Throttled, Unknown
 from shared.memory_bus import MemoryBus
 from shared.messages import Event
 from shared.runtime import Runtime
+from shared.secrets import EXECUTOR_KEY, read_credentials
 from shared.service import Service, Started, Stopping, Tick
 from shared.streams import EVENTS
 from shared.units import floor_sz, round_px
@@ -105,9 +106,10 @@ def logs() -> Iterator[logging.Logger]:
     root.handlers = before[1]
 
 
-def confirm(config: ExecutorConfig, account: str) -> None:
+def confirm(config: ExecutorConfig) -> None:
     """As if the words had been typed for it."""
-    subject, now_ms = subject_here(account, config.venue, config.url, config.run_id), int(wall_ms())
+    credentials = read_credentials(EXECUTOR_KEY)
+    subject, now_ms = subject_here(credentials, config.venue, config.url, config.run_id), int(wall_ms())
     write(config.confirmation_dir, Confirmation(subject=subject, given_ms=now_ms, expires_ms=now_ms + 60_000))
 
 
@@ -137,7 +139,7 @@ async def test_a_live_session_leaves_no_order_and_never_shows_its_key(
             shadow_mode=False, venue="sim", venue_url=venue.url, metrics_port=0, log_level="debug",
             request_timeout_s=0.5, run_dir=tmp_path / "run", run_id="run", confirmation_dir=tmp_path / "live",
         )  # fmt: skip
-        confirm(config, trader.address)
+        confirm(config)
         service = Service(
             name="executor", config=ExecutorConfig, core=lambda config: core, door=open_door, metrics_port=0,
             tick_ms=50, writes=(EVENTS,),
@@ -187,7 +189,7 @@ async def test_an_error_in_the_session_does_not_show_the_key_either(
         shadow_mode=False, venue="sim", metrics_port=0, run_dir=tmp_path, run_id="run",
         confirmation_dir=tmp_path / "live",
     )  # fmt: skip
-    confirm(config, "0x" + "ab" * 20)
+    confirm(config)
     service = Service(
         name="executor", config=ExecutorConfig, core=lambda config: Quoting(Decimal(100)), door=open_door,
         metrics_port=0, writes=(EVENTS,),

@@ -98,7 +98,9 @@ def test_2_compose_up_alone(checkout: Path) -> None:
     """With keys in the shell, and even a confirmation of somebody's in its folder."""
     (checkout / ".secrets" / "keys").mkdir(parents=True)
     (checkout / ".secrets" / "keys" / "watchdog").write_text("0x" + "d" * 64)
-    somebodys = Subject(account=ACCOUNT, venue="hyperliquid", configuration="c", code="d", boot=boot_id(), run=RUN)
+    somebodys = Subject(
+        account=ACCOUNT, key="0x1", venue="hyperliquid", configuration="c", code="d", boot=boot_id(), run=RUN
+    )  # fmt: skip
     write(checkout / ".secrets" / "live", Confirmation(subject=somebodys, given_ms=0, expires_ms=2**52))
     base = free_metrics_base()
     environment = {
@@ -204,6 +206,8 @@ def test_4_a_confirmation_of_another_start(confirmed: Place) -> None:
     assert "it is for account" in said(confirmed.executor(HL_ADDRESS="0x" + "cd" * 20))
     other_url = confirmed.venue.url.replace("127.0.0.1", "localhost")
     assert "it is for sim http://127.0.0.1" in said(confirmed.executor(MM_VENUE_URL=other_url))
+    other_key = str(confirmed.folder / "watchdog")
+    assert "it is for the key with the address 0x" in said(confirmed.executor(HL_PRIVATE_KEY_FILE=other_key))
 
 
 def edited(file: Path, change: Callable[[Confirmation], Confirmation]) -> None:

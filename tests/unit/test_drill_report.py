@@ -12,6 +12,7 @@ from market_maker.drill.permit import confirm_drill, require_bundled
 from market_maker.drill.report import Report, keep, read_evidence
 from market_maker.drill.results import Result, row
 from shared.errors import ConfigError
+from shared.secrets import Credentials, Secret
 
 ISSUE = (
     "kill_executor", "kill_quoter", "kill_guard", "kill_ingestor", "kill_redis", "network_cut", "lost_ack",
@@ -108,5 +109,5 @@ def test_the_bundled_venue_on_this_machine_may_be_drilled(url: str) -> None:
 )
 def test_no_other_venue_is_confirmed_by_a_program(tmp_path: Path, venue: str, url: str) -> None:
     with pytest.raises(ConfigError, match="bundled venue"):
-        confirm_drill(tmp_path, "0x" + "11" * 20, venue, url, "run")
+        confirm_drill(tmp_path, Credentials("0x" + "11" * 20, Secret("22" * 32)), venue, url, "run")
     assert not list(tmp_path.iterdir())

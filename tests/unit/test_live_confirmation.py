@@ -41,6 +41,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOW_MS = 1_790_000_000_000
 SUBJECT = Subject(
     account="0x" + "ab" * 20,
+    key="0x" + "ef" * 20,
     venue="hyperliquid https://api.hyperliquid.xyz",
     configuration="c0ffee",
     code="beef",
@@ -76,6 +77,7 @@ def other(**changes: str) -> Subject:
     ("subject", "words"),
     [
         (other(account="0x" + "cd" * 20), "it is for account 0xabab"),
+        (other(key="0x" + "12" * 20), "it is for the key with the address 0xefef.*, not 0x1212"),
         (other(venue="hyperliquid http://127.0.0.1:1"), "it is for hyperliquid https://api"),
         (other(configuration="decaf"), "configuration has changed since .c0ffee then, decaf now"),
         (other(code="dead"), "code has changed"),
@@ -83,7 +85,7 @@ def other(**changes: str) -> Subject:
         (other(run=""), "has no run"),
     ],
 )
-def test_it_is_for_one_account_venue_configuration_code_and_start(
+def test_it_is_for_one_account_key_venue_configuration_code_and_start(
     folder: Path, subject: Subject, words: str
 ) -> None:
     with pytest.raises(ConfigError, match=words):

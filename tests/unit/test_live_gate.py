@@ -11,6 +11,7 @@ from services.executor.live.permit import subject_here
 from shared.clock import wall_ms
 from shared.confirmation import VALID_MS, require
 from shared.errors import ConfigError
+from shared.secrets import Credentials, Secret
 from tests.fixtures.terminal import ROOT, at_a_terminal
 
 ASK = """
@@ -29,7 +30,8 @@ from pathlib import Path
 from market_maker.live.consent import confirm
 from services.executor.live.permit import subject_here
 from shared.errors import ConfigError
-subject = subject_here("0xABC", "sim", "http://127.0.0.1:3001", "run-1")
+from shared.secrets import Credentials, Secret
+subject = subject_here(Credentials("0xabc", Secret("11" * 32)), "sim", "http://127.0.0.1:3001", "run-1")
 try:
     confirm(Path(sys.argv[1]), subject, ["gate3", "gate5"])
 except ConfigError as error:
@@ -109,14 +111,15 @@ def test_typed_words_leave_a_confirmation_that_the_executor_takes(tmp_path: Path
         person.types("CONFIRM LIVE WITHOUT gate3, gate5\n")
         code, shown = person.leaves()
     assert code == 0, shown
-    subject = subject_here("0xabc", "sim", "http://127.0.0.1:3001", "run-1")
+    credentials = Credentials("0xabc", Secret("11" * 32))
+    subject = subject_here(credentials, "sim", "http://127.0.0.1:3001", "run-1")
     permit = require(tmp_path / "live", subject, wall_ms())
     permit.lock.close()
     assert permit.confirmation.without == ("gate3", "gate5")
     assert begun_ms - 1 <= permit.confirmation.given_ms <= wall_ms()
     assert permit.confirmation.expires_ms - permit.confirmation.given_ms == VALID_MS
     with pytest.raises(ConfigError, match="another start"):
-        require(tmp_path / "live", subject_here("0xabc", "sim", "http://127.0.0.1:3001", "run-2"), wall_ms())
+        require(tmp_path / "live", subject_here(credentials, "sim", "http://127.0.0.1:3001", "run-2"), wall_ms())
 
 
 def test_missing_gates_have_to_be_named(tmp_path: Path) -> None:
