@@ -349,6 +349,28 @@ def test_a_refusal_of_an_order_that_is_known_to_rest_is_not_believed():
     assert desk.done == [AskOrder(key)]
 
 
+def test_a_refusal_that_the_stream_tells_first_waits_for_the_price_in_its_answer():
+    desk = Desk()
+    key = desk.place()
+    send = desk.send()
+    assert desk.feed(update("badAloPxRejected", key, 7)) == []
+    crossed = replies.Rejected(replies.Reason.POST_ONLY_WOULD_MATCH, BBO)
+    assert desk.feed(Outcome(send.number, replies.Answered((crossed,)))) == [
+        Rejected(key, Reason.WOULD_CROSS, D("99.94"))
+    ]  # fmt: skip
+    assert desk.feed(update("badAloPxRejected", key, 7)) == [] and desk.exchange.empty
+
+
+def test_a_refusal_that_the_stream_tells_stands_when_its_answer_is_lost():
+    desk = Desk()
+    key = desk.place()
+    send = desk.send()
+    desk.feed(update("badAloPxRejected", key, 7))
+    assert desk.lose(send) == [Lost(key)]
+    assert desk.feed(found(key, 7, "badAloPxRejected", desk.now_ms)) == [Rejected(key, Reason.WOULD_CROSS)]
+    assert desk.exchange.quiet
+
+
 # ---- cancels ------------------------------------------------------------------------------------------------
 
 

@@ -86,12 +86,14 @@ class Hearing:
             self._fates.adopt(order, asset)
 
     def _on_status(self, ticket: Ticket, order: OpenOrder, status: str) -> None:
+        """A refusal whose answer is on its way waits for it: the answer names the price that the order met."""
         if not self._fates.note_oid(ticket, order.oid):
             return
         if rests(status):
             self._fates.accept(ticket)
         elif never_rested(status):
-            self._fates.reject(ticket, code_of_status(status))
+            if ticket.state != "sent":
+                self._fates.reject(ticket, code_of_status(status))
         else:
             self._fates.end(ticket, end_of(ticket.new, status, order.sz, order.orig_sz))
 
