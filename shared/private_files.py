@@ -1,12 +1,17 @@
-"""Small files that only their owner may read: keys, passwords, confirmations."""
+"""Small files that only their owner may read: keys, passwords, confirmations. And a memory that nobody reads."""
 
+import ctypes
 import os
+import resource
 import stat
+import sys
+from errno import ENAMETOOLONG
 from pathlib import Path
 
 from shared.errors import ConfigError
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_PR_SET_DUMPABLE = 4
 
 
 def read_private(file: Path) -> bytes | None:
@@ -29,6 +34,8 @@ def read_private(file: Path) -> bytes | None:
     except IsADirectoryError as error:
         raise ConfigError(f"{file} is not a file") from error
     except OSError as error:
+        if error.errno == ENAMETOOLONG:  # no file has it: somebody gave the content in place of the name
+            return None
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
 
 
@@ -43,3 +50,11 @@ def write_private(file: Path, content: bytes) -> None:
         target.flush()
         os.fsync(descriptor)
     fresh.replace(file)
+
+
+def keep_memory_private() -> None:
+    """A crash of this process leaves no image of its memory. On Linux other processes of the same user cannot read
+    that, or the variables it was started with, either."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -37,8 +37,10 @@ def open_door(config: ExecutorConfig, _: Any) -> Door:
         return ClosedDoor()
     from services.executor.live.door import VenueDoor
     from services.executor.live.permit import take_permit
+    from shared.private_files import keep_memory_private
     from shared.secrets import EXECUTOR_KEY, read_credentials
 
+    keep_memory_private()
     credentials = read_credentials(EXECUTOR_KEY)
     return VenueDoor(config, credentials, take_permit(config, credentials))
 

@@ -3,6 +3,7 @@ reaches the venue. And the way through it."""
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -75,8 +76,11 @@ def confirmed(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 def test_the_gate_lets_the_executor_of_a_confirmed_start_through(confirmed: Place) -> None:
-    """What the tests below take away is all that it takes: this one trades."""
-    end(trading(confirmed))
+    """What the tests below take away is all that it takes: this one trades. And what it knows is not dumped."""
+    running = trading(confirmed)
+    limits = Path(f"/proc/{running.pid}/limits")
+    assert not limits.exists() or re.search(r"^Max core file size +0 +0 ", limits.read_text(), re.M)
+    end(running)
 
 
 def test_1_environment_variables_alone(place: Place) -> None:

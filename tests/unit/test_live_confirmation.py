@@ -323,6 +323,16 @@ def test_a_private_file_is_read_as_written_and_replaced_whole(tmp_path: Path) ->
     assert read_private(file) == b"two" and [path.name for path in file.parent.iterdir()] == ["key"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
+def test_a_private_memory_is_neither_dumped_nor_read_by_others() -> None:
+    code = (
+        "import ctypes, resource; from shared.private_files import keep_memory_private; keep_memory_private();"
+        "print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3))"  # PR_GET_DUMPABLE
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "(0, 0) 0\n", done.stderr
+
+
 def test_things_that_are_no_files_are_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
     for thing in (tmp_path, tmp_path / "pipe", Path("/dev/null")):

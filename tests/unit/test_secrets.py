@@ -95,7 +95,9 @@ def test_a_folder_and_nothing_at_all_are_no_files(tmp_path: Path) -> None:
 
 def test_a_key_instead_of_a_file_name_is_recognised_and_not_shown() -> None:
     assert "holds a key" in refusal(lambda: read_key(EXECUTOR_KEY, {"HL_PRIVATE_KEY_FILE": KEY}))
-    refusal(lambda: read_key(EXECUTOR_KEY, {"HL_PRIVATE_KEY_FILE": KEY[:-1]}))
+    for content in (KEY[:-1], f"{KEY}\n" * 10):
+        missing = refusal(lambda content=content: read_key(EXECUTOR_KEY, {"HL_PRIVATE_KEY_FILE": content}))  # type: ignore[misc]
+        assert "does not exist" in missing
 
 
 def test_two_places_at_once_are_refused(file: Path) -> None:
