@@ -3,6 +3,7 @@
 import re
 
 _TOO_LOW = re.compile(r"nonce too low \d+ < (\d+)", re.IGNORECASE)
+_TOO_HIGH = re.compile(r"nonce too high \d+ > (\d+)", re.IGNORECASE)
 
 
 class NonceCounter:
@@ -18,8 +19,10 @@ class NonceCounter:
         return self.last
 
     def refused(self, text: str) -> None:
-        """A process before this one was further, because the clock has been set back: go on from where the venue
-        says. Otherwise not even a cancel would get through until the clock is there again."""
-        found = _TOO_LOW.search(text)
-        if found:
+        """The clock was set: back before this process began, so that one before it was further, or by days ahead
+        and back while it ran. Go on from where the venue says; it has taken nothing beyond its highest. Otherwise
+        not even a cancel would get through until the clock is there again."""
+        if found := _TOO_LOW.search(text):
             self.last = max(self.last, int(found[1]))
+        elif found := _TOO_HIGH.search(text):
+            self.last = min(self.last, int(found[1]))

@@ -27,7 +27,7 @@ from services.executor.live.wiring import (
 )
 from services.executor.mode import ClosedDoor, open_door
 from services.venue.faults import kinds
-from shared.clock import wall_ms
+from shared.clock import monotonic_s, wall_ms
 from shared.errors import ConfigError, InvariantError
 from shared.hyperliquid.account import UserFills
 from shared.hyperliquid.actions import CancelByCloid, CancelByCloidWire
@@ -190,6 +190,15 @@ async def test_after_a_lost_answer_actions_go_the_other_way(live: Live) -> None:
     assert isinstance(await live.act(live.place(live.order())), Unknown)
     live.disturb(kinds.Http429(path="/exchange", count=1))
     assert isinstance(await live.act(live.place(live.order())), Throttled), "this one went by REST"
+    assert isinstance(await live.act(live.place(live.order())), Answered)
+
+
+async def test_where_rest_is_quicker_but_away_the_websocket_does_it(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport = live.door._transport
+    transport._ways.socket.note(monotonic_s(), 2 * SLOW_S)
+    monkeypatch.setattr(transport._exchange, "_url", "http://127.0.0.1:9/exchange")
     assert isinstance(await live.act(live.place(live.order())), Answered)
 
 

@@ -200,6 +200,16 @@ async def test_a_clock_that_was_set_back_over_a_restart_costs_one_refusal(venue:
         assert isinstance(status(await after.client.send(alone(after.order()))), Resting)
 
 
+async def test_a_clock_that_was_days_ahead_for_a_while_costs_only_what_was_sent_meanwhile(
+    venue: RunningVenue,
+) -> None:
+    ahead_ms = 3 * 86_400_000
+    async with desk(venue, now_ms=lambda: wall_ms() + ahead_ms) as at:
+        assert isinstance(await at.client.send(alone(at.order())), Refused)
+        ahead_ms = 0
+        assert isinstance(status(await at.client.send(alone(at.order()))), Resting)
+
+
 # ---- who signs, for whom -------------------------------------------------------------------------------------
 
 

@@ -786,6 +786,12 @@ def test_a_bucket_never_gives_more_than_it_was_filled_with(steps):
         assert taken <= 3 + 4 * now_ms / 1000 + 1e-9
 
 
+def test_after_a_clock_was_set_back_orders_go_on():
+    bucket = TokenBucket(per_s=4, burst=3)
+    assert bucket.take(3_600_000, 3) and not bucket.take(1_000, 1)
+    assert bucket.take(1_250, 1) and not bucket.take(1_250, 1)
+
+
 def test_requests_that_go_wrong_are_counted_by_how_whatever_they_carried():
     desk = Desk()
     results = (

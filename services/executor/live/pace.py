@@ -2,7 +2,8 @@
 
 
 class TokenBucket:
-    """Holds up to `burst` tokens and gains `per_s` each second; starts full. Times in ms."""
+    """Holds up to `burst` tokens and gains `per_s` each second; starts full. Times in ms: from a clock that is set
+    back it goes on."""
 
     def __init__(self, per_s: float, burst: float) -> None:
         self._per_ms, self._burst = per_s / 1000, burst
@@ -18,5 +19,5 @@ class TokenBucket:
 
     def _filled(self, now_ms: int) -> float:
         self._tokens = min(self._tokens + max(now_ms - self._at_ms, 0) * self._per_ms, self._burst)
-        self._at_ms = max(self._at_ms, now_ms)
+        self._at_ms = now_ms
         return self._tokens

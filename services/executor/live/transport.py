@@ -107,11 +107,13 @@ class Transport:
     async def send(self, request: Send) -> Outcome:
         """By the better way; by the other one if nothing has left by that."""
         socket = self.socket
-        if socket is not None and socket.is_open and self._ways.prefer_socket(monotonic_s()):
-            result = await self._send_by(request, socket)
-            if not isinstance(result, NotSent):
-                return Outcome(request.number, result)
-        return Outcome(request.number, await self._send_by(request, None))
+        if socket is None or not socket.is_open:
+            return Outcome(request.number, await self._send_by(request, None))
+        first, second = (socket, None) if self._ways.prefer_socket(monotonic_s()) else (None, socket)
+        result = await self._send_by(request, first)
+        if isinstance(result, NotSent):
+            result = await self._send_by(request, second)
+        return Outcome(request.number, result)
 
     async def _send_by(self, request: Send, socket: AccountSocket | None) -> replies.Outcome:
         begun_s = monotonic_s()
