@@ -1,5 +1,6 @@
 """May a book be quoted on? One rule for quoter, guard and executor, each with its own greatest age."""
 
+from shared.clock import SET_BACK_MS
 from shared.messages import Book, Reason
 
 
@@ -9,6 +10,6 @@ def book_fault(now_ms: float, book: Book | None, newest_epoch: int, max_age_ms: 
         return Reason.NO_BOOK
     if book.epoch != newest_epoch:
         return Reason.RECONNECTING
-    if now_ms - book.received_ms > max_age_ms:
+    if not -SET_BACK_MS <= now_ms - book.received_ms <= max_age_ms:
         return Reason.STALE_BOOK
     return Reason.CROSSED_BOOK if book.bids[0].px >= book.asks[0].px else None

@@ -7,6 +7,9 @@ Cores never call this: time reaches them as an argument.
 import time
 from datetime import UTC, date, datetime
 
+SET_BACK_MS = 2_000
+"""What is dated so much ahead of now was written before the wall clock was set back: it is not of now, but old."""
+
 
 def wall_ms() -> float:
     """Unix time in milliseconds, with microsecond resolution."""

@@ -5,6 +5,7 @@
     ├── VenueError       the venue refused, misbehaved or is unreachable: theirs, retry or report
     ├── DataError        a recording, CSV or stored state is damaged: ours to refuse, never to guess
     ├── BusError         Redis is away or full: wait, and hold no risk meanwhile
+    ├── ClockSetBack     the wall clock jumped to an earlier time: end, and begin anew with the new time
     ├── KillSwitch       the guard has stopped everything: this process has put its things in order and ends
     └── InvariantError   our own promise is broken: halt, exit non-zero
 
@@ -30,6 +31,10 @@ class DataError(MarketMakerError):
 
 class BusError(MarketMakerError):
     """The message bus is unreachable, read-only or out of memory."""
+
+
+class ClockSetBack(MarketMakerError):
+    """Every age and deadline of this process is a difference of wall times: all of them would wait."""
 
 
 class KillSwitch(MarketMakerError):

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from shared.clock import SET_BACK_MS
 from shared.units import Side
 
 Regime = Literal["calm", "uncertain", "halt"]
@@ -328,6 +329,10 @@ class RiskLease(Message, tag="risk.1", frozen=True, kw_only=True):
 
 
 class RuleStatus(msgspec.Struct, frozen=True, kw_only=True):
+    def holds(self, now_ms: float) -> bool:
+        """One dated ahead was given before our clock was set back: it would seem to last until then."""
+        return self.issued_ms - SET_BACK_MS <= now_ms < self.valid_until_ms
+
     """One rule of the guard, on one coin or (coin "") on everything."""
 
     rule: str

@@ -21,9 +21,9 @@ from typing import Any, cast
 from prometheus_client import CollectorRegistry
 
 from shared.bus import Bus, Delivery, Reader
-from shared.clock import monotonic_s, wall_ms
+from shared.clock import SET_BACK_MS, monotonic_s, wall_ms
 from shared.config import EngineConfig
-from shared.errors import BusError, InvariantError
+from shared.errors import BusError, ClockSetBack, InvariantError
 from shared.exposition import InLoop, exposed
 from shared.log import Log
 from shared.messages import (
@@ -104,6 +104,7 @@ class Runtime:
         self._ending = False
         self._error: BaseException | None = None
         self._begun_s = self._last_input_s = monotonic_s()
+        self._clock_ms = 0.0
         self._mark_failed = False
 
     # ---- life ----
@@ -359,7 +360,18 @@ class Runtime:
         while True:
             next_s = max(next_s + interval_s, monotonic_s())
             await asyncio.sleep(next_s - monotonic_s())
+            self._follow_clock()
             await self.handle(Tick() if self.bus_up or self.bus is None else BusLost())
+
+    def _follow_clock(self) -> None:
+        """
+        Raises:
+            ClockSetBack: the clock went back.
+        """
+        now_ms = wall_ms()
+        if now_ms < self._clock_ms - SET_BACK_MS:
+            raise ClockSetBack(f"the clock was set back by {(self._clock_ms - now_ms) / 1000:.0f} s")
+        self._clock_ms = max(self._clock_ms, now_ms)
 
     async def _halt_loop(self) -> None:
         assert self.bus is not None

@@ -77,7 +77,7 @@ def guard_silent(now_ms: float, lease: RiskLease | None) -> Reason | None:
     """Why nothing at all may rest, not even to leave a position; None while the guard speaks."""
     if lease is None:
         return Reason.NO_LEASE
-    return Reason.LEASE_EXPIRED if now_ms >= lease.valid_until_ms else None
+    return None if lease.holds(now_ms) else Reason.LEASE_EXPIRED
 
 
 def lease_fault(now_ms: float, lease: RiskLease | None, side: Side) -> Reason | None:

@@ -26,6 +26,7 @@ from services.guard.halt import Halt
 from services.guard.loss import LossWatch
 from services.guard.rules import Reading, Resumed, Rule
 from services.guard.watch import Fired, Watch, numbers
+from shared.clock import SET_BACK_MS
 from shared.hyperliquid.cloids import mode_of
 from shared.messages import (
     AccountStatus,
@@ -36,18 +37,22 @@ from shared.messages import (
     FeedHealth,
     Fill,
     HaltState,
+    Heartbeat,
     Message,
     OrderUpdate,
     Reason,
     Reconnected,
     RiskReport,
     RuleStatus,
+    Trades,
     Universe,
 )
 from shared.service import Started, Tick
 from shared.units import exact
 
 _NEWEST = (AssetConfig, AssetCtx, Book)
+_OF_NOW = (AccountStatus, AssetCtx, Book, FeedHealth, Heartbeat, Reconnected, Trades)
+"""Dated by our clock, and judged by how old it is."""
 OLD_STATUS_MS = 60_000
 """An account status of before says nothing about today."""
 REPORT_EVERY_MS = 1_000
@@ -117,6 +122,8 @@ class Guard:
         return self._look_at(now_ms, coin) if coin is not None else ()
 
     def _concerns(self, now_ms: int, msg: Any) -> bool:
+        if isinstance(msg, _OF_NOW) and _said_ms(msg, now_ms) > now_ms + SET_BACK_MS:
+            return False  # from before our clock was set back: it would look fresh until then
         if isinstance(msg, AccountStatus):
             return msg.mode == self._config.mode and msg.time_ms >= now_ms - OLD_STATUS_MS
         if isinstance(msg, OrderUpdate):

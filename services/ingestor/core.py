@@ -299,9 +299,11 @@ def _subscriptions(coin: str) -> tuple[bytes, ...]:
 
 
 def _asset_ctx(coin: str, ctx: Ctx, received_ms: float) -> AssetCtx | None:
-    """The context as a message; None when a number in it is not one."""
+    """The context as a message; None when a number in it is not one, or a price not above zero."""
     numbers = ctx.funding, ctx.openInterest, ctx.dayNtlVlm, ctx.oraclePx, ctx.markPx
     if not all(number.is_finite() and isfinite(float(number)) for number in numbers):
+        return None
+    if ctx.oraclePx <= 0 or ctx.markPx <= 0:
         return None
     return AssetCtx(
         coin=coin,

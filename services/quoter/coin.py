@@ -122,7 +122,7 @@ class Coin:
     def _lease_problem(self, now_ms: int) -> Reason | None:
         if self.lease is None:
             return Reason.NO_LEASE
-        return Reason.LEASE_EXPIRED if now_ms >= self.lease.valid_until_ms else None
+        return None if self.lease.holds(now_ms) else Reason.LEASE_EXPIRED
 
     def _switched_off(self) -> Reason | None:
         config = self.config

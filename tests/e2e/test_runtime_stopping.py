@@ -4,7 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from services.guard.config import GuardConfig
+from shared import runtime as runtime_module
+from shared.errors import ClockSetBack
 from shared.memory_bus import MemoryBus
 from shared.messages import Event, Message
 from shared.runtime import Runtime
@@ -128,3 +132,23 @@ async def test_what_is_decided_when_the_end_comes_still_reaches_the_door() -> No
     assert door.finished == ["last", "very last"]
     assert core.heard[-3:] == [Stopping(), "the answer", "of earlier"]
     assert door.closed_after == len(door.applied)
+
+
+async def test_a_clock_that_is_set_back_ends_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second back is nothing; three would keep every age and deadline waiting."""
+    times = iter([10_000.0, 12_000.0, 11_000.0, 9_000.0])
+    monkeypatch.setattr(runtime_module, "wall_ms", lambda: now_ms[0])
+    now_ms = [10_000.0]
+
+    class Winding(Recorder):
+        def step(self, at_ms: int, msg: Any) -> tuple[()]:
+            if isinstance(msg, Tick):
+                now_ms[0] = next(times)
+            return super().step(at_ms, msg)
+
+    core = Winding()
+    service = Service(name="winding", config=GuardConfig, core=lambda config: core, metrics_port=0, tick_ms=1)
+    async with asyncio.timeout(8):
+        with pytest.raises(ClockSetBack, match="set back by 3 s"):
+            await Runtime(service, GuardConfig(metrics_port=0), MemoryBus()).run()
+    assert core.inputs.count(Tick()) == 4 and core.inputs[-1] == Stopping()

@@ -137,6 +137,11 @@ def test_a_mark_price_on_its_way_to_the_touch_is_late_and_not_the_book() -> None
     assert not frozen(*resent(*late)).read(T0 + 10_000).fired
 
 
+def test_a_mark_price_of_zero_is_none() -> None:
+    empty = [(T0 + after, ctx(T0 + after, mark)) for after, mark in ((0, "0"), (1000, "100"), (2000, "0"))]
+    assert frozen(*resent(*empty)).read(T0 + 10_000).value == 0
+
+
 def test_quotes_come_back_ten_seconds_after_the_touch_has_moved() -> None:
     prints = [(time_ms, trades(time_ms, "100.2")) for time_ms in (T0 + 1000, T0 + 3000)]
     check = frozen(*resent(*prints, until_ms=T0 + 4000))

@@ -10,7 +10,9 @@ from services.guard.checks.drawdown import daily_stop
 from services.guard.checks.ofi import REMEMBERED, Flow, OfiWindow, suppressed
 from services.guard.checks.stall import StallWatch
 from services.guard.hour import HOUR_MS, MINUTE_MS, HourCount
-from shared.messages import Book, Level, Reason, Trade
+from shared.messages import Book, Level, Reason, RiskLease, SidePermit, Trade
+
+T0 = 1_700_000_000_000
 
 # ---- daily stop ----
 
@@ -116,6 +118,8 @@ def book(bid: str = "99", ask: str = "101", received_ms: float = 1000.0, epoch: 
         (None, 1000, Reason.NO_BOOK),
         (book(), 16_001, Reason.STALE_BOOK),
         (book(received_ms=500.0), 1000, Reason.STALE_BOOK),
+        (book(received_ms=3000.0), 1000, None),
+        (book(received_ms=3000.5), 1000, Reason.STALE_BOOK),
         (book(epoch=1), 1000, Reason.RECONNECTING),
         (book(epoch=3), 1000, None),
         (book("101", "101"), 1000, Reason.CROSSED_BOOK),
@@ -125,6 +129,15 @@ def book(bid: str = "99", ask: str = "101", received_ms: float = 1000.0, epoch: 
 )
 def test_the_reasons_of_the_book(found: Book | None, now_ms: int, reason: Reason | None) -> None:
     assert book_reason(found, now_ms, epoch=2, fresh_after_ms=500.0, max_age_ms=15_000) is reason
+
+
+@pytest.mark.parametrize(
+    "now_ms, holds", [(T0, True), (T0 + 2_999, True), (T0 + 3_000, False), (T0 - 2_000, True), (T0 - 2_001, False)]
+)
+def test_a_lease_holds_until_its_end_and_not_before_it_was_given(now_ms: int, holds: bool) -> None:
+    """A clock that was set back must not make it last until that time comes again."""
+    lease = RiskLease(coin="BTC", issued_ms=T0, valid_until_ms=T0 + 3_000, bid=SidePermit(), ask=SidePermit())
+    assert lease.holds(now_ms) is holds
 
 
 # ---- the hour ----

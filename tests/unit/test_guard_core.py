@@ -598,3 +598,26 @@ def test_halted_stands_before_every_other_reason() -> None:
     bench.command("halt")
     bench.give(Tick(), after_ms=31_000)
     assert bench.permits() == nothing(Reason.HALTED)
+
+
+# ---- a clock set back ----
+
+
+def test_what_was_said_before_the_clock_was_set_back_does_not_hide_a_silence():
+    """A new guard finds books and a last frame of the hour to come, and then nothing arrives any more."""
+    hour_ms = 3_600_000
+    bench = Bench(begun=False)
+    level = (Level(ONE, ONE),), (Level(Decimal(2), ONE),)
+    ahead = Book(coin="BTC", time_ms=T0, received_ms=float(T0 + hour_ms), epoch=1, bids=level[0], asks=level[1])
+    health = FeedHealth(
+        time_ms=T0 + hour_ms, connected=True, epoch=1, last_frame_ms=float(T0 + hour_ms), frames_total=1,
+        refused_total=0, reconnects_total=0, latency_p95_ms=1.0, latency_p99_ms=1.0, latency_samples=1,
+    )  # fmt: skip
+    for msg in (ahead, health):
+        bench.core.restore(T0, msg)
+    bench.give(Started())
+    bench.give(ahead)
+    bench.give(Tick(), after_ms=30_000)
+    assert bench.permits()[0].reason is Reason.NO_BOOK
+    bench.give(Tick(), after_ms=1)
+    assert bench.permits()[0].reason is Reason.STALL

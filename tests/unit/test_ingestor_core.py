@@ -301,9 +301,11 @@ def test_unsorted_and_absurd_numbers_are_malformed() -> None:
         (WireTrade("BTC", "B", Decimal("sNaN"), Decimal(1), 1, 1),),
         (WireTrade("BTC", "B", Decimal(1), Decimal(1), 1, 1), WireTrade("ETH", "B", Decimal(1), Decimal(1), 1, 1)),
         ActiveAssetCtx("BTC", msgspec.structs.replace(ctx(), funding=Decimal("1e999999"))),
+        ActiveAssetCtx("BTC", msgspec.structs.replace(ctx(), markPx=Decimal(0))),
+        ActiveAssetCtx("BTC", msgspec.structs.replace(ctx(), oraclePx=Decimal("-1"))),
     ):
         assert all(isinstance(output, Event) for output in step(core, event))
-    assert core.refused[Refusal.MALFORMED] == 10
+    assert core.refused[Refusal.MALFORMED] == 12
 
 
 def test_a_date_far_ahead_cannot_make_the_following_books_look_old() -> None:

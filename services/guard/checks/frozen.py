@@ -71,7 +71,10 @@ class FrozenBook:
             streak.note(time_ms, False)
 
     def _hear_mark(self, ctx: AssetCtx) -> None:
-        mark_px = self._mark_px = float(ctx.mark_px)
+        mark_px = float(ctx.mark_px)
+        if not mark_px > 0:
+            return
+        self._mark_px = mark_px
         if self._mark_before_px is None:
             self._mark_before_px = mark_px
         moved_bps = (mark_px / self._mark_before_px - 1) * 1e4
