@@ -299,6 +299,8 @@ class TargetQuotes(Message, tag="target.1", frozen=True, kw_only=True):
     """Set exactly when `bids` is empty."""
     ask_reason: Reason | None = None
     max_inv_usd: float = 200.0
+    position_sz: Decimal | None = None
+    """What it leans against; None: not told."""
 
 
 class SidePermit(msgspec.Struct, frozen=True):
@@ -327,12 +329,12 @@ class RiskLease(Message, tag="risk.1", frozen=True, kw_only=True):
     size_multiplier: float = 1.0
     """What is left of their size."""
 
-
-class RuleStatus(msgspec.Struct, frozen=True, kw_only=True):
     def holds(self, now_ms: float) -> bool:
         """One dated ahead was given before our clock was set back: it would seem to last until then."""
         return self.issued_ms - SET_BACK_MS <= now_ms < self.valid_until_ms
 
+
+class RuleStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One rule of the guard, on one coin or (coin "") on everything."""
 
     rule: str
@@ -679,6 +681,8 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """The account's cash less what all ledgers have brought: deposits, and what was there before."""
     proven_ms: int
     """Up to here positions and cash have been compared and found equal."""
+    untied_usd: Decimal = ZERO
+    """How much more cash the account has than anybody can explain, until a person says that it is right."""
 
 
 class AccountState(Message, tag="account_state.1", frozen=True, kw_only=True):
@@ -727,6 +731,16 @@ class Heartbeat(Message, tag="heartbeat.1", frozen=True, kw_only=True):
     rss_mb: float
     run_id: str = ""
     """Of the settings: another `started_ms` in the same run is a restart."""
+
+
+class WatchdogStatus(Message, tag="watchdog.1", frozen=True, kw_only=True):
+    """Once a second from the watchdog, from its first proof on that it can cancel."""
+
+    time_ms: int
+    able_ms: int
+    """When it could cancel last, as far as it knows: now, while its key holds and the venue answers it."""
+    fault: str = ""
+    """Why it cannot."""
 
 
 class Event(Message, tag="event.1", frozen=True, kw_only=True):

@@ -18,10 +18,10 @@ from shared.messages import (
     CoinMeta,
     CoinStatus,
     Fill,
-    Heartbeat,
     LiveStatus,
     Mode,
     RequestBudget,
+    WatchdogStatus,
 )
 
 COIN, OTHER = "SOL", "BTC"
@@ -68,12 +68,7 @@ def live(path: TradingPath, widening: float = 1.0, **fields: Any) -> TradingPath
 
 def watchdog(path: TradingPath) -> TradingPath:
     now_ms = path.now_ms
-    return path.say(
-        Heartbeat(
-            service="watchdog", time_ms=now_ms, started_ms=START_MS, pid=1, handled_total=0, skipped_total=0,
-            lost_total=0, rss_mb=1.0,
-        )
-    )  # fmt: skip
+    return path.say(WatchdogStatus(time_ms=now_ms, able_ms=now_ms))
 
 
 def calm(path: TradingPath, ms: int = CALM_MS) -> TradingPath:

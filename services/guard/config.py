@@ -131,5 +131,5 @@ class GuardConfig(EngineConfig):
     )
     machine_look_s: float = Field(10.0, gt=0, description="Seconds between two looks at disk and Redis memory.")
     watchdog_lost_s: float = Field(
-        10.0, gt=1, description="Live: seconds without a word of the watchdog after which quotes are pulled."
+        10.0, gt=1, description="Live: seconds without a watchdog that can cancel, after which quotes are pulled."
     )

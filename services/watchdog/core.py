@@ -31,7 +31,7 @@ from shared.hyperliquid import replies
 from shared.hyperliquid.account import OpenOrder
 from shared.hyperliquid.actions import CancelByCloid, CancelByCloidWire
 from shared.hyperliquid.cloids import is_own, own_prefix
-from shared.messages import AccountStatus, Command, Event, Message
+from shared.messages import AccountStatus, Command, Event, Message, WatchdogStatus
 from shared.service import BusLost, Started, Stopping, Tick
 
 RETRY_MS, LONGEST_RETRY_MS = 1_000, 8_000
@@ -44,8 +44,11 @@ SILENT_LOOKS_MS = {15_000: SILENT_LOOK_MS, 60_000: 10_000}
 five seconds to reach a block unless told otherwise (`action_lifetime_ms`). Then we look as seldom as ever."""
 LAST_LOOK_SILENCE_MS = 1_500
 """When we stop, who has missed one of its words, one a second, counts as dead: nobody looks after us."""
-KEY_CHECK_MS, KEY_AGAIN_MS = 300_000, 60_000
+KEY_CHECK_MS = 90_000
 """The question weighs 60."""
+BLIND_MS = 60_000
+"""Without a look for so long it does not count as able to cancel; its own looks come each 15 s."""
+WORD_MS = 1_000
 ASSETS_AGAIN_MS = 5_000
 CANCELS_A_REQUEST = 100
 """The venue takes 200; what is lost with one answer is half of that."""
@@ -68,15 +71,18 @@ class Watchdog:
         self.looked_ms: int | None = None
         self.started_ms = 0
         self.key_holds: bool | None = None
+        self.able_ms: int | None = None
+        """When it could cancel last; None: not proven yet."""
         self.alarms = self.cancelled = 0
         self._heard_ms = self._since_ms = 0
         self._unanswered = 0
         """Questions in a row."""
         self._bus_lost = self._blind = self._stopping = self._busy = False
         self._cancel_wanted = False
-        self._failure = ""
+        self._failure = self._key_fault = ""
         self._assets: dict[str, int] = {}
         self._next_look_ms = self._next_cancel_ms = self._next_assets_ms = self._next_key_ms = 0
+        self._next_word_ms = 0
         self._inputs: dict[type, Callable[[int, Any], Iterable[Output]]] = {
             Started: self._on_started,
             Tick: self._on_time,
@@ -120,7 +126,10 @@ class Watchdog:
 
     def _on_time(self, now_ms: int, msg: Tick | BusLost) -> Iterable[Output]:
         self._bus_lost = isinstance(msg, BusLost)
-        return self._judge(now_ms)
+        yield from self._judge(now_ms)
+        if not self._bus_lost and now_ms >= self._next_word_ms:
+            self._next_word_ms = now_ms + WORD_MS
+            yield from self._word(now_ms)
 
     def _judge(self, now_ms: int) -> Iterable[Output]:
         self._heard_ms = min(self._heard_ms, now_ms)  # the clock was set back
@@ -141,6 +150,23 @@ class Watchdog:
     def _why(self, now_ms: int) -> str:
         lost = " and Redis does not answer" if self._bus_lost else ""
         return f"No live executor for {(now_ms - self._heard_ms) / 1000:.0f} s{lost}"
+
+    # ---- could we cancel? ------------------------------------------------------------------------------------
+
+    def _word(self, now_ms: int) -> Iterable[Message]:
+        """For the guard, which lets nobody quote beside a watchdog that cannot cancel."""
+        fault = self._fault(now_ms)
+        if not fault:
+            self.able_ms = now_ms
+        if self.able_ms is not None:
+            yield WatchdogStatus(time_ms=now_ms, able_ms=self.able_ms, fault=fault)
+
+    def _fault(self, now_ms: int) -> str:
+        if not self.key_holds:
+            return self._key_fault or "its key has not been checked"
+        if self.looked_ms is None or now_ms - self.looked_ms > BLIND_MS:
+            return "the venue does not show it the account"
+        return ""
 
     # ---- what rests? -----------------------------------------------------------------------------------------
 
@@ -190,7 +216,7 @@ class Watchdog:
         elif isinstance(msg.question, LoadAssets):
             self._next_assets_ms = now_ms + pause_ms
         else:
-            self._next_key_ms = now_ms + KEY_AGAIN_MS
+            self._next_key_ms = now_ms + KEY_CHECK_MS
         if not self._blind:
             self._blind = True
             text = f"The account cannot be seen: {msg.reason}"
@@ -226,14 +252,15 @@ class Watchdog:
 
     def _on_key(self, now_ms: int, msg: KeyChecked) -> Iterable[Output]:
         """A key that is no agent of the account can cancel nothing. It ends the service at its start; a permission
-        that ends later is told of, once, while the executor still cancels for itself."""
+        that ends later is told of, once, and each second to the guard: the executor still cancels for itself."""
         self._busy, self._next_key_ms = False, now_ms + KEY_CHECK_MS
         role = msg.role
         holds = role.role == "agent" and (role.data.user or "").lower() == self._address
         before, self.key_holds = self.key_holds, holds
+        whose = "another account" if role.role == "agent" else "no account"
+        self._key_fault = "" if holds else f"its key is an agent of {whose}"
         if holds or before is False:
             return
-        whose = "another account" if role.role == "agent" else "no account"
         text = f"the watchdog's key is an agent of {whose} and cannot cancel"
         if before is None:
             yield GiveUp(f"{text}: HL_ADDRESS has to approve it as an agent")
@@ -268,7 +295,7 @@ class Watchdog:
         if not self._stopping:
             if not self._blind and not self._assets and now_ms >= self._next_assets_ms:
                 return LoadAssets()
-            if not self._blind and now_ms >= self._next_key_ms:
+            if not self._blind and now_ms >= self._next_key_ms and (not self.silent or self.key_holds is None):
                 return CheckKey()
             if not self.silent and self._heard_ms > self.started_ms:
                 return self._switch.renewal(now_ms)

@@ -6,6 +6,7 @@ from services.watchdog.door import WatchdogDoor
 from services.watchdog.exposition import WatchdogCollector
 from shared.errors import ConfigError
 from shared.hyperliquid.signing import require_fast_signing
+from shared.private_files import keep_memory_private
 from shared.secrets import WATCHDOG_KEY, read_address, read_credentials
 from shared.service import Service
 from shared.streams import COMMAND, EVENTS, STATUS
@@ -27,6 +28,7 @@ def build_door(config: WatchdogConfig, core: Watchdog) -> WatchdogDoor:
         ConfigError: no key of its own.
     """
     require_fast_signing()
+    keep_memory_private()
     return WatchdogDoor(config, read_credentials(WATCHDOG_KEY))
 
 
@@ -36,7 +38,7 @@ SERVICE = Service(
     core=build_core,
     door=build_door,
     reads=(STATUS.unconflated(),),  # in no group: while the bot trades in shadow, that would wait for nobody
-    writes=(COMMAND, EVENTS),
+    writes=(STATUS, COMMAND, EVENTS),
     tick_ms=250,
     metrics_port=9108,
     collector=WatchdogCollector,

@@ -10,7 +10,7 @@ from services.guard.checks.request_errors import REDELIVERED_MS, ErrorWindow, Ra
 from services.guard.checks.watchdog import GRACE_MS, WatchdogLost
 from services.guard.config import GuardConfig
 from services.guard.rules import Check, Reading, Resumed
-from shared.messages import AccountStatus, Book, Heartbeat
+from shared.messages import AccountStatus, Book, WatchdogStatus
 from tests.fixtures.make import account_status, book, live_status
 
 T0 = 1_790_000_000_000
@@ -259,11 +259,9 @@ def test_the_window_stays_small_whatever_comes(books):
 # ---- the watchdog ----
 
 
-def beat(service: str, at_s: float) -> Heartbeat:
-    return Heartbeat(
-        service=service, time_ms=T0 + int(at_s * S), started_ms=T0, pid=1, handled_total=0, skipped_total=0,
-        lost_total=0, rss_mb=1.0,
-    )  # fmt: skip
+def word(at_s: float, unable_s: float = 0, fault: str = "") -> WatchdogStatus:
+    at_ms = T0 + int(at_s * S)
+    return WatchdogStatus(time_ms=at_ms, able_ms=at_ms - int(unable_s * S), fault=fault)
 
 
 def watching(begun_s: float = 0, **settings) -> WatchdogLost:
@@ -275,23 +273,38 @@ def watching(begun_s: float = 0, **settings) -> WatchdogLost:
 @pytest.mark.parametrize("silent_s, fired", [(9.999, False), (10, False), (10.001, True)])
 def test_ten_seconds_of_silence_are_too_many(silent_s, fired):
     check = watching(begun_s=-60)
-    check.hear(T0, beat("watchdog", 0))
+    check.hear(T0, word(0))
     reading = check.read(T0 + int(silent_s * S))
     assert (reading.value, reading.fired) == (silent_s, fired)
-    check.hear(T0, beat("watchdog", silent_s))
+    check.hear(T0, word(silent_s))
     assert not check.read(T0 + int(silent_s * S)).fired
+
+
+@pytest.mark.parametrize("unable_s, fired", [(9.999, False), (10, False), (10.001, True), (300, True)])
+def test_a_watchdog_that_talks_and_cannot_cancel_is_none(unable_s, fired):
+    check = watching(begun_s=-60)
+    reading = heard(check, word(0, unable_s, "its key is an agent of no account"), at_s=0)
+    assert (reading.value, reading.fired) == (unable_s, fired)
+    assert reading.detail == "its key is an agent of no account"
+
+
+def test_a_restarted_guard_believes_it_at_once():
+    check = WatchdogLost(config(shadow_mode=False))
+    assert heard(check, word(0, 120, "its key is an agent of no account"), at_s=1).fired
+    silent = WatchdogLost(config(shadow_mode=False))
+    silent.hear(T0 + 20 * S, word(0))
+    assert silent.read(T0 + 20 * S).fired
 
 
 def test_a_watchdog_that_never_came_is_missed_after_the_start():
     check = watching()
-    check.hear(T0, beat("executor", 0))
     assert check.read(T0 + GRACE_MS - 1).value is None
     assert check.read(T0 + GRACE_MS).fired
 
 
 def test_its_last_word_of_the_run_before_counts_only_after_the_start():
     check = WatchdogLost(config(shadow_mode=False))
-    check.hear(T0, beat("watchdog", -60))
+    check.hear(T0, word(-61))
     assert not check.read(T0).fired and not check.read(T0 + GRACE_MS - 1).fired
     assert check.read(T0 + GRACE_MS).fired
 

@@ -20,6 +20,7 @@ from shared.messages import (
     RuleStatus,
     SidePermit,
     Universe,
+    WatchdogStatus,
 )
 from shared.service import Started, Tick
 from tests.fixtures.make import account_status, book, coin_status, live_status
@@ -175,6 +176,21 @@ def test_live_without_a_watchdog_is_not_quoted_after_the_start():
     assert watched.permits == FREE
     watched.wait(12)
     assert watched.permits == (SidePermit("none", Reason.WATCHDOG_LOST),) * 2
+
+
+def test_beside_a_watchdog_whose_key_was_revoked_nothing_is_quoted_until_it_has_another():
+    watched = Watched(shadow_mode=False)
+    watched.give(WatchdogStatus(time_ms=watched.now_ms, able_ms=watched.now_ms))
+    watched.wait(5)
+    assert watched.permits == FREE
+    fault = "its key is an agent of no account"
+    watched.give(WatchdogStatus(time_ms=watched.now_ms, able_ms=watched.now_ms - 11_000, fault=fault))
+    watched.wait(1)
+    assert watched.permits == (SidePermit("none", Reason.WATCHDOG_LOST),) * 2
+    assert watched.rule("watchdog_lost").detail == fault
+    watched.give(WatchdogStatus(time_ms=watched.now_ms, able_ms=watched.now_ms))
+    watched.wait(1)
+    assert watched.permits == FREE
 
 
 def test_a_level_that_a_person_chose_counts():
