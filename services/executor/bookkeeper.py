@@ -63,7 +63,6 @@ class Bookkeeper:
         self._account = Account(self.mode, config.run_id, config.starting_balance_usd)
         self.untied: dict[str, str] = {}
         """Differences from the venue's account, by coin; "" is the account as a whole (live)."""
-        self._untied_usd = ZERO
         self._published: AccountState | None = None
         self._sessions: dict[str, CoinSession] = {}
         """Of each coin as the bus has it."""
@@ -118,10 +117,9 @@ class Bookkeeper:
         untied = self.untied.get(desk.coin) or self.untied.get("", "")
         desk.unproven = desk.chain.difference(desk.ledger) or untied
 
-    def object(self, differences: Mapping[str, str], cash_usd: Decimal = ZERO) -> None:
-        """What the venue's account says otherwise (live), and how much more cash it has than we say; it replaces
-        what was said before."""
-        self.untied, self._untied_usd = dict(differences), cash_usd
+    def object(self, differences: Mapping[str, str]) -> None:
+        """What the venue's account says otherwise (live); it replaces what was said before."""
+        self.untied = dict(differences)
         for desk in self._desks.values():
             self.prove(desk)
 
@@ -312,10 +310,11 @@ class Bookkeeper:
     def _held_usd(self) -> Decimal | None:
         """Equity of the account at the venue, at our marks: equal positions and cash are equal equity. Cash that
         nobody can explain is there, or is missing, all the same."""
-        if self.baseline is None:
+        baseline = self.baseline
+        if baseline is None:
             return None
         worth_usd = sum((desk.ledger.position_sz * desk.ledger.mark_px for desk in self._desks.values()), ZERO)
-        return self.baseline.cash_usd + self.cash_usd + self._untied_usd + worth_usd
+        return baseline.cash_usd + self.cash_usd + baseline.untied_usd + worth_usd
 
     # ---- what a restart needs ----
 

@@ -169,6 +169,52 @@ def test_money_that_came_unseen_is_refused_and_counts_as_equity_until_a_person_s
     assert session.books.status(session.venue.now_ms, None)[0].equity_usd == equity_usd == session.cash_usd()
 
 
+def with_money_that_was_told():
+    session = started()
+    session.deposit(-250)
+    session.wait(80_000)
+    assert list(session.tie_out.differences) == [""]
+    return session
+
+
+def equity_usd(session):
+    return session.books.status(session.venue.now_ms, None)[0].equity_usd
+
+
+def test_money_that_nobody_could_explain_is_not_explained_by_a_new_process():
+    again = with_money_that_was_told().kill()
+    again.wait(60_000)
+    assert again.recovery.phase == "refused"
+    assert "(-250.000000)" in again.lines("RECONCILE")[-1]
+    assert equity_usd(again) == again.true_cash_usd()
+    third = again.kill()
+    assert equity_usd(third) == third.true_cash_usd(), "also before the account is read"
+    third.wait(60_000)
+    assert third.recovery.phase == "refused"
+    third.resume()
+    assert third.until_ready().ready and equity_usd(third) == third.cash_usd() == third.true_cash_usd()
+    assert third.kill().until_ready().ready
+
+
+def test_a_word_on_what_was_told_counts_while_the_account_is_being_read():
+    again = with_money_that_was_told().kill()
+    again.wait(1_000)
+    assert again.recovery.phase in ("asking", "waiting")
+    again.resume()
+    assert again.until_ready().ready and again.cash_usd() == again.true_cash_usd()
+
+
+def test_a_word_given_while_the_account_is_being_read_is_none_on_what_comes_to_light_there():
+    session = started()
+    session.deposit(-250)
+    session.venue.disconnect()
+    session.wait(1_000)
+    assert session.recovery.phase in ("asking", "waiting")
+    session.resume()
+    session.wait(60_000)
+    assert session.recovery.phase == "refused"
+
+
 # ---- bounds ----
 
 

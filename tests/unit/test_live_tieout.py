@@ -119,5 +119,6 @@ def test_the_last_word_of_a_session_names_cash_and_positions_or_what_differs():
     read = session.venue._state(session.venue.now_ms, 0)
     assert "our books are equal to the venue's" in session.tie_out.final(session.venue.now_ms, read)[-1].text
     session.desks["BTC"].ledger.fees_usd += 1
-    (line,) = session.tie_out.final(session.venue.now_ms, read)
+    state, line = session.tie_out.final(session.venue.now_ms, read)
     assert line.level == "error" and "(+1.000000)" in line.text
+    assert state.baseline.untied_usd == 1, "the next process knows"

@@ -77,7 +77,8 @@ class Recovery:
         self._reads = self._unequal = self._dark_before = 0
         self._swept: set[str] = set()
         self._may_restate = True
-        """Nobody was here to see deposits and withdrawals: at the start, and when a person says so."""
+        """Nobody was here to see deposits and withdrawals: at the start, unless a difference was told before it;
+        and when a person says so."""
         self._handlers: dict[type, Callable[[int, Any], list[Any]]] = {
             StreamUp: self._on_up,
             StreamDown: self._on_down,
@@ -101,6 +102,7 @@ class Recovery:
     def begin(self, now_ms: int, arriving_until_ms: int) -> list[Any]:
         """The process has begun. Orders that one before it sent may reach the venue until then (our clock)."""
         self._arriving_until_ms = arriving_until_ms
+        self._may_restate = not self._statement.unexplained
         self._begin(now_ms)
         return [lines.recovering("start"), *self._connect(now_ms, "start")]
 
@@ -128,7 +130,9 @@ class Recovery:
         return [lines.recovering(why), self._ask(now_ms)]
 
     def resume(self, now_ms: int) -> list[Any]:
-        """A person has looked at the account: what it holds in cash is right, and equality is tried again."""
+        """A person has looked at the account: what it holds in cash is right, and equality is tried again. While
+        the account is being read, that is their word on what was told before; what comes to light now is not."""
+        self._may_restate |= self._statement.unexplained
         untied = self.phase == "ready" and self._statement.books.untied
         if self.phase != "refused" and not untied:
             return []
@@ -218,7 +222,7 @@ class Recovery:
         if differences.keys() == {ACCOUNT} and self._may_restate:
             out += statement.restate(state)
         elif differences:
-            statement.object(differences, state)
+            out += statement.object(differences, state)
             return [*out, *self._refuse([f"{coin or 'account'}: {text}" for coin, text in differences.items()])]
         return [*out, *statement.proven(state), *self._thaw(now_ms)]
 
@@ -226,7 +230,6 @@ class Recovery:
         self._meet("equal")
         self._may_restate = False
         books = self._statement.books
-        books.object({})
         dark_fills = books.dark_fills - self._dark_before
         return books.reconcile(lines.recovered(len(self._swept), dark_fills, now_ms - self._begun_ms))
 

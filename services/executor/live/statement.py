@@ -37,6 +37,11 @@ class Statement:
     def baseline(self) -> Baseline | None:
         return self.books.baseline
 
+    @property
+    def unexplained(self) -> bool:
+        """Has a difference in cash been told, by this process or one before it, that no person has settled?"""
+        return self.baseline is not None and self.baseline.untied_usd != 0
+
     def since_ms(self, now_ms: int) -> int:
         """From when on records are to be asked for."""
         return now_ms if self.baseline is None else self.books.records_from_ms
@@ -110,7 +115,8 @@ class Statement:
         """Take the account's cash for what it should be."""
         difference_usd = self._cash_difference(state)
         baseline = self._opened
-        changed = msgspec.structs.replace(baseline, cash_usd=baseline.cash_usd + difference_usd)
+        cash_usd = baseline.cash_usd + difference_usd
+        changed = msgspec.structs.replace(baseline, cash_usd=cash_usd, untied_usd=ZERO)
         return [
             *self.books.state_baseline(changed),
             lines.baseline(state.margin_summary.total_raw_usd, difference_usd),
@@ -134,13 +140,16 @@ class Statement:
             )
         return found
 
-    def object(self, differences: dict[str, str], state: ClearinghouseState) -> None:
+    def object(self, differences: dict[str, str], state: ClearinghouseState) -> list[Any]:
         """They cannot be explained: quote none of these coins, and count the cash that is there."""
-        self.books.object(differences, self._cash_difference(state) if ACCOUNT in differences else ZERO)
+        self.books.object(differences)
+        untied_usd = self._cash_difference(state) if ACCOUNT in differences else ZERO
+        return self.books.state_baseline(msgspec.structs.replace(self._opened, untied_usd=untied_usd))
 
     def proven(self, state: ClearinghouseState) -> list[Any]:
         """Everything agreed."""
-        changed = msgspec.structs.replace(self._opened, proven_ms=state.time)
+        self.books.object({})
+        changed = msgspec.structs.replace(self._opened, proven_ms=state.time, untied_usd=ZERO)
         return self.books.state_baseline(changed)
 
     def summary(self, state: ClearinghouseState) -> tuple[Decimal, int]:

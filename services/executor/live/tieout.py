@@ -59,10 +59,14 @@ class TieOut:
     def final(self, now_ms: int, read: StateRead) -> list[Any]:
         """The last word of a session, when nothing of ours rests any more."""
         out = self._statement.book(now_ms, read.fills, read.fundings)
-        self.differences = self._statement.differences(read.clearinghouse)
+        state = read.clearinghouse
+        self.differences = self._statement.differences(state)
         if self.differences:
-            return [*out, *(lines.untied(coin, text) for coin, text in self.differences.items())]
-        return [*out, lines.tied(*self._statement.summary(read.clearinghouse), level="info")]
+            told = [lines.untied(coin, text) for coin, text in self.differences.items()]
+            return [*out, *self._statement.object(self.differences, state), *told]
+        self.proven_ms = now_ms
+        proven = self._statement.proven(state)
+        return [*out, *proven, lines.tied(*self._statement.summary(state), level="info")]
 
     def _rest(self) -> None:
         """The recovery compares everything itself; when it is ready, everything has just agreed."""
@@ -103,19 +107,17 @@ class TieOut:
         found = self._statement.differences(state)
         if not found:
             self._strikes, self.proven_ms, self._next_ms = 0, now_ms, now_ms + EVERY_MS
-            return [
-                *self._statement.proven(state),
-                *self._report({}, state),
-                lines.tied(*self._statement.summary(state)),
-            ]
+            proven = self._statement.proven(state)
+            return [*proven, *self._report({}), lines.tied(*self._statement.summary(state))]
         self._strikes += 1
         self._next_ms = now_ms + (AGAIN_MS if self._strikes < STRIKES else EVERY_MS)
-        return self._report(found, state) if self._strikes >= STRIKES else []
+        if self._strikes < STRIKES:
+            return []
+        return [*self._statement.object(found, state), *self._report(found)]
 
-    def _report(self, found: dict[str, str], state: ClearinghouseState) -> list[Any]:
+    def _report(self, found: dict[str, str]) -> list[Any]:
         """Said when it begins and when it ends; numbers that go on changing are not repeated."""
         news = [lines.untied(coin, text) for coin, text in found.items() if coin not in self.differences]
         ended = [lines.tied_again(coin) for coin in self.differences if coin not in found]
         self.differences = found
-        self._statement.object(found, state)
         return [*news, *ended]
