@@ -397,6 +397,24 @@ def test_a_cancel_that_was_not_sent_is_sent_again_after_the_pause_it_was_given()
     assert kinds(send.action for send in desk.done) == [CancelByCloid]
 
 
+def test_after_a_cut_network_cancels_and_look_ups_do_not_wait_for_their_turn():
+    desk = Desk()
+    (resting, _), lost = desk.open(), desk.place(level=2)
+    desk.lose(desk.send())
+    desk.cancel(resting)
+    desk.feed(OrderUnfound(lost, "cut"))
+    for _ in range(100):
+        for effect in desk.done:
+            silent = OrderUnfound(lost, "cut") if isinstance(effect, AskOrder) else None
+            desk.feed(silent or Outcome(effect.number, replies.NotSent("no connection")))
+        desk.wait(500)
+    desk.wait(500)
+    assert desk.done == []
+    desk.feed(StreamUp(2))
+    cancel, look = desk.done
+    assert [wire.cloid for wire in cancel.action.cancels] == [resting] and look == AskOrder(lost)
+
+
 def test_a_cancelled_order_is_over_when_what_it_filled_before_is_booked():
     desk = Desk()
     key, oid = desk.open(sz="3")

@@ -68,8 +68,11 @@ class Hearing:
     def _on_stream_up(self, _: StreamUp) -> None:
         """What was told while nobody listened is not told again. Whoever keeps the books reads the account now;
         only if that does not come it is asked for here."""
-        self._missed = bool(self._fates.tickets)
-        self._fates.read_state_ms = self._fates.now_ms + OTHERS_READ_MS
+        fates = self._fates
+        self._missed = bool(fates.tickets)
+        fates.read_state_ms = fates.now_ms + OTHERS_READ_MS
+        for ticket in fates.tickets.values():
+            ticket.hurry(fates.now_ms)
 
     def _on_updates(self, msg: OrderUpdates) -> None:
         for update in msg.updates:

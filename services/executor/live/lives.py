@@ -78,6 +78,13 @@ class Ticket(LiveOrder):
         """Look it up at that time at the latest."""
         self.ask_at_ms = min(self.ask_at_ms, at_ms)
 
+    def hurry(self, now_ms: int) -> None:
+        """The venue can be reached again: what failed before does not wait for its turn."""
+        if self.next_cancel_ms < math.inf:
+            self.next_cancel_ms = 0.0
+        if self.asks:
+            self.ask(now_ms)
+
     def certain(self) -> None:
         """The venue has just told where it stands."""
         self.ask_at_ms, self.asks = math.inf, 0
