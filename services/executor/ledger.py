@@ -14,7 +14,6 @@ from decimal import ROUND_HALF_EVEN, Decimal
 import msgspec
 
 from shared.errors import InvariantError
-from shared.funding import HOUR_MS
 from shared.messages import ZERO, CoinSession, Fill, Funding, Mode, Opening, PositionState, Totals
 from shared.units import Side
 
@@ -126,7 +125,6 @@ class Ledger:
         self.position_sz, self.cost_usd, self.mark_px = opening.position_sz, opening.cost_usd, opening.mark_px
         self.base_usd = self.gross_usd
         self.time_ms = opening.time_ms
-        self.funding_hour_ms = opening.time_ms - opening.time_ms % HOUR_MS
 
     def fill(
         self,

@@ -2,13 +2,15 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from services.executor.live.recovery import ANSWER_WITHIN_MS, PHASES, Recovery
 from services.executor.live.wiring import AskState, OrderUpdates, Reconnect, StateRead, StateUnread, StreamUp
 from shared.errors import InvariantError
 from shared.funding import HOUR_MS
-from shared.hyperliquid.account import UserFundings
+from shared.hyperliquid.account import AssetPosition, CumFunding, Leverage, Position, UserFundings
+from shared.hyperliquid.account import Funding as AccountFunding
 from shared.messages import Event, Fill, Funding, Opening, Reason
 from shared.service import BusLost, Tick
 from tests.fixtures.live_books import LiveBooks
@@ -331,6 +333,25 @@ def test_funding_is_the_venues_own_and_booked_once():
     again = session.kill().until_ready()
     assert again.desks["BTC"].ledger.funding_usd == payment.usd
     assert again.cash_usd() == again.true_cash_usd()
+
+
+def test_a_payment_of_the_hour_in_which_the_books_were_opened_is_booked_if_it_came_after():
+    hour_ms = START_MS - START_MS % HOUR_MS
+    session = LiveBooks(LiveVenue())
+    held = Position(
+        coin="BTC", szi=Decimal(-1), position_value=Decimal(50_000), unrealized_pnl=Decimal(0),
+        leverage=Leverage("cross", 20), margin_used=Decimal(0), cum_funding=CumFunding(*[Decimal(0)] * 3),
+    )  # fmt: skip
+    state = msgspec.structs.replace(
+        session.venue._state(session.venue.now_ms, 0).clearinghouse,
+        asset_positions=(AssetPosition(held),),
+        time=hour_ms + 10,
+    )
+    session.statement.open(session.venue.now_ms, state)
+    for time_ms, usd in ((hour_ms + 9, 1), (hour_ms + 40, 2), (hour_ms + 40, 2)):
+        paid = AccountFunding(time_ms, "BTC", Decimal(usd), held.szi, Decimal("0.0001"))
+        session.statement.book(session.venue.now_ms, (), [paid])
+    assert session.desks["BTC"].ledger.funding_usd == 2
 
 
 def test_fills_whose_ids_are_forgotten_are_not_booked_again(monkeypatch):
