@@ -46,6 +46,7 @@ from shared.service import (
     Door,
     FinishingDoor,
     MeasuringDoor,
+    RecordingDoor,
     Restorable,
     Service,
     Started,
@@ -297,9 +298,14 @@ class Runtime:
                 queue = await self._carry_out(effects)
 
     async def _carry_out(self, effects: Sequence[Any]) -> Sequence[Any]:
-        if self._ending and isinstance(self.door, FinishingDoor):
-            return await self.door.finish(effects)
-        return await self.door.apply(effects) if self.door is not None and effects else ()
+        door = self.door
+        if self._ending and isinstance(door, FinishingDoor):
+            return await door.finish(effects)
+        if door is None or not effects:
+            return ()
+        if self.bus is not None and not self.bus_up and isinstance(door, RecordingDoor):
+            return await door.apply_unrecorded(effects)
+        return await door.apply(effects)
 
     def _measure(self, measured: list[tuple[Any, list[Any]]], begun_s: float) -> None:
         now_ms = wall_ms()

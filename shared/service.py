@@ -96,6 +96,14 @@ class FinishingDoor(Door, Protocol):
 
 
 @runtime_checkable
+class RecordingDoor(Door, Protocol):
+    """A door that lets some things out only after the bus has the word of them."""
+
+    async def apply_unrecorded(self, effects: Sequence[Any]) -> Sequence[Any]:
+        """In place of `apply` while the bus is away: what led to the effects is written nowhere."""
+
+
+@runtime_checkable
 class MeasuringDoor(Door, Protocol):
     """A door that measures what the runtime cannot see."""
 

@@ -171,6 +171,16 @@ async def test_cancels_leave_before_orders(live: Live, monkeypatch: pytest.Monke
     assert left == [True, False, False] and cancel.urgent
 
 
+async def test_what_is_not_on_record_is_not_placed_but_cancelled(live: Live) -> None:
+    resting, late = live.order(), live.order()
+    await live.act(live.place(resting))
+    place, cancel = live.place(late), live.cancel(resting)
+    (kept,) = await live.door.apply_unrecorded([place, cancel])
+    assert kept.number == place.number and "Redis" in kept.result.why
+    assert await live.outcome(cancel) == Answered((Cancelled(),))
+    assert live.resting() == set()
+
+
 # ---- faults --------------------------------------------------------------------------------------------------
 
 

@@ -160,6 +160,35 @@ async def test_results_of_effects_go_through_the_core(tmp_path: Path) -> None:
     assert any(event.tag == "DONE" and event.service == "quoter" for event in await bus.stored(EVENTS, []))
 
 
+class CarefulDoor(FailingDoor):
+    """Lets nothing out that is not on record."""
+
+    async def apply_unrecorded(self, effects: Sequence[Any]) -> Sequence[Any]:
+        return [f"kept: {effect}" for effect in effects]
+
+
+class Unwritable(MemoryBus):
+    """Takes everything but the word of what is to leave."""
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        if any(isinstance(message, Event) and message.text == "will leave" for message in messages):
+            raise BusError("gone at this very moment")
+        await super().publish(messages)
+
+
+@pytest.mark.parametrize(("kind", "leaves"), [(MemoryBus, True), (Unwritable, False)])
+async def test_what_is_not_on_record_does_not_leave(tmp_path: Path, kind: type[MemoryBus], leaves: bool) -> None:
+    """Redis dies between a decision and the word of it."""
+    bus = kind()
+    leave = Event(tag="", text="will leave"), "leave"
+    core, door = Recorder(lambda msg: leave if isinstance(msg, Fill) else ()), CarefulDoor()
+    await bus.publish([UNIVERSE_BTC, fill("BTC", 1)])
+    async with running(declare(core, door=lambda *_: door), bus, tmp_path):
+        await until(lambda: door.applied if leaves else core.seen(str))
+    assert door.applied == (["leave"] if leaves else [])
+    assert core.seen(str) == ([] if leaves else ["kept: leave"])
+
+
 async def test_a_broken_promise_halts_everything_and_ends_the_service(tmp_path: Path) -> None:
     def answer(msg: Any) -> Iterable[Any]:
         if isinstance(msg, Fill):

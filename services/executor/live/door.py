@@ -6,7 +6,7 @@ the process does the core wait for the door.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from services.executor.config import ExecutorConfig
 from services.executor.live.stream import AccountStream
@@ -45,6 +45,7 @@ REPEAT_AFTER_S = (0.25, 1.0)
 """At the end: pauses between the three attempts of a cancel."""
 
 _TOO_LATE = "the process ends"
+_NOT_STORED = "Redis is away: what leaves must be on record first"
 
 Asked = Send | AskOrder | AskState
 
@@ -102,6 +103,11 @@ class VenueDoor:
         for effect in sorted(effects, key=_turn):
             self._begin(effect)
         return ()
+
+    async def apply_unrecorded(self, effects: Sequence[Effect]) -> Sequence[Input]:
+        """An order leaves only when its cloid is stored. Cancels and questions go in any case."""
+        await self.apply([effect for effect in effects if not _places(effect)])
+        return [Outcome(send.number, NotSent(_NOT_STORED)) for send in filter(_places, effects)]
 
     async def finish(self, effects: Sequence[Effect]) -> Sequence[Input]:
         """Returns when everything that was under way or is asked for now has its answer. A cancel that overtakes
@@ -213,6 +219,10 @@ def _given_up(effect: Asked) -> Input:
             return StateUnread(_TOO_LATE)
         case Send():
             return Outcome(effect.number, Unknown(_TOO_LATE))
+
+
+def _places(effect: Effect) -> TypeGuard[Send]:
+    return isinstance(effect, Send) and not effect.urgent
 
 
 def _turn(effect: Effect) -> bool:
