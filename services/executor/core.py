@@ -250,6 +250,8 @@ class Executor:
         if desk is None:
             return []
         desk.take_target(target)
+        if self._acting and self._side.quoted_for:
+            desk.require_followed(target)
         return self._trader.align(now_ms, desk)
 
     def _on_lease(self, now_ms: int, lease: RiskLease) -> list[Any]:

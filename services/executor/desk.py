@@ -11,6 +11,7 @@ from services.executor.ledger import Ledger
 from services.executor.orders import LiveOrder, NewOrder
 from services.executor.reconcile import FillChain
 from services.executor.refusals import Pauses, Repricing
+from shared.errors import InvariantError
 from shared.messages import (
     ZERO,
     AssetConfig,
@@ -28,6 +29,8 @@ from shared.messages import (
 from shared.units import Side, exact, reducible_sz
 
 SIDES: tuple[Side, Side] = ("bid", "ask")
+ASTRAY_TARGETS, ASTRAY_MS = 8, 10_000
+"""So many targets in a row, for so long, may lean against a position that is not ours: fills are on their way."""
 _REMEMBERED_MIDS = 64
 _MOST_REPRICINGS = 2
 
@@ -67,6 +70,8 @@ class Desk:
         self.ended_ms = 0
         """When the last order was over."""
         self._filled_ms = 0
+        self._astray: tuple[int, int] | None = None
+        """Since when, and how many targets, leaned against another position."""
         self._settings_max_inv_usd = inf
         self._mids: deque[tuple[int, Decimal]] = deque(maxlen=_REMEMBERED_MIDS)
 
@@ -121,7 +126,26 @@ class Desk:
 
     def drop_inputs(self) -> None:
         """Forget everything that must be fresh before an order may be sent again."""
-        self.book = self.granted = self.target = None
+        self.book = self.granted = self.target = self._astray = None
+
+    def require_followed(self, target: TargetQuotes) -> None:
+        """Targets lean against what we hold. Fills on their way explain a difference for a moment only.
+
+        Raises:
+            InvariantError: one target after the other has leaned against something else.
+        """
+        leaned_sz, held_sz = target.position_sz, self.ledger.position_sz
+        if leaned_sz is None or leaned_sz == held_sz or self.unproven:
+            self._astray = None
+            return
+        since_ms, count = self._astray or (target.computed_ms, 0)
+        self._astray = since_ms, count + 1
+        astray_ms = target.computed_ms - since_ms
+        if count >= ASTRAY_TARGETS and astray_ms >= ASTRAY_MS:
+            raise InvariantError(
+                f"{self.coin}: for {astray_ms / 1000:.0f} s the quoter has leaned against a position of"
+                f" {leaned_sz:f}, and the ledger holds {held_sz:f}"
+            )
 
     # ---- orders ----
 

@@ -23,6 +23,10 @@ class Side(Protocol):
         """Paces requests; None where they cost nothing."""
 
     @property
+    def quoted_for(self) -> bool:
+        """Do targets lean against the positions of this side?"""
+
+    @property
     def closed(self) -> bool:
         """At the end: is everything known and said?"""
 
@@ -55,7 +59,7 @@ SideOf = Callable[[Desks, Bookkeeper], Side]
 class ShadowSide:
     """Simulated orders: nothing leaves, and nothing of a previous life rests."""
 
-    closed = True
+    closed = quoted_for = True
 
     def __init__(self, config: ExecutorConfig, desks: Desks, bookkeeper: Bookkeeper) -> None:
         self.exchange = SimExchange(config, lambda coin: desks[coin].ledger.position_sz)

@@ -211,6 +211,7 @@ class Quoter:
             bid_reason=bids.reason,
             ask_reason=asks.reason,
             max_inv_usd=config.max_inv_usd,
+            position_sz=coin.position_sz,
         )
 
     def _side(self, coin: Coin, side: Side, permit: SidePermit, ladder: Ladder) -> Placed:

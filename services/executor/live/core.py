@@ -44,7 +44,9 @@ class LiveExecutor:
 
 
 class TwinSide(ShadowSide):
-    """Simulated orders that spend a request budget like the real ones."""
+    """Simulated orders that spend a request budget like the real ones. Targets lean against real positions."""
+
+    quoted_for = False
 
     def __init__(self, config: ExecutorConfig, desks: Desks, bookkeeper: Bookkeeper) -> None:
         super().__init__(config, desks, bookkeeper)

@@ -31,6 +31,8 @@ UNREAD_LINE_EVERY_MS = 60_000
 class LiveSide:
     """Nothing is placed before a `Confirmation` has come, and only while it holds."""
 
+    quoted_for = True
+
     def __init__(self, config: ExecutorConfig, account: str, desks: Desks, bookkeeper: Bookkeeper) -> None:
         self.exchange = LiveExchange(account, TokenBucket(config.request_weight / 60 * ACTIONS_FRAC, BURST))
         self.planner = Planner(config)
