@@ -9,6 +9,8 @@ from typing import Any, Literal
 from market_maker.config import LauncherConfig
 from services import SERVICES
 from services import load as load_service
+from services.guard.checks.table import levels
+from services.guard.config import GuardConfig
 from services.venue.config import VenueConfig
 from services.venue.market.replay import open_recording
 from shared import config as settings
@@ -106,6 +108,7 @@ def check(options: Options) -> Checked:
     settings.check_environment([LauncherConfig, *(service.config for service in services)])
     configs = {service.name: _load(service) for service in services}
     settings.load_assets()
+    _check_rules(configs["guard"])
     if launcher.shadow_mode and options.accept_missing:
         raise ConfigError("--accept-missing belongs to live trading (MM_SHADOW_MODE=false)")
     checked = Checked(launcher, services, configs)
@@ -115,6 +118,15 @@ def check(options: Options) -> Checked:
     if checked.bundled_venue:
         _check_bundled(checked)
     return checked
+
+
+def _check_rules(config: settings.EngineConfig) -> None:
+    """
+    Raises:
+        ConfigError: a level for a rule that does not exist.
+    """
+    assert isinstance(config, GuardConfig)
+    levels(config)
 
 
 def _check_bundled(checked: Checked) -> None:

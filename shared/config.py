@@ -59,8 +59,9 @@ class EngineConfig(BaseSettings):
     """What every service knows."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MM_", extra="forbid", frozen=True, populate_by_name=True, env_ignore_empty=True
-    )
+        env_prefix="MM_", extra="forbid", frozen=True, populate_by_name=True, env_ignore_empty=True,
+        allow_inf_nan=False,
+    )  # fmt: skip
     section: ClassVar[str] = "engine"
 
     shadow_mode: bool = Field(True, description="true: simulated orders, no key. false: live trading.")

@@ -1,11 +1,15 @@
 """Settings of the guard, beside what every service knows."""
 
 from decimal import Decimal
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.config import EngineConfig
+
+_SEVERITIES = (
+    "cascade_widen_severity", "cascade_shrink_severity", "cascade_pull_severity", "cascade_kill_severity",
+)  # fmt: skip
 
 
 class GuardConfig(EngineConfig):
@@ -133,3 +137,16 @@ class GuardConfig(EngineConfig):
     watchdog_lost_s: float = Field(
         10.0, gt=1, description="Live: seconds without a watchdog that can cancel, after which quotes are pulled."
     )
+
+    @model_validator(mode="after")
+    def _no_rule_is_switched_off_by_its_neighbour(self) -> Self:
+        severities = [getattr(self, name) for name in _SEVERITIES]
+        if severities != sorted(severities):
+            given = ", ".join(f"{value:g}" for value in severities)
+            raise ValueError(f"{', '.join(_SEVERITIES)}: none may be above the one after it, got {given}")
+        if self.ofi_min_trades > self.ofi_window_trades:
+            raise ValueError(
+                f"ofi_min_trades: a window of {self.ofi_window_trades} trades (ofi_window_trades) never holds"
+                f" {self.ofi_min_trades}"
+            )
+        return self

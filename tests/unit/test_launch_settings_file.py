@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from market_maker import settings_file, sizes
+from market_maker.options import Options, check
 from shared.config import EngineConfig, MmAssetConfig, load, load_assets
 from shared.errors import ConfigError
 
@@ -117,3 +118,35 @@ def test_orders_close_to_the_venue_s_minimum_are_warned_of(
 ) -> None:
     shown = sized(monkeypatch, tmp_path / "mm.toml", f"[engine]\ncapital_usd = {capital}\ncoins = ['BTC']\n")
     assert ("careful" in shown[-1]) is careful
+
+
+def test_rules_that_a_person_changed_are_said_and_what_no_longer_stops_is_not_called_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mm.toml"
+    text = "[guard.rule_levels]\ndaily_loss = 'off'\ntoxicity = 'pull'\nofi = 'pull'\n"
+    shown = [" ".join(line.split()) for line in sized(monkeypatch, file, text)]
+    assert "5.0% of it, no stop $50.00 default" in shown
+    assert shown[-2:] == [
+        f"rule daily_loss off instead of halt, looser {file}",
+        f"rule toxicity pull instead of widen {file}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("[guard.rule_levels]\ntoxicty = 'pull'", "there is no rule 'toxicty'; there are daily_loss,"),
+        ("[guard]\ncascade_shrink_severity = 0.2", "none may be above the one after it, got 0.3, 0.2, 0.8, 0.95"),
+        ("[guard]\nofi_min_trades = 201", "a window of 200 trades (ofi_window_trades) never holds 201"),
+        ("[guard]\nfrozen_book_bps = inf", "frozen_book_bps"),
+    ],
+)
+def test_settings_under_which_a_rule_could_never_fire_are_refused_before_a_start(
+    table: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mm.toml"
+    file.write_text(table)
+    monkeypatch.setenv("MM_CONFIG", str(file))
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        check(Options(venue="sim"))
