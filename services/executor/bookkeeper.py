@@ -14,6 +14,7 @@ from services.executor.ledger import Ledger
 from services.executor.orders import LiveOrder
 from services.executor.payments import settle
 from services.executor.reports import Filled
+from shared.hyperliquid.cloids import is_own, own_prefix
 from shared.messages import (
     ZERO,
     AccountState,
@@ -175,7 +176,7 @@ class Bookkeeper:
         said = [lines.filled(fill, self._session().fees_usd)]
         if filled.dark:
             self.dark_fills += 1
-            said.append(lines.dark_fill(fill))
+            said.append(lines.dark_fill(fill, self._is_ours(fill.cloid)))
         return [fill, self._state(now_ms, desk), *self._changed_account(), *said]
 
     def settle(self, now_ms: int, desk: Desk) -> list[Any]:
@@ -230,6 +231,9 @@ class Bookkeeper:
         are older than the books, or than the last proof by far."""
         baseline = self._account.state.baseline if self._account.state else None
         return max(baseline.opened_ms + 1, baseline.proven_ms - OVERLAP_MS) if baseline else 0
+
+    def _is_ours(self, cloid: str) -> bool:
+        return self.baseline is not None and is_own(cloid, own_prefix(self.baseline.account))
 
     @property
     def cash_usd(self) -> Decimal:

@@ -142,13 +142,14 @@ def cancels_refused(count: int, text: str) -> Event:
     )
 
 
-def dark_fill(fill: Fill) -> Event:
-    """Of an order of ours that the stream kept silent about, or of none that we know."""
-    whose = (
-        f"order {fill.cloid}: found by asking, booked"
-        if fill.level
-        else f"no live order of ours (cloid {fill.cloid or 'none'}), booked: does somebody else trade here?"
-    )
+def dark_fill(fill: Fill, ours: bool) -> Event:
+    """Of an order of ours that the stream kept silent about or that filled while nobody listened, or of another
+    hand's."""
+    if ours:
+        when = "found by asking" if fill.level else "from before this start, found by asking"
+        whose = f"order {fill.cloid}: {when}, booked"
+    else:
+        whose = f"no order of ours (cloid {fill.cloid or 'none'}), booked: does somebody else trade here?"
     return Event(
         level="error",
         tag="DARK FILL",

@@ -1,5 +1,6 @@
 """From not knowing the account to quoting on it, step by step, and what stops on the way."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
@@ -10,6 +11,7 @@ from services.executor.live.wiring import AskState, OrderUpdates, Reconnect, Sta
 from shared.errors import InvariantError
 from shared.funding import HOUR_MS
 from shared.hyperliquid.account import AssetPosition, CumFunding, Leverage, Position, UserFundings
+from shared.hyperliquid.account import Fill as AccountFill
 from shared.hyperliquid.account import Funding as AccountFunding
 from shared.messages import Event, Fill, Funding, Opening, Reason
 from shared.service import BusLost, Tick
@@ -94,6 +96,7 @@ def test_what_filled_while_nobody_was_there_is_booked_once_and_alerted():
     assert again.positions() == again.true_positions()
     dark = [event for event in again.published if isinstance(event, Event) and event.tag == "DARK FILL"]
     assert dark and {event.level for event in dark} == {"error"}
+    assert all("from before this start, found by asking" in event.text for event in dark)
     assert again.lines("RECONCILE")[-1].startswith(f"⚠️ Inventory matches. ⚠️ {len(dark)} dark fills booked")
     fills = [message for message in again.store.bookings if isinstance(message, Fill)]
     assert len({fill.fill_id for fill in fills}) == len(fills) == len(dark)
@@ -318,6 +321,19 @@ def test_updates_of_other_markets_are_nobodys_business():
         assert session.recovery.fault is fault
 
 
+@pytest.mark.parametrize(("coin", "phase"), [("PURR/USDC", "ready"), ("xyz:GOLD", "ready"), ("BTC", "refused")])
+def test_only_orders_of_our_market_are_a_reason_to_refuse(coin, phase):
+    bench = Bench()
+    bench.session.by_another_hand("BTC", "buy", 60, bps=50)
+    while not bench.session.resting():
+        bench.session.venue.block()
+    bench.feed(StreamUp(1))
+    read = bench.read()
+    (order,) = read.open_orders
+    bench.feed(replace(read, open_orders=(msgspec.structs.replace(order, coin=coin),)))
+    assert bench.it.phase == phase
+
+
 # ---- payments ----
 
 
@@ -352,6 +368,19 @@ def test_a_payment_of_the_hour_in_which_the_books_were_opened_is_booked_if_it_ca
         paid = AccountFunding(time_ms, "BTC", Decimal(usd), held.szi, Decimal("0.0001"))
         session.statement.book(session.venue.now_ms, (), [paid])
     assert session.desks["BTC"].ledger.funding_usd == 2
+
+
+def test_the_fee_of_a_builder_is_part_of_the_fee_and_told_beside_it():
+    """Somebody trades on the account by an application that takes one."""
+    session = started()
+    record = AccountFill(
+        coin="BTC", px=Decimal(50_000), sz=Decimal("0.001"), side="B", time=session.venue.now_ms + 1, tid=1, oid=7,
+        start_position=Decimal(0), dir="Open Long", closed_pnl=Decimal(0), hash="0x", crossed=True,
+        fee=Decimal("0.0275"), builder_fee=Decimal("0.005"),
+    )  # fmt: skip
+    (fill, *_) = session.statement.book(session.venue.now_ms, [record])
+    assert (fill.fee_usd, fill.builder_fee_usd) == (Decimal("0.0275"), Decimal("0.005"))
+    assert session.desks["BTC"].ledger.cash_usd == -50 - Decimal("0.0275")
 
 
 def test_fills_whose_ids_are_forgotten_are_not_booked_again(monkeypatch):

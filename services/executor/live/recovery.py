@@ -199,7 +199,7 @@ class Recovery:
             return []
         out = self._statement.book(now_ms, read.fills, read.fundings)
         own = [order for order in read.open_orders if is_own(order.cloid, self._prefix)]
-        foreign = [order for order in read.open_orders if not is_own(order.cloid, self._prefix)]
+        foreign = [order for order in read.open_orders if self._foreign(order)]
         for order in own:
             self._adopt(order)
             self._swept.add(order.cloid or "")
@@ -242,11 +242,12 @@ class Recovery:
 
     def _on_updates(self, now_ms: int, msg: OrderUpdates) -> list[Any]:
         for update in msg.updates:
-            order = update.order
-            ours = is_own(order.cloid, self._prefix) or not self._statement.concerns(order.coin)
-            if rests(update.status) and not ours:
-                return self.doubt(now_ms, f"an order of another hand: {_described(order)}")
+            if rests(update.status) and self._foreign(update.order):
+                return self.doubt(now_ms, f"an order of another hand: {_described(update.order)}")
         return []
+
+    def _foreign(self, order: OpenOrder) -> bool:
+        return self._statement.concerns(order.coin) and not is_own(order.cloid, self._prefix)
 
     def _on_fundings(self, now_ms: int, msg: UserFundings) -> list[Any]:
         """Until all earlier ones are booked, payments come from reading the account: they are booked in order."""
