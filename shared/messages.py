@@ -78,6 +78,7 @@ class Reason(StrEnum):
     DISK_FULL = "disk_full"
     REDIS_MEMORY = "redis_memory"
     WATCHDOG_LOST = "watchdog_lost"
+    OTHER_START = "other_start"
     FOREIGN_ORDERS = "foreign_orders"
     FLATTENING = "flattening"
     NO_MATCH = "no_match"
@@ -731,6 +732,7 @@ class Heartbeat(Message, tag="heartbeat.1", frozen=True, kw_only=True):
     rss_mb: float
     run_id: str = ""
     """Of the settings: another `started_ms` in the same run is a restart."""
+    mode: Mode = "shadow"
 
 
 class WatchdogStatus(Message, tag="watchdog.1", frozen=True, kw_only=True):

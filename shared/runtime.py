@@ -466,6 +466,7 @@ class Runtime:
             lost_total=sum(sum(reader.lost.values()) for reader in self._readers),
             rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             run_id=self.config.run_id,
+            mode=self.config.mode,
         )
 
     async def _count_reader_losses(self) -> None:

@@ -18,6 +18,7 @@ from shared.messages import (
     CoinMeta,
     CoinStatus,
     Fill,
+    Heartbeat,
     LiveStatus,
     Mode,
     RequestBudget,
@@ -69,6 +70,16 @@ def live(path: TradingPath, widening: float = 1.0, **fields: Any) -> TradingPath
 def watchdog(path: TradingPath) -> TradingPath:
     now_ms = path.now_ms
     return path.say(WatchdogStatus(time_ms=now_ms, able_ms=now_ms))
+
+
+def beat(path: TradingPath, service: str, run_id: str) -> TradingPath:
+    now_ms = path.now_ms
+    return path.say(
+        Heartbeat(
+            service=service, time_ms=now_ms, started_ms=START_MS, pid=1, handled_total=0, skipped_total=0,
+            lost_total=0, rss_mb=0.0, run_id=run_id, mode="live",
+        )
+    )  # fmt: skip
 
 
 def calm(path: TradingPath, ms: int = CALM_MS) -> TradingPath:
@@ -214,6 +225,7 @@ SCENES = (
     Scene("venue_errors", errors("unknown"), "live"),
     Scene("clock_skew", late_books),
     Scene("watchdog_lost", unwatched, "live"),
+    Scene("other_start", lambda path: live(beat(path, "quoter", "another")), "live"),
     Scene("position_value", holding),
     Scene("disk", lambda path: path.tell("guard", MachineHealth(100.0, 0.01, 0.1))),
     Scene("redis_memory", lambda path: path.tell("guard", MachineHealth(50_000.0, 0.5, 0.95))),

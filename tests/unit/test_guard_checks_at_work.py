@@ -14,6 +14,8 @@ from shared.messages import (
     Command,
     FeedHealth,
     HaltState,
+    Heartbeat,
+    Mode,
     Reason,
     RiskLease,
     RiskReport,
@@ -191,6 +193,43 @@ def test_beside_a_watchdog_whose_key_was_revoked_nothing_is_quoted_until_it_has_
     watched.give(WatchdogStatus(time_ms=watched.now_ms, able_ms=watched.now_ms))
     watched.wait(1)
     assert watched.permits == FREE
+
+
+def beat(watched: Watched, service: str, run_id: str, mode: Mode) -> Heartbeat:
+    return Heartbeat(
+        service=service, time_ms=watched.now_ms, started_ms=T0, pid=1, handled_total=0, skipped_total=0,
+        lost_total=0, rss_mb=1.0, run_id=run_id, mode=mode,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("service", ["screener", "quoter", "executor"])
+def test_live_beside_a_service_that_nobody_has_confirmed_nothing_is_quoted(service):
+    """As `docker compose up -d quoter` makes one, while the others trade on."""
+    watched = Watched(shadow_mode=False, run_id="confirmed", rule_levels={"watchdog_lost": "off"})
+    watched.give(beat(watched, service, "confirmed", "live"))
+    watched.wait(1)
+    assert watched.permits == FREE and watched.rule("other_start").value == 0
+    watched.give(beat(watched, service, "", "shadow"))
+    watched.wait(1)
+    assert watched.permits == (SidePermit("none", Reason.OTHER_START),) * 2
+    assert watched.rule("other_start").detail == service
+    watched.give(beat(watched, service, "confirmed", "live"))
+    watched.wait(1)
+    assert watched.permits == FREE
+
+
+def test_a_guard_in_shadow_permits_a_live_executor_nothing():
+    """It would not hear of one of its fills."""
+    watched = Watched()
+    watched.give(beat(watched, "executor", "", "shadow"))
+    watched.give(beat(watched, "quoter", "another", "shadow"))
+    watched.wait(1)
+    assert watched.permits == FREE, "in shadow it does no harm"
+    watched.give(beat(watched, "executor", "confirmed", "live"))
+    watched.wait(1)
+    assert watched.permits == (SidePermit("none", Reason.OTHER_START),) * 2
+    watched.wait(10)
+    assert watched.permits == FREE, "it has gone"
 
 
 def test_a_level_that_a_person_chose_counts():

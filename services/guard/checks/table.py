@@ -21,6 +21,7 @@ from services.guard.checks.prices import PricesApart
 from services.guard.checks.quiet import QuietBook
 from services.guard.checks.request_errors import RateLimitErrors, VenueErrors
 from services.guard.checks.stall import Stall
+from services.guard.checks.start import OtherStart
 from services.guard.checks.toxicity import Toxicity
 from services.guard.checks.watchdog import WatchdogLost
 from services.guard.config import GuardConfig
@@ -38,6 +39,7 @@ ON_EVERYTHING: tuple[Callable[[GuardConfig], Check], ...] = (
     VenueErrors,
     ClockSkew,
     WatchdogLost,
+    OtherStart,
     PositionValue,
     DiskFull,
     RedisMemory,
