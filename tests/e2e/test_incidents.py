@@ -16,7 +16,7 @@ import pytest
 
 from market_maker.rules_drill.path import START_MS, TradingPath
 from services.executor import approve, sim
-from services.guard.checks import equity_drawdown, ofi
+from services.guard.checks import drawdown, ofi
 from services.quoter import coin as quoter_coin
 from services.quoter import placement
 from shared.messages import (
@@ -168,7 +168,7 @@ def test_a_stop_at_a_peak_of_two_cents(monkeypatch: Patch, protected: bool) -> N
 def session_of(monkeypatch: Patch, protected: bool, peaks: list[str], pnl: str) -> TradingPath:
     """The guard hears how the PnL of a session goes; without protection its drawdown is a share of the peak."""
     if not protected:
-        monkeypatch.setattr(equity_drawdown, "fall", share_of_the_peak)
+        monkeypatch.setattr(drawdown, "fall", share_of_the_peak)
     path = TradingPath(METAS, services=("guard", "quoter"))
     for pnl_usd in (*map(Decimal, peaks), Decimal(pnl)):
         path.run(2000, {HYPE: HYPE_PX})
@@ -178,7 +178,7 @@ def session_of(monkeypatch: Patch, protected: bool, peaks: list[str], pnl: str) 
 
 def share_of_the_peak(peak: Decimal, pnl: Decimal, value: Decimal, most: Decimal, limit: Decimal) -> Any:
     down = (peak - pnl) / peak
-    return equity_drawdown.Fall(Decimal(0), down, down > limit)
+    return drawdown.Fall(Decimal(0), down, down > limit)
 
 
 def account(now_ms: int, peak_usd: Decimal, pnl_usd: Decimal) -> AccountStatus:

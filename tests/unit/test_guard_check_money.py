@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.guard.checks.daily_loss import DailyLossUsd
-from services.guard.checks.equity_drawdown import Drawdown, fall
+from services.guard.checks.drawdown import Drawdown, fall
 from services.guard.checks.forgiven import REBASE_MS
 from services.guard.checks.position_value import PositionValue
 from services.guard.config import GuardConfig

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.guard.checks.book import book_reason
-from services.guard.checks.drawdown import daily_stop
+from services.guard.checks.daily_loss import daily_stop
 from services.guard.checks.ofi import REMEMBERED, Flow, OfiWindow, suppressed
 from services.guard.checks.stall import StallWatch
 from services.guard.hour import HOUR_MS, MINUTE_MS, HourCount

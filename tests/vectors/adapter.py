@@ -17,8 +17,8 @@ from services.executor.ledger import Ledger
 from services.executor.live import budget
 from services.executor.queue_models import ProbQueue, v6_is_filled, v6_probability
 from services.guard.checks.cascade import action
-from services.guard.checks.drawdown import daily_stop
-from services.guard.checks.equity_drawdown import fall
+from services.guard.checks.daily_loss import daily_stop
+from services.guard.checks.drawdown import fall
 from services.guard.checks.ofi import OfiWindow, suppressed
 from services.guard.config import GuardConfig
 from services.guard.estimators import cascade, edges, jumps

@@ -1,65 +1,87 @@
-"""The daily stop: a fixed share of the balance may be lost in a day, whatever was won before.
+"""Drawdown: how far the PnL has fallen from its best, as a share of the account.
 
-It looks at no peak. A drawdown measured against the peak PnL fired on a session whose peak was two cents, and
-one that waits for a worthwhile peak protects nobody who only ever loses.
+    drawdown = (peak PnL - PnL) / account value        counted once peak PnL > max($1, 2 % of the position limit)
+
+The denominator is what the account is worth, never the peak: a session that won two cents and lost four was once
+"down 184 %" and killed. A session that never had a worthwhile peak has no drawdown; the daily stops protect it.
 """
 
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from services.guard.checks.forgiven import CountingStatus
 from services.guard.config import GuardConfig
-from services.guard.rules import Reading, Resumed, Rule
-from shared.messages import AccountStatus, Reason
+from services.guard.rules import Reading, Rule
+from shared.messages import Reason
 from shared.units import exact
 
-REBASE_MS = 60_000
-"""Time for the executor to begin a new daily budget after `resume`; then its old one counts again."""
+LEAST_PEAK_USD = Decimal(1)
+LEAST_PEAK_FRAC = Decimal("0.02")
+"""Of the position limit."""
 
 
 @dataclass(frozen=True, slots=True)
-class DailyStop:
-    """`drawdown_frac` is the day's loss as a share of the balance; negative on a good day."""
+class Fall:
+    """`drawdown_frac` None: the peak is not worth measuring from."""
 
-    drawdown_frac: Decimal
+    min_peak_usd: Decimal
+    drawdown_frac: Decimal | None
     breached: bool
 
 
-def daily_stop(day_pnl_usd: Decimal, starting_balance_usd: Decimal, cap_frac: float) -> DailyStop:
-    """Breached if the day's net PnL is below -cap of the balance, strictly."""
-    return DailyStop(
-        drawdown_frac=-day_pnl_usd / starting_balance_usd,
-        breached=day_pnl_usd < -exact(cap_frac) * starting_balance_usd,
-    )
+def fall(
+    peak_pnl_usd: Decimal,
+    pnl_usd: Decimal,
+    account_value_usd: Decimal,
+    max_position_value_usd: Decimal,
+    max_drawdown_frac: Decimal,
+) -> Fall:
+    """Breached above the limit, strictly; an account worth nothing is down by all of it."""
+    min_peak_usd = max(LEAST_PEAK_USD, LEAST_PEAK_FRAC * max_position_value_usd)
+    if peak_pnl_usd <= min_peak_usd:
+        return Fall(min_peak_usd, None, breached=False)
+    if account_value_usd <= 0:
+        return Fall(min_peak_usd, Decimal(1), breached=True)
+    drawdown_frac = (peak_pnl_usd - pnl_usd) / account_value_usd
+    return Fall(min_peak_usd, drawdown_frac, breached=drawdown_frac > max_drawdown_frac)
 
 
-class DailyLoss:
-    """Of the starting balance. A status whose day began before the last halt was ended still counts what is
-    forgiven."""
+class Drawdown:
+    """On the session's PnL, or on what came since a `resume` ended a halt. None until the account is known."""
 
     rule = Rule(
-        "daily_loss", "loss of the day", "all", "halt", Reason.DAILY_LOSS, "of the balance",
-        "global_halt_drawdown_pct",
-    )  # fmt: skip
+        name="drawdown",
+        about="fall of the PnL from its peak / account value",
+        scope="all",
+        level="halt",
+        reason=Reason.DRAWDOWN,
+        unit="of equity",
+        limit="max_drawdown_frac",
+    )
 
     def __init__(self, config: GuardConfig) -> None:
-        self._cap_frac = config.global_halt_drawdown_pct
-        self._account: AccountStatus | None = None
-        self._forgiven_ms = 0
+        self._limit_frac = config.max_drawdown_frac
+        self._max_position_usd = config.max_position_value_usd
+        self._status = CountingStatus()
 
     def hear(self, now_ms: int, msg: Any) -> None:
-        if isinstance(msg, AccountStatus):
-            self._account = msg
-        elif isinstance(msg, Resumed):
-            self._forgiven_ms = max(self._forgiven_ms, msg.time_ms)
+        self._status.hear(msg)
 
     def read(self, now_ms: int) -> Reading:
-        account, cap_frac = self._account, self._cap_frac
-        if account is None or self._not_rebased(now_ms, account):
-            return Reading(None, cap_frac)
-        stop = daily_stop(account.day_pnl_usd, account.starting_balance_usd, cap_frac)
-        text = f"Daily drawdown {stop.drawdown_frac:.2%} >= cap {cap_frac:.2%}" if stop.breached else ""
-        return Reading(max(float(stop.drawdown_frac), 0.0), cap_frac, stop.breached, detail=text)
-
-    def _not_rebased(self, now_ms: int, account: AccountStatus) -> bool:
-        return account.day_start_ms < self._forgiven_ms and now_ms - self._forgiven_ms < REBASE_MS
+        status = self._status.at(now_ms)
+        if status is None or status.equity_usd is None:
+            return Reading(None, self._limit_frac)
+        peak_usd = status.drawdown_peak_usd
+        fallen = fall(
+            peak_usd,
+            status.pnl_usd - status.drawdown_base_usd,
+            status.equity_usd,
+            self._max_position_usd,
+            exact(self._limit_frac),
+        )
+        if fallen.drawdown_frac is None:
+            detail = f"peak ${peak_usd:.2f}; counts above ${fallen.min_peak_usd:.2f}"
+            return Reading(None, self._limit_frac, detail=detail)
+        detail = f"{fallen.drawdown_frac:.2%} of the account below the peak of ${peak_usd:.2f}"
+        return Reading(float(fallen.drawdown_frac), self._limit_frac, fallen.breached, detail=detail)

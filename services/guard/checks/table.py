@@ -7,9 +7,8 @@ from services.guard.checks.book import StaleBook
 from services.guard.checks.budget import RequestBudget
 from services.guard.checks.cascade import cascade_checks
 from services.guard.checks.clock import ClockSkew
-from services.guard.checks.daily_loss import DailyLossUsd
-from services.guard.checks.drawdown import DailyLoss
-from services.guard.checks.equity_drawdown import Drawdown
+from services.guard.checks.daily_loss import DailyLoss, DailyLossUsd
+from services.guard.checks.drawdown import Drawdown
 from services.guard.checks.frozen import FrozenBook
 from services.guard.checks.funding import FundingLimit
 from services.guard.checks.inventory import Inventory
