@@ -68,7 +68,7 @@ def _rule(rule: RuleStatus, proven_ms: int | None, now_ms: float) -> dict[str, A
 def _loss(loss: PossibleLoss) -> dict[str, Any]:
     away = loss.liquidation_frac
     return {
-        "day_left_usd": str(loss.day_left_usd),
+        "day_left_usd": None if loss.day_left_usd is None else str(loss.day_left_usd),
         "exposure_usd": str(loss.exposure_usd),
         "resting_usd": str(loss.resting_usd),
         "gaps_usd": {gap: str(usd) for gap, usd in loss.gaps_usd.items()},
@@ -113,12 +113,13 @@ def loss_lines(facts: dict[str, Any]) -> list[str]:
     if loss is None:
         return ["what can be lost: not known, the executor has not told"]
     gaps = ", ".join(f"{float(gap):.0%} gap ${float(usd):.2f}" for gap, usd in loss["gaps_usd"].items())
-    away = loss["liquidation_frac"]
+    left, away = loss["day_left_usd"], loss["liquidation_frac"]
+    until = "NO DAILY STOP" if left is None else f"${float(left):.2f} until the daily stop"
     liquidated = (
         "nothing held" if away is None else f"liquidated {away:.0%} away" if away < 1 else "liquidation far"
     )
     return [
-        f"what can be lost: ${float(loss['day_left_usd']):.2f} until the daily stop; {gaps}; {liquidated}"
+        f"what can be lost: {until}; {gaps}; {liquidated}"
         f" (held ${float(loss['exposure_usd']):.2f}, resting ${float(loss['resting_usd']):.2f})"
     ]
 

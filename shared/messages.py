@@ -356,8 +356,8 @@ class RuleStatus(msgspec.Struct, frozen=True, kw_only=True):
 class PossibleLoss(msgspec.Struct, frozen=True, kw_only=True):
     """What can be lost from here, in USD; positive is a loss."""
 
-    day_left_usd: Decimal
-    """Until the daily stop."""
+    day_left_usd: Decimal | None
+    """Until the daily stop; None: there is none."""
     exposure_usd: Decimal
     """Σ |position|."""
     resting_usd: Decimal

@@ -182,9 +182,10 @@ def _money(facts: dict[str, Any]) -> str:
     if loss is None:
         return f"{earned}; what can be lost is not known"
     gap, worst = max(loss["gaps_usd"].items(), key=lambda of: float(of[0]), default=("0", None))
+    left = loss["day_left_usd"]
     return (
         f"{earned}; holds {_dollars(loss['exposure_usd'])}; can lose {_dollars(worst)} ({float(gap):.0%} gap),"
-        f" {_dollars(loss['day_left_usd'])} to stop"
+        f" {'NO DAILY STOP' if left is None else f'{_dollars(left)} to stop'}"
     )
 
 

@@ -18,6 +18,7 @@ from decimal import Decimal
 from typing import Any
 
 from services.guard.checks.book import Feed
+from services.guard.checks.daily_loss import DailyLoss, DailyLossUsd
 from services.guard.checks.stall import Stall
 from services.guard.checks.table import ON_EVERYTHING, levels
 from services.guard.coin import CoinRisk
@@ -271,9 +272,17 @@ class Guard:
         return RiskReport(time_ms=now_ms, rules=tuple(shown), loss=self._loss.possible(self._day_limit_usd))
 
     @property
-    def _day_limit_usd(self) -> Decimal:
-        balance_usd = self._account.starting_balance_usd if self._account else self._config.starting_balance_usd
-        return min(exact(self._config.global_halt_drawdown_pct) * balance_usd, self._config.max_daily_loss_usd)
+    def _day_limit_usd(self) -> Decimal | None:
+        """The closest of the daily stops that end quoting; None where none does."""
+        config = self._config
+        balance_usd = self._account.starting_balance_usd if self._account else config.starting_balance_usd
+        limits_usd = {
+            DailyLoss.rule.name: exact(config.global_halt_drawdown_pct) * balance_usd,
+            DailyLossUsd.rule.name: config.max_daily_loss_usd,
+        }
+        return min(
+            (usd for name, usd in limits_usd.items() if self._levels[name] in ("pull", "halt")), default=None
+        )
 
 
 def _said_ms(msg: Any, now_ms: int) -> int:

@@ -69,8 +69,8 @@ class LossWatch:
         elif isinstance(msg, Universe):
             self._leverage.update({meta.coin: meta.max_leverage for meta in msg.coins})
 
-    def possible(self, day_limit_usd: Decimal) -> PossibleLoss | None:
-        """None until the executor has told; `day_limit_usd` is the loss that ends the day."""
+    def possible(self, day_limit_usd: Decimal | None) -> PossibleLoss | None:
+        """None until the executor has told; `day_limit_usd` is the loss that ends the day, None: no loss does."""
         if self._account is None:
             return None
         orders = {coin: tuple(open_orders.values()) for coin, open_orders in self._orders.items()}
@@ -112,7 +112,7 @@ class LossWatch:
 
 def possible_loss(
     account: AccountStatus,
-    day_limit_usd: Decimal,
+    day_limit_usd: Decimal | None,
     orders: Mapping[str, Iterable[Resting]],
     leverage: Mapping[str, int],
 ) -> PossibleLoss:
@@ -120,7 +120,7 @@ def possible_loss(
     held = {line.coin: (line.position_sz, line.mark_px) for line in account.coins if line.mark_px}
     resting = {coin: tuple(of_coin) for coin, of_coin in orders.items()}
     return PossibleLoss(
-        day_left_usd=max(day_limit_usd + account.day_pnl_usd, ZERO),
+        day_left_usd=None if day_limit_usd is None else max(day_limit_usd + account.day_pnl_usd, ZERO),
         exposure_usd=sum((abs(sz) * px for sz, px in held.values()), ZERO),
         resting_usd=sum((_larger_side_usd(of_coin) for of_coin in resting.values()), ZERO),
         gaps_usd={

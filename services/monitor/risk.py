@@ -85,7 +85,8 @@ def _loss(report: RiskReport) -> Samples:
         return
     for gap, usd in loss.gaps_usd.items():
         yield "mm_possible_loss_usd", (gap,), float(usd)
-    yield "mm_day_budget_left_usd", (), float(loss.day_left_usd)
+    if loss.day_left_usd is not None:
+        yield "mm_day_budget_left_usd", (), float(loss.day_left_usd)
     yield "mm_exposure_usd", (), float(loss.exposure_usd)
     yield "mm_resting_usd", (), float(loss.resting_usd)
     if loss.liquidation_frac is not None:

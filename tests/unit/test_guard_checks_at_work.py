@@ -105,6 +105,19 @@ def test_where_all_is_well_everything_is_quoted_and_every_rule_is_reported():
         assert watched.rule(name).value is None
 
 
+@pytest.mark.parametrize(
+    ("levels", "left_usd"),
+    [({}, 30), ({"daily_loss": "off"}, 480), ({"daily_loss": "widen", "daily_loss_usd": "pull"}, 480),
+     ({"daily_loss": "off", "daily_loss_usd": "reduce"}, None)],
+)  # fmt: skip
+def test_what_may_be_lost_today_counts_only_the_stops_that_end_quoting(levels, left_usd):
+    watched = Watched(rule_levels=levels)
+    watched.account |= {"day_pnl_usd": D(-20), "starting_balance_usd": D(1_000)}
+    watched.wait(2)
+    report = [said for said in watched.said if isinstance(said, RiskReport)][-1]
+    assert report.loss is not None and report.loss.day_left_usd == left_usd
+
+
 HALTING = {
     "daily_loss_usd": {"day_pnl_usd": D(-501), "starting_balance_usd": D(1_000_000)},
     "drawdown": {"drawdown_peak_usd": D(300), "pnl_usd": D(200)},

@@ -85,6 +85,10 @@ def test_a_day_that_is_lost_leaves_nothing():
     assert possible_loss(account(day_pnl_usd=D(-51)), D(50), {}, {}).day_left_usd == 0
 
 
+def test_where_no_loss_ends_the_day_nothing_is_promised():
+    assert possible_loss(account(), None, {}, {}).day_left_usd is None
+
+
 # ---- for all ---------------------------------------------------------------------------------------------------
 
 SIZES = st.integers(-500, 500).map(lambda lots: D(lots) / 100)

@@ -51,6 +51,11 @@ def test_what_stops_the_bot_stands_above_everything_the_tightest_first():
     ]
 
 
+def test_without_a_daily_stop_none_is_named():
+    line = risk_status.loss_lines(told(loss=msgspec.structs.replace(LOSS, day_left_usd=None)))[0]
+    assert line.startswith("what can be lost: NO DAILY STOP; 1% gap $2.10, 3% gap $8.40")
+
+
 def test_a_rule_that_fires_on_many_coins_is_one_line_with_the_worst():
     coins = [rule("ofi", 0.7 + n / 100, 0.7, coin=f"C{n}", fired=True) for n in range(1, 7)]
     assert risk_status.stops(told(*coins)) == [
