@@ -109,6 +109,22 @@ def test_the_mean_loss_after_fees_has_to_be_above_its_limit() -> None:
     assert heard(AdverseSelection(COIN, CONFIG), *filled(60, "99.9")).spread == 2.0
 
 
+@pytest.mark.parametrize(
+    "make, setting, course",
+    [
+        (AdverseSelection, "adverse_loss_bps", list(filled(60, "99.97"))),
+        (Toxicity, "toxicity_ratio", list(walk(*calm(30), 30.0, *calm(29)))),
+    ],
+)
+def test_the_limit_itself_does_not_fire_and_just_above_it_does(make: Any, setting: str, course: Any) -> None:
+    value = heard(make(COIN, CONFIG), *course).value
+    fired = [
+        heard(make(COIN, GuardConfig(**{setting: limit})), *course).fired
+        for limit in (value * (1 + 1e-9), value, value * (1 - 1e-9))
+    ]
+    assert fired == [False, False, True]
+
+
 def test_a_sale_loses_when_the_price_rises() -> None:
     reading = heard(AdverseSelection(COIN, CONFIG), *filled(60, "100.05", side="ask", px="100.01"))
     assert reading.fired and reading.detail == "asks"
