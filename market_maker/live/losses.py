@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from shared.config import EngineConfig
+from services.guard.config import GuardConfig
 from shared.messages import ZERO, AssetConfig
 from shared.units import exact
 
@@ -18,7 +18,8 @@ class Losses:
     """Dollars. Negative fees are rebates."""
 
     balance_usd: Decimal
-    daily_stop_usd: Decimal
+    daily_stop_usd: Decimal | None
+    """None: a person has taken the halt from the rules that stop a day."""
     coins: int
     most_held_usd: Decimal
     """All coins at their inventory limits on the same, wrong side."""
@@ -36,15 +37,26 @@ class Losses:
         return self.coins * FILLS_PER_HOUR * self.order_usd * self.maker_rate
 
 
+def daily_stop_usd(config: GuardConfig) -> Decimal | None:
+    """The nearer of the two limits of a day's loss that halt; None: a person lets neither."""
+    limits = {
+        "daily_loss": config.starting_balance_usd * exact(config.global_halt_drawdown_pct),
+        "daily_loss_usd": config.max_daily_loss_usd,
+    }
+    return min(
+        (usd for name, usd in limits.items() if config.rule_levels.get(name, "halt") == "halt"), default=None
+    )
+
+
 def losses(
-    config: EngineConfig, assets: Sequence[AssetConfig], maker_rate: Decimal, account_usd: Decimal | None
+    config: GuardConfig, assets: Sequence[AssetConfig], maker_rate: Decimal, account_usd: Decimal | None
 ) -> Losses:
     """Of the coins that may be quoted; `maker_rate` as fraction of the notional, + is paid."""
     quoted = [asset for asset in assets if asset.enabled]
     orders = [exact(asset.min_order_usd) * exact(size) for asset in quoted for size in asset.tier_sizes]
     return Losses(
         balance_usd=config.starting_balance_usd,
-        daily_stop_usd=config.starting_balance_usd * exact(config.global_halt_drawdown_pct),
+        daily_stop_usd=daily_stop_usd(config),
         coins=len(quoted),
         most_held_usd=sum((exact(asset.max_inv_usd) for asset in quoted), ZERO),
         order_usd=sum(orders, ZERO) / len(orders) if orders else ZERO,
@@ -55,15 +67,22 @@ def losses(
 
 def render(lost: Losses) -> Iterator[str]:
     yield "What it can lose:"
-    stop = lost.daily_stop_usd / lost.balance_usd
-    yield _line(lost.daily_stop_usd, f"daily stop: {stop:.1%} of ${lost.balance_usd:,.0f}; it cancels and halts,")
-    yield _line(None, "it does not close positions, and a gap does not wait for it")
+    yield from _daily_stop(lost)
     for gap in GAPS:
         yield _line(lost.gap_usd(gap), f"a gap of {gap:.0%} against all inventory limits{_of_account(lost, gap)}")
     yield _line(None, f"({lost.coins} coins, ${lost.most_held_usd:,.0f} in all, every one on the wrong side)")
     rate = f"maker rate {lost.maker_rate * 10_000:.2f} bps"
     about = f"fees an hour at {FILLS_PER_HOUR} fills a coin of ${lost.order_usd:.2f} on average, {rate}"
     yield _line(lost.fees_per_hour_usd, about)
+
+
+def _daily_stop(lost: Losses) -> Iterator[str]:
+    if lost.daily_stop_usd is None:
+        yield f"{'NO':>14}  daily stop: rule_levels takes the halt from daily_loss and daily_loss_usd"
+        return
+    stop = lost.daily_stop_usd / lost.balance_usd
+    yield _line(lost.daily_stop_usd, f"daily stop: {stop:.1%} of ${lost.balance_usd:,.0f}; it cancels and halts,")
+    yield _line(None, "it does not close positions, and a gap does not wait for it")
 
 
 def _line(usd: Decimal | None, text: str) -> str:

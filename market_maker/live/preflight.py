@@ -9,11 +9,12 @@ from market_maker import machine
 from market_maker.findings import Finding, line
 from market_maker.live import account, gates
 from market_maker.live.account import AccountFacts, Needs
-from market_maker.live.losses import Losses, losses, render
+from market_maker.live.losses import Losses, daily_stop_usd, losses, render
 from market_maker.options import Checked, venue_url
 from services import trading_settings
 from services.executor.config import ExecutorConfig
 from services.executor.live.endurance import Expected
+from services.guard.config import GuardConfig
 from services.ingestor.universe import choose
 from shared.clock import wall_ms
 from shared.config import load_assets
@@ -70,7 +71,7 @@ def examine(checked: Checked, accepted: Sequence[str]) -> Preflight:
     return Preflight(
         findings=(*machine.examine(config), _signing(), *outside.findings, *gate_check.findings),
         losses=losses(
-            config,
+            _guard(checked),
             _assets(checked, outside.coins),
             rate * (builder_dex_factor(Decimal(1), False) if config.dex else 1),
             facts.state.margin_summary.account_value if facts else None,
@@ -184,13 +185,19 @@ def _needs(checked: Checked, coins: Iterable[Asset]) -> Needs:
     margins = [exact(asset.max_inv_usd) / leverage for asset, leverage in limits if asset.enabled]
     return Needs(
         balance_usd=config.starting_balance_usd,
-        daily_stop_usd=config.starting_balance_usd * exact(config.global_halt_drawdown_pct),
+        daily_stop_usd=daily_stop_usd(_guard(checked)) or ZERO,
         margin_usd=sum(margins, ZERO),
         fee_tier=config.fee_tier,
         until_ms=wall_ms() + VALID_MS,
         executor=executor,
         quoting=least_quoting([asset for asset, _ in limits if asset.enabled]),
     )
+
+
+def _guard(checked: Checked) -> GuardConfig:
+    guard = checked.configs["guard"]
+    assert isinstance(guard, GuardConfig)
+    return guard
 
 
 def least_quoting(assets: Sequence[AssetConfig]) -> Expected:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,11 +16,11 @@ from market_maker.live.gates import GATES, Evidence, GateResult
 from market_maker.live.losses import losses, render
 from market_maker.live.preflight import least_quoting
 from services.executor.config import ExecutorConfig
-from shared.config import EngineConfig
+from services.guard.config import GuardConfig
 from shared.errors import ConfigError
 from shared.hyperliquid import account as shapes
 from shared.hyperliquid.cloids import own_prefix
-from shared.messages import AssetConfig
+from shared.messages import ZERO, AssetConfig
 
 NOW_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
@@ -216,7 +217,7 @@ def test_losses_in_dollars_by_hand() -> None:
         AssetConfig(coin="ETH", min_order_usd=20.0, tier_sizes=(1.0,), max_inv_usd=100.5),
         AssetConfig(coin="DOGE", enabled=False, max_inv_usd=9_999.0),
     ]
-    config = EngineConfig(starting_balance_usd=Decimal(2000), global_halt_drawdown_pct=0.03)
+    config = GuardConfig(starting_balance_usd=Decimal(2000), global_halt_drawdown_pct=0.03)
     lost = losses(config, assets, Decimal("0.00015"), Decimal(1201))
     assert lost.daily_stop_usd == 60 and lost.coins == 2
     assert lost.most_held_usd == Decimal("600.5") and lost.gap_usd(Decimal("0.10")) == Decimal("60.05")
@@ -229,8 +230,21 @@ def test_losses_in_dollars_by_hand() -> None:
     assert "$0.07  fees an hour at 10 fills a coin of $23.00 on average, maker rate 1.50 bps" in shown
 
 
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        ({"starting_balance_usd": Decimal(20_000)}, "$500.00  daily stop: 2.5% of $20,000; it"),
+        ({"max_daily_loss_usd": Decimal(20)}, "$20.00  daily stop: 2.0% of $1,000; it"),
+        ({"rule_levels": {"daily_loss": "off"}}, "$500.00  daily stop: 50.0% of $1,000; it"),
+        ({"rule_levels": {"daily_loss": "pull", "daily_loss_usd": "off"}}, "NO  daily stop: rule_levels takes"),
+    ],
+)
+def test_the_stop_that_is_told_is_the_one_that_halts(settings: dict[str, Any], shown: str) -> None:
+    assert shown in "\n".join(render(losses(GuardConfig(**settings), [], ZERO, None)))
+
+
 def test_nothing_quoted_loses_nothing_but_the_stop() -> None:
-    lost = losses(EngineConfig(), [], Decimal("0.00015"), None)
+    lost = losses(GuardConfig(), [], Decimal("0.00015"), None)
     assert (lost.most_held_usd, lost.fees_per_hour_usd) == (0, 0)
     assert "of the account" not in "\n".join(render(lost))
 
