@@ -73,6 +73,10 @@ def drill(
     report: Annotated[
         Path | None, typer.Option(callback=absolute, help="Also write the results to this .html or .md file.")
     ] = None,
+    join: Annotated[
+        list[Path] | None,
+        typer.Option("--join", metavar="FILE", help="Commit nothing: join what --json printed elsewhere; repeat."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Prove live trading on the bundled venue: real processes, real Redis, made-up account, money and keys.
@@ -86,6 +90,7 @@ def drill(
     market_maker drill                                   all faults, 20 times each
     market_maker drill --fault kill_executor --fault lost_ack --repetitions 3
     market_maker drill --calm --minutes 60 --speed 4     30 coins for an hour of the market, then the books
+    market_maker drill --join a.json --join b.json --report drill.html   groups of faults that ran side by side
     market_maker drill --rules                           every rule of the guard, in seconds, nothing started
     """
     if rules:
@@ -98,5 +103,6 @@ def drill(
         Wanted(
             faults=tuple(fault or ()), repetitions=repetitions, seed=seed, calm=calm, minutes=minutes, speed=speed,
             coins=coins, keep=keep, report=report, as_json=as_json,
+            join=tuple(path for file in join or () if (path := absolute(file))),
         )
     )  # fmt: skip

@@ -24,9 +24,10 @@ from market_maker.drill.stack import Setup
 from shared.clock import wall_ms
 from shared.config import load
 from shared.confirmation import code_version
-from shared.errors import ConfigError
+from shared.errors import ConfigError, MarketMakerError
 
-OK, FAILED = 0, 2
+OK, FAILED, INTERRUPTED = 0, 2, 130
+CUT = "interrupted"
 FEW_COINS, ALL_COINS = 4, 30
 FAST = 4.0
 
@@ -44,6 +45,7 @@ class Wanted:
     coins: int | None = None
     keep: Path | None = None
     report: Path | None = None
+    join: tuple[Path, ...] = ()
     as_json: bool = False
 
 
@@ -57,14 +59,23 @@ def run(wanted: Wanted) -> int:
         raise ConfigError(f"--report {wanted.report}: its name must end in {' or '.join(reports.WRITERS)}")
     data_dir = load(LauncherConfig).data_dir.resolve()
     reports.read_evidence(data_dir)
+    if wanted.join:
+        return _tell(wanted, data_dir, reports.join([reports.read(file) for file in wanted.join]))
     folder = _folder(wanted.keep)
     console = Console(stderr=True)
     console.print(f"Drill with seed {wanted.seed}; logs in {folder}", highlight=False)
     report = _calm(wanted, folder, console) if wanted.calm else _faults(wanted, faults, folder, console)
-    kept = None if wanted.faults else reports.keep(data_dir, report)
-    _show(wanted, report, kept)
     if report.passed and wanted.keep is None:
         shutil.rmtree(folder)
+    return _tell(wanted, data_dir, report)
+
+
+def _tell(wanted: Wanted, data_dir: Path, report: Report) -> int:
+    """What covers all faults, or is a long run, becomes the evidence; the rest is only shown."""
+    whole = report.calm is not None or {row.fault for row in report.faults if row.runs} == set(FAULTS)
+    _show(wanted, report, reports.keep(data_dir, report) if whole and not report.cut_short else None)
+    if report.cut_short == CUT:
+        return INTERRUPTED
     return OK if report.passed else FAILED
 
 
@@ -95,16 +106,24 @@ def _folder(keep: Path | None) -> Path:
 def _faults(wanted: Wanted, faults: list[Fault], folder: Path, console: Console) -> Report:
     setup = Setup(coins=wanted.coins or FEW_COINS, seed=wanted.seed, speed=wanted.speed or 1.0)
     results: list[Result] = []
+    cut_short = ""
     with _progress(console, lambda: reports.table(rows(faults, results))) as say:
 
         def told(result: Result) -> None:
             results.append(result)
             say(_line(result, len(results), len(faults) * wanted.repetitions))
 
-        asyncio.run(Drill(folder, setup, faults, wanted.repetitions).run(told))
+        try:
+            asyncio.run(Drill(folder, setup, faults, wanted.repetitions).run(told))
+        except KeyboardInterrupt:
+            cut_short = CUT
+        except MarketMakerError as error:
+            if not results:
+                raise
+            cut_short = str(error)
     return Report(
         made_ms=int(wall_ms()), code=code_version(), seed=wanted.seed,
-        faults=tuple(rows(faults, results)), failures=tuple(failed(results)),
+        faults=tuple(rows(faults, results)), failures=tuple(failed(results)), cut_short=cut_short,
     )  # fmt: skip
 
 

@@ -5,9 +5,9 @@ import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
-from market_maker.drill.scene import DidNotHappen, Scene
+from market_maker.drill.scene import STRIKES_WITHIN_S, DidNotHappen, Scene
 from services.venue.exchange.facts import OrderChanged
 from shared.clock import wall_ms
 from shared.units import lot_size
@@ -15,6 +15,9 @@ from shared.units import lot_size
 _ATTEMPTS = 12
 _BETWEEN_S = 1.0
 _SMALLEST_USD = Decimal(15)
+_LENGTH_S = (3.0, 8.0)
+Whom = Literal["anybody", "the account", "nobody known"]
+"""On whom a fault must have had an effect before it counts as committed."""
 
 
 async def _nothing() -> None:
@@ -58,8 +61,8 @@ class Fault:
 def _kill(name: str) -> Commit:
     async def commit(scene: Scene) -> Committed:
         await scene.jitter()
-        began_ms = wall_ms()
-        pid = scene.signal(name, signal.SIGKILL)
+        pid, began_ms = await scene.running(name), wall_ms()
+        scene.signal(pid, signal.SIGKILL)
         return Committed(began_ms, began_ms, f"SIGKILL of {name} (pid {pid})")
 
     return commit
@@ -68,12 +71,12 @@ def _kill(name: str) -> Commit:
 async def _hang_executor(scene: Scene) -> Committed:
     """Long enough that only the watchdog can have cancelled."""
     await scene.jitter()
-    seconds, began_ms = scene.random.uniform(10.5, 14.0), wall_ms()
-    scene.signal("executor", signal.SIGSTOP)
+    pid, seconds, began_ms = await scene.running("executor"), scene.random.uniform(10.5, 14.0), wall_ms()
+    scene.signal(pid, signal.SIGSTOP)
     try:
         await asyncio.sleep(seconds)
     finally:
-        scene.signal("executor", signal.SIGCONT)
+        scene.signal(pid, signal.SIGCONT)
     return Committed(began_ms, wall_ms(), f"SIGSTOP of executor for {seconds:.1f} s")
 
 
@@ -100,44 +103,35 @@ def _cut(*, everything: bool) -> Commit:
 # ---- faults of the venue -------------------------------------------------------------------------------------
 
 
-def _for_a_while(kind: str, least_s: float, most_s: float, **fields: Any) -> Commit:
-    """A fault of the venue that strikes whatever comes by."""
+def _lasting(kind: str, *, whom: Whom, reconnecting: bool = False, **fields: Any) -> Commit:
+    """A fault of the venue that strikes whatever comes by, and goes on until it has struck `whom` as well.
+    `reconnecting`: connections break under it, so that whoever comes back must ask, and meets it."""
 
     async def commit(scene: Scene) -> Committed:
         await scene.jitter()
-        seconds, began_ms = round(scene.random.uniform(least_s, most_s), 1), wall_ms()
-        await scene.strike(fault=kind, for_s=seconds, **fields)
-        await _last(began_ms, seconds)
-        return Committed(began_ms, wall_ms(), f"{kind} for {seconds} s")
+        least_s, began_ms = scene.random.uniform(*_LENGTH_S), wall_ms()
+        number = await scene.start(fault=kind, for_s=_LENGTH_S[1] + 2 * STRIKES_WITHIN_S, **fields)
+        if reconnecting:
+            await scene.struck(await scene.world.start_fault(fault="drop"), "drop")
+        if whom != "nobody known":
+            await scene.struck(number, kind, scene.account if whom == "the account" else "")
+        await asyncio.sleep(max(0.0, least_s - (wall_ms() - began_ms) / 1000))
+        await scene.world.end_fault(number)
+        over_ms = wall_ms()
+        dropped = "connections dropped, " if reconnecting else ""
+        return Committed(began_ms, over_ms, f"{dropped}{kind} for {(over_ms - began_ms) / 1000:.1f} s")
 
     return commit
-
-
-def _reconnecting(kind: str, least_s: float, most_s: float, **fields: Any) -> Commit:
-    """A fault of the venue, and connections that break under it: whoever comes back must ask, and meets it."""
-
-    async def commit(scene: Scene) -> Committed:
-        await scene.jitter()
-        seconds, began_ms = round(scene.random.uniform(least_s, most_s), 1), wall_ms()
-        await scene.world.start_fault(fault=kind, for_s=seconds, **fields)
-        await scene.strike(fault="drop")
-        await _last(began_ms, seconds)
-        return Committed(began_ms, wall_ms(), f"connections dropped, {kind} for {seconds} s")
-
-    return commit
-
-
-async def _last(began_ms: float, seconds: float) -> None:
-    await asyncio.sleep(max(0.0, seconds - (wall_ms() - began_ms) / 1000))
 
 
 async def _clock_skew(scene: Scene) -> Committed:
     await scene.jitter()
     ms = scene.random.choice((-1, 1)) * scene.random.randint(1_000, 9_000)
-    seconds, began_ms = round(scene.random.uniform(3.0, 8.0), 1), wall_ms()
-    await scene.world.start_fault(fault="clock_skew", ms=ms, for_s=seconds)
-    await _last(began_ms, seconds)
-    return Committed(began_ms, wall_ms(), f"clock_skew {ms:+d} ms for {seconds} s")
+    seconds, began_ms = scene.random.uniform(*_LENGTH_S), wall_ms()
+    number = await scene.start(fault="clock_skew", ms=ms, for_s=seconds + STRIKES_WITHIN_S)
+    await asyncio.sleep(seconds)
+    await scene.world.end_fault(number)
+    return Committed(began_ms, wall_ms(), f"clock_skew {ms:+d} ms for {seconds:.1f} s")
 
 
 async def _lost_answer(scene: Scene) -> Committed:
@@ -251,12 +245,17 @@ FAULTS = {
         Fault("network_cut_executor", "the venue is unreachable for the executor", 20, _cut(everything=False),
               blind=True),
         Fault("lost_ack", "actions are executed, answers lost", 20, _lost_answer),
-        Fault("duplicate", "frames arrive twice", 10, _for_a_while("duplicate", 4, 8, share=0.5)),
-        Fault("reorder", "frames arrive in another order", 10, _for_a_while("reorder", 4, 8, share=0.3)),
+        Fault("duplicate", "frames arrive twice", 10,
+              _lasting("duplicate", whom="the account", share=0.5)),
+        Fault("reorder", "frames arrive in another order", 10,
+              _lasting("reorder", whom="the account", share=0.3)),
         Fault("dark_fill", "a fill that the stream does not tell", 75, _dark_fill),
-        Fault("http_429", "every REST request is over the limit", 20, _reconnecting("http_429", 3, 8)),
-        Fault("http_5xx", "every REST request fails", 20, _reconnecting("http_5xx", 3, 8)),
-        Fault("post_only", "a post-only window after a network upgrade", 15, _reconnecting("post_only", 3, 8)),
+        Fault("http_429", "every REST request is over the limit", 20,
+              _lasting("http_429", whom="anybody", reconnecting=True)),
+        Fault("http_5xx", "every REST request fails", 20,
+              _lasting("http_5xx", whom="anybody", reconnecting=True)),
+        Fault("post_only", "a post-only window after a network upgrade", 15,
+              _lasting("post_only", whom="nobody known", reconnecting=True)),
         Fault("clock_skew", "the venue's clock is off", 20, _clock_skew),
         Fault("foreign_order", "somebody places an order on the account", 10, _foreign_order, frozen=True),
         Fault("foreign_fill", "somebody trades on the account", 10, _foreign_fill),

@@ -9,7 +9,7 @@ import msgspec
 from rich.table import Table
 
 from market_maker.drill.calm import CalmReport
-from market_maker.drill.results import Result, Row
+from market_maker.drill.results import Result, Row, joined
 from shared.clock import utc
 from shared.errors import ConfigError
 
@@ -24,13 +24,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     made_ms: int
     code: str
     seed: int
+    """Of several that were joined, that of the first."""
     faults: tuple[Row, ...] = ()
     failures: tuple[Result, ...] = ()
     calm: CalmReport | None = None
+    cut_short: str = ""
+    """Why not all was committed that was to be."""
 
     @property
     def passed(self) -> bool:
-        return not self.failures and not (self.calm is not None and self.calm.failures)
+        return not self.failures and not self.cut_short and not (self.calm is not None and self.calm.failures)
 
 
 class Evidence(msgspec.Struct, kw_only=True):
@@ -68,6 +71,45 @@ def read_evidence(data_dir: Path) -> Evidence:
         return Evidence()
     except (OSError, msgspec.DecodeError, UnicodeError) as error:
         raise ConfigError(f"{file} is no evidence of drills: {error}; remove it") from error
+
+
+# ---- several drills as one ------------------------------------------------------------------------------------
+
+
+def read(file: Path) -> Report:
+    """What `--json` printed.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Report)
+    except (OSError, msgspec.DecodeError, UnicodeError) as error:
+        raise ConfigError(f"--join {file}: no JSON of a drill: {error}") from error
+
+
+def join(reports: Sequence[Report]) -> Report:
+    """Groups of faults that were committed side by side, as one drill as old as its oldest part.
+
+    Raises:
+        ConfigError: they are not of the same code, or not of faults.
+    """
+    first = reports[0]
+    if any(report.code != first.code for report in reports):
+        raise ConfigError(f"--join: drills of different code: {', '.join(report.code for report in reports)}")
+    if any(report.calm is not None for report in reports):
+        raise ConfigError("--join: joins drills of faults; a long run stands alone")
+    rows: dict[str, Row] = {}
+    for row in (row for report in reports for row in report.faults if row.runs):
+        rows[row.fault] = joined(rows[row.fault], row) if row.fault in rows else row
+    return Report(
+        made_ms=min(report.made_ms for report in reports),
+        code=first.code,
+        seed=first.seed,
+        faults=tuple(rows.values()),
+        failures=tuple(failure for report in reports for failure in report.failures),
+        cut_short="; ".join(report.cut_short for report in reports if report.cut_short),
+    )
 
 
 # ---- for people ----------------------------------------------------------------------------------------------
@@ -170,6 +212,7 @@ def verdict(report: Report) -> str:
     parts = [f"{runs} faults committed, {failed} failed"] if report.faults else []
     if report.calm is not None:
         parts.append(f"long run: {len(report.calm.failures)} differences")
+    parts += [f"cut short: {report.cut_short}"] if report.cut_short else []
     return (
         f"{'Passed' if report.passed else 'FAILED'}: {'; '.join(parts)}. Seed {report.seed}, code {report.code}."
     )

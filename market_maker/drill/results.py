@@ -32,19 +32,34 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     max_s: float | None
     bound_s: float
     """Allowed from the end of the fault on."""
+    times_s: tuple[float, ...] = ()
+    """Of each repetition that became safe."""
 
 
 def row(fault: str, about: str, bound_s: float, results: Sequence[Result]) -> Row:
     times = [result.safe_after_s for result in results if result.safe_after_s is not None]
+    return _row(fault, about, bound_s, len(results), len(failed(results)), times)
+
+
+def _row(fault: str, about: str, bound_s: float, runs: int, failures: int, times: Sequence[float]) -> Row:
     return Row(
         fault=fault,
         about=about,
-        runs=len(results),
-        failed=sum(bool(result.failures) for result in results),
+        runs=runs,
+        failed=failures,
         p50_s=round(median(times), 2) if times else None,
         max_s=round(max(times), 2) if times else None,
         bound_s=bound_s,
+        times_s=tuple(round(time_s, 3) for time_s in times),
     )
+
+
+def joined(one: Row, other: Row) -> Row:
+    """Repetitions of one fault from two drills."""
+    return _row(
+        one.fault, one.about, one.bound_s, one.runs + other.runs, one.failed + other.failed,
+        (*one.times_s, *other.times_s),
+    )  # fmt: skip
 
 
 def failed(results: Iterable[Result]) -> list[Result]:

@@ -15,7 +15,7 @@ from shared.clock import monotonic_s, wall_ms
 from shared.errors import MarketMakerError
 from shared.messages import Command
 
-STRIKES_WITHIN_S = 30.0
+STRIKES_WITHIN_S, RUNS_WITHIN_S = 30.0, 45.0
 MOST_JITTER_S = 1.0
 WHO = "drill"
 _SETTLED_LOOKS = 10
@@ -53,10 +53,25 @@ class Scene:
 
     # ---- the bot ----
 
-    def signal(self, name: str, number: signal.Signals) -> int:
-        pid = self.stack.bot.pid(name)
-        os.kill(pid, number)
-        return pid
+    async def running(self, name: str) -> int:
+        """The process id of a service; what an earlier fault has ended may still wait to be started again.
+
+        Raises:
+            DidNotHappen: it stays away.
+        """
+        await self.until(lambda: _lives(self.stack.bot.pid(name)), RUNS_WITHIN_S, f"{name} running")
+        return self.stack.bot.pid(name)
+
+    @staticmethod
+    def signal(pid: int, number: signal.Signals) -> None:
+        """
+        Raises:
+            DidNotHappen: the process has ended by itself.
+        """
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError as error:
+            raise DidNotHappen(f"process {pid} gets {number.name}: it has ended before") from error
 
     @property
     def phase(self) -> str:
@@ -98,26 +113,43 @@ class Scene:
 
     # ---- the venue ----
 
-    async def strike(self, **fault: Any) -> float:
-        """Switch a fault of the venue on; returns when it has had its first effect, and the time of that.
+    async def start(self, **fault: Any) -> int:
+        """Switch a fault of the venue on; its number. `for_s` is our time, whatever the market's speed."""
+        return await self.world.start_fault(**fault | {"for_s": fault["for_s"] * self.stack.setup.speed})
+
+    async def struck(self, number: int, kind: str, whom: str = "") -> float:
+        """Wait for the first effect of a fault, on `whom` if that is given; a time just before it.
 
         Raises:
             DidNotHappen: nothing that it could strike happened.
         """
-        number, kind = await self.world.start_fault(**fault), fault["fault"]
-        mark = f"#{number} "
-        said = self.observer.truth.disturbances
+        said, mark = self.observer.truth.disturbances, f"#{number} "
 
-        def struck() -> bool:
-            return any(d.fault == kind and d.detail.startswith(mark) and not _switching(d.detail) for d in said)
+        def has_struck() -> bool:
+            effects = (d.detail for d in said if d.fault == kind and d.detail.startswith(mark))
+            return any(whom in effect and not _switching(effect) for effect in effects)
 
-        await self.until(struck, STRIKES_WITHIN_S, f"an effect of {kind}")
-        return wall_ms()
+        on = f" on {whom}" if whom else ""
+        await self.until(has_struck, STRIKES_WITHIN_S, f"an effect of {kind}{on}")
+        looks = self.observer.samples
+        return looks[-2].at_ms if len(looks) > 1 else wall_ms()
+
+    async def strike(self, **fault: Any) -> float:
+        """Both."""
+        return await self.struck(await self.start(**fault), fault["fault"])
 
     def own_order(self) -> OrderChanged | None:
         """One that rests, by chance."""
         own = self.observer.truth.own
         return own[self.random.choice(sorted(own))] if own else None
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _switching(detail: str) -> bool:

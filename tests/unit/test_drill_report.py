@@ -1,10 +1,12 @@
 """Results of a drill as tables, files and evidence; whom its confirmation is for."""
 
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as changed
 
 from market_maker.drill import report as reports
 from market_maker.drill.faults import FAULTS
@@ -66,6 +68,38 @@ def test_a_report_names_the_verdict_and_every_failure(tmp_path: Path, suffix: st
 def test_a_report_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"\.html"):
         reports.write(tmp_path / "report.pdf", reported(result(1.0)))
+
+
+def test_groups_of_faults_become_one_drill(tmp_path: Path) -> None:
+    """Written by one process and read by another."""
+    parts = [reported(result(1.0), result(2.0)), changed(reported(result(6.0), result(None, "lost")), seed=8)]
+    other = changed(
+        parts[0], faults=(row("reorder", "", 10, [result(0.5)]), row("dark_fill", "", 75, [])), made_ms=9
+    )
+    files = [tmp_path / str(number) for number in range(3)]
+    for file, part in zip(files, [*parts, other], strict=True):
+        file.write_text(json.dumps(reports.to_json(part)))
+    whole = reports.join([reports.read(file) for file in files])
+    assert whole.faults[0] == row(
+        "lost_ack", "answers <lost>", 20, [*map(result, (1.0, 2.0, 6.0)), result(None, "lost")]
+    )
+    assert [made.fault for made in whole.faults] == ["lost_ack", "reorder"] and whole.made_ms == 0
+    assert whole.failures == parts[1].failures and not whole.passed
+    assert (whole.faults[0].runs, whole.faults[0].failed, whole.faults[0].p50_s) == (4, 1, 2.0)
+
+
+def test_drills_of_different_code_are_not_joined(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="different code: c0de, c1de"):
+        reports.join([reported(result(1.0)), changed(reported(result(1.0)), code="c1de")])
+    (tmp_path / "x").write_text("{}")
+    with pytest.raises(ConfigError, match="no JSON of a drill"):
+        reports.read(tmp_path / "x")
+
+
+def test_what_was_cut_short_has_not_passed_and_says_why() -> None:
+    cut = changed(reported(result(1.0)), cut_short="interrupted")
+    assert not cut.passed and "cut short: interrupted" in reports.verdict(cut)
+    assert not reports.join([reported(result(1.0)), cut]).passed
 
 
 def test_evidence_keeps_the_newest_of_each_kind(tmp_path: Path) -> None:
