@@ -1,12 +1,14 @@
-"""The rules that people read of are the rules that there are."""
+"""The rules and reasons that people read of are those that there are."""
 
 from pathlib import Path
 
 from services.guard.checks.table import rules
 from services.guard.config import GuardConfig
 from services.guard.rules import Rule
+from shared.messages import Reason
 
-DOC = Path(__file__).resolve().parents[2] / "docs" / "risk.md"
+ROOT = Path(__file__).resolve().parents[2]
+DOC, README = ROOT / "docs" / "risk.md", ROOT / "README.md"
 
 
 def row(rule: Rule) -> str:
@@ -24,3 +26,8 @@ def test_the_table_of_rules_says_what_the_code_does() -> None:
     text = DOC.read_text()
     told = text.partition("<!-- rules -->\n")[2].partition("<!-- /rules -->")[0].splitlines()[2:]
     assert told == [row(rule) for rule in rules(GuardConfig())]
+
+
+def test_the_readme_explains_every_reason_that_a_side_may_have() -> None:
+    table = README.read_text().partition("## Why a side is not quoting")[2].partition("\n## ")[0]
+    assert [reason for reason in Reason if f"`{reason}`" not in table] == []
