@@ -634,6 +634,8 @@ class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
     """When books and venue agreed last."""
     untied: dict[str, str]
     """Unexplained differences from the venue, by coin; "": in cash."""
+    leaving_since_ms: int = 0
+    """Since when the oldest order that rests and is to go has not been got away; 0: there is none."""
     budget: RequestBudget
 
 

@@ -1,8 +1,9 @@
 """The watchdog's decisions: when nobody steers, no order of ours stays at the venue.
 
-It believes the executor alive while the bus brings its live status, and looks at the venue itself to see what
-rests. Redis away is silence like any other: from here the two cannot be told apart. One request at a time is under
-way, always the most urgent; every one is repeated until the venue has shown that nothing of ours rests.
+It believes the executor alive while the bus brings its live status and its cancels get through, and looks at the
+venue itself to see what rests. Redis away is silence like any other: from here the two cannot be told apart. One
+request at a time is under way, always the most urgent; every one is repeated until the venue has shown that
+nothing of ours rests.
 
 Orders are ours by their client id. Those of others are told of and left alone.
 """
@@ -74,7 +75,7 @@ class Watchdog:
         self.able_ms: int | None = None
         """When it could cancel last; None: not proven yet."""
         self.alarms = self.cancelled = 0
-        self._heard_ms = self._since_ms = 0
+        self._heard_ms = self._since_ms = self._leaving_since_ms = 0
         self._unanswered = 0
         """Questions in a row."""
         self._bus_lost = self._blind = self._stopping = self._busy = False
@@ -119,9 +120,13 @@ class Watchdog:
         return ()
 
     def _on_status(self, now_ms: int, msg: AccountStatus) -> Iterable[Output]:
-        """An executor in shadow mode knows nothing of what rests at the venue."""
+        """An executor in shadow mode knows nothing of what rests at the venue; one whose cancels do not get
+        through, as with a key that was revoked, can do nothing about it."""
         if msg.mode == "live":
-            self._heard_ms = max(self._heard_ms, min(msg.time_ms, now_ms))
+            self._leaving_since_ms = msg.live.leaving_since_ms if msg.live is not None else 0
+            waited_ms = msg.time_ms - self._leaving_since_ms if self._leaving_since_ms else 0
+            if waited_ms <= self._config.watchdog_silence_s * 1000:
+                self._heard_ms = max(self._heard_ms, min(msg.time_ms, now_ms))
         return self._judge(now_ms)
 
     def _on_time(self, now_ms: int, msg: Tick | BusLost) -> Iterable[Output]:
@@ -148,6 +153,8 @@ class Watchdog:
             yield line("The executor is back.")
 
     def _why(self, now_ms: int) -> str:
+        if self._leaving_since_ms:
+            return f"The executor has not got an order away for {(now_ms - self._leaving_since_ms) / 1000:.0f} s"
         lost = " and Redis does not answer" if self._bus_lost else ""
         return f"No live executor for {(now_ms - self._heard_ms) / 1000:.0f} s{lost}"
 

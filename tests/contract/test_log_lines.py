@@ -102,7 +102,8 @@ DRIVES: dict[ModuleType, str] = {
         first_verdicts_are_no_changes minutes_of_history_are_none""",
     test_watchdog_core: """a_stop_after_the_executor_has_died_cancels_first
         a_venue_that_does_not_answer_is_told_of_once_and_asked_on orders_of_others_are_told_of_once_and_left_alone
-        the_executor_returning_ends_the_alarm redis_away_is_silence_and_the_line_says_so""",
+        an_executor_that_talks_and_cannot_cancel_is_as_good_as_silent the_executor_returning_ends_the_alarm
+        redis_away_is_silence_and_the_line_says_so""",
 }
 """The fewest of their tests that say everything."""
 QUOTING = ("test_no_quote_lines_on_change_only", "test_an_unknown_strategy_is_an_error_once_and_no_quote",

@@ -281,6 +281,8 @@ def test_cancels_that_the_venue_refuses_are_told_with_its_words():
     world.wait(30_000)
     told = [line for line in world.lines("REJECTED") if "Cancels are refused" in line]
     assert 2 <= len(told) <= 4 and all(f"User or API Wallet {AGENT} does not exist." in line for line in told)
+    waited_ms = world.status.time_ms - world.status.live.leaving_since_ms
+    assert 20_000 <= waited_ms <= 30_000, "the watchdog hears it"
 
 
 def test_an_account_that_cannot_be_read_is_told_once_a_minute_with_the_reason():

@@ -70,6 +70,34 @@ def test_an_executor_in_shadow_mode_speaks_for_no_order_at_the_venue() -> None:
     assert not bench.resting
 
 
+def test_an_executor_that_talks_and_cannot_cancel_is_as_good_as_silent() -> None:
+    """Its key was revoked or has expired: its orders would rest for as long as it goes on talking."""
+    bench = Bench()
+    bench.run(20)
+    bench.resting = [order(1), order(2, "ETH")]
+    since_ms = bench.leaving_since_ms = bench.now_ms
+    bench.run(10)
+    assert not bench.resting and bench.asked[-1][0] - since_ms <= 10_000
+    assert bench.said("The executor has not got an order away for") == 2
+    bench.leaving_since_ms = 0
+    bench.run(3)
+    assert bench.said("The executor is back.") == 1
+    bench.resting = [order(3)]
+    bench.run(30)
+    assert len(bench.resting) == 1
+
+
+def test_cancels_that_take_a_moment_are_nothing_to_it() -> None:
+    bench = Bench()
+    bench.resting = [order(1)]
+    for _ in range(20):
+        bench.leaving_since_ms = bench.now_ms
+        bench.run(3.5)
+        bench.leaving_since_ms = 0
+        bench.run(1)
+    assert bench.resting and not bench.commands()
+
+
 def test_an_executor_that_never_spoke_gets_the_same_time_from_our_start() -> None:
     bench = Bench()
     bench.alive, bench.resting = False, [order(1)]

@@ -126,6 +126,11 @@ class LiveExchange:
         return not self._fates.tickets
 
     @property
+    def leaving_since_ms(self) -> int:
+        """See `LiveStatus`."""
+        return min((ticket.leaving_ms for ticket in self._fates.tickets.values() if ticket.lingers), default=0)
+
+    @property
     def arriving_until_ms(self) -> float:
         """So long an order whose fate is not known may still come to rest; 0: there is none."""
         unknown = (ticket for ticket in self._fates.tickets.values() if ticket.state == "unknown")
@@ -155,7 +160,8 @@ class LiveExchange:
         self._fates.now_ms = now_ms
         ticket = self._fates.tickets.get(cloid)
         if ticket is not None:
-            ticket.leaving, ticket.patient = True, not urgent
+            ticket.leave(now_ms)
+            ticket.patient = not urgent
 
     def adopt(self, order: OpenOrder) -> None:
         """Cancel an order of this engine that a process before this one placed."""

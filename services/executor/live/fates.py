@@ -76,6 +76,7 @@ class Fates:
             order.orig_sz - order.sz,
             rests=True,
             leaving=True,
+            leaving_ms=self.now_ms,
             asset=asset,
             oid=order.oid,
             placed_ms=self.now_ms,
@@ -89,7 +90,8 @@ class Fates:
         if ticket.oid is not None and oid < ticket.oid:
             return False
         if ticket.oid is not None and oid > ticket.oid and ticket.rests:
-            ticket.leaving, ticket.next_cancel_ms, ticket.gone_ms = True, 0.0, None
+            ticket.leave(self.now_ms)
+            ticket.next_cancel_ms, ticket.gone_ms = 0.0, None
         ticket.oid = oid
         return True
 

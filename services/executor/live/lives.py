@@ -37,6 +37,8 @@ class Ticket(LiveOrder):
     """Once it is past, nothing that was sent can still bring the order into being."""
     rested_ms: float = math.inf
     """When it was first known to rest."""
+    leaving_ms: int = 0
+    """Since when it is to go."""
     patient: bool = False
     """Its cancel may wait for others to join it."""
     cancel_under_way: bool = False
@@ -71,8 +73,18 @@ class Ticket(LiveOrder):
         return self.leaving and not self.cancel_under_way and not over
 
     @property
+    def lingers(self) -> bool:
+        """Does it rest, as far as we know, although it is to go?"""
+        return self.leaving and self.rests and self.gone_ms is None and self.end is None
+
+    @property
     def awaits_fills(self) -> bool:
         return self.end is not None and not self.settled
+
+    def leave(self, now_ms: int) -> None:
+        """From now on it is to go."""
+        if not self.leaving:
+            self.leaving, self.leaving_ms = True, now_ms
 
     def ask(self, at_ms: float) -> None:
         """Look it up at that time at the latest."""

@@ -163,5 +163,6 @@ class LiveSide:
             dark_fills=self._bookkeeper.dark_fills,
             tied_out_ms=tie_out.proven_ms or (baseline.proven_ms if baseline else 0),
             untied=tie_out.differences,
+            leaving_since_ms=self.exchange.leaving_since_ms,
             budget=self.planner.status(now_ms),
         )
