@@ -5,9 +5,9 @@
     python -m tests.bench venue --full-day no extrapolation from ten minutes of the modelled market
     python -m tests.bench data --coins=5   a modelled day of fewer coins (also --rows=N a coin)
 
-Sections: codec, bus, pipeline, stack, parquet, data, venue, signing, guard, crash; only when named: alerts.
-`stack` starts the real services with 30 coins on the bundled venue at 1x and 10x the recorded message rate and
-reads their own latencies.
+Sections: codec, bus, pipeline, stack, parquet, data, venue, signing, guard, crash; only when named: reaction (six
+minutes), alerts. `stack` starts the real services with 30 coins on the bundled venue at 1x and 10x the recorded
+message rate and reads their own latencies; `reaction` starts them in shadow and live and times the guard's word.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ from shared.redis_bus import RedisBus
 from shared.streams import BOOK
 from tests.bench import data as recorded_data
 from tests.bench import guard as guarding
+from tests.bench import reaction as real_reaction
 from tests.bench import signing as trading_client
 from tests.bench import venue as bundled_venue
 from tests.bench.alert_drill.run import run as run_alert_drill
@@ -285,6 +286,11 @@ def alerts() -> None:
     run_alert_drill(sys.argv[1:])
 
 
+def reaction() -> None:
+    for live in (False, True):
+        real_reaction.run(live)
+
+
 def data() -> None:
     recorded_data.report(row, sys.argv[1:])
 
@@ -299,7 +305,7 @@ SECTIONS = {
 }  # fmt: skip
 
 
-ONLY_WHEN_NAMED = {"alerts": alerts}
+ONLY_WHEN_NAMED = {"alerts": alerts, "reaction": reaction}
 """Long, and no matter of speed."""
 
 
