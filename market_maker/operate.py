@@ -8,6 +8,7 @@ import getpass
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from market_maker import halt_preview
@@ -41,6 +42,7 @@ MOST_CHARACTERS = 200
 LOOKED = "I have looked"
 """Typed where the reason is not a person's."""
 ENDED = ("filled", "canceled", "rejected")
+_CENT = Decimal("0.01")
 _RECENT_UPDATES = 200
 """Of a coin's orders, per look; many seconds' worth."""
 
@@ -166,7 +168,7 @@ def cancel_all(run_dir: Path, reason: str, as_json: bool = False) -> int:
         await send(bus, before, "cancel_all", reason)
         over = await _wait_for_end(bus, resting)
         facts = {"canceled": resting.canceled, "filled": resting.filled, "still_rest": len(resting.open)}
-        filled = f", {resting.filled} were filled first" if resting.filled else ""
+        filled = f", {resting.filled} had been filled before" if resting.filled else ""
         if over:
             return Answer(OK, f"cancelled {resting.canceled} orders{filled}", facts)
         return Answer(
@@ -276,7 +278,9 @@ def budget_lines(snapshot: Snapshot) -> list[str]:
     """What the daily stop will no longer count, after a halt."""
     day_usd = snapshot.account.day_pnl_usd if snapshot.account and snapshot.halt.halted else ZERO
     return (
-        [f"The daily loss budget begins anew: today's ${day_usd:.2f} will no longer count"] if day_usd < 0 else []
+        [f"The daily loss budget begins anew: today's ${day_usd:.2f} will no longer count"]
+        if day_usd <= -_CENT
+        else []
     )
 
 

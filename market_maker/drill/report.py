@@ -15,6 +15,10 @@ from shared.errors import ConfigError
 
 FILE = Path("state") / "drill.json"
 """In the data folder."""
+MEANING = (
+    "Seconds from the beginning of a fault until the account was safe and stayed so: none of our orders rests, or"
+    " each is known to the executor; and its ledger is the venue's position. The bound counts from the fault's end."
+)
 HEAD = ("fault", "runs", "failed", "p50 s", "max s", "bound s", "what")
 
 
@@ -92,9 +96,11 @@ def join(reports: Sequence[Report]) -> Report:
     """Groups of faults that were committed side by side, as one drill as old as its oldest part.
 
     Raises:
-        ConfigError: they are not of the same code, or not of faults.
+        ConfigError: they are not of the same code, not of faults, or one of them is there twice.
     """
     first = reports[0]
+    if len({(report.made_ms, report.seed) for report in reports}) < len(reports):
+        raise ConfigError("--join: the same drill twice; its repetitions would count twice")
     if any(report.code != first.code for report in reports):
         raise ConfigError(f"--join: drills of different code: {', '.join(report.code for report in reports)}")
     if any(report.calm is not None for report in reports):
@@ -174,7 +180,14 @@ def write(file: Path, report: Report) -> None:
 def markdown(report: Report) -> str:
     lines = [f"# Drill of {utc(report.made_ms):%Y-%m-%d %H:%M} UTC", "", f"{verdict(report)}", ""]
     if report.faults:
-        lines += [_line(HEAD), _line(["---"] * len(HEAD)), *(_line(cells(row)) for row in report.faults), ""]
+        lines += [
+            MEANING,
+            "",
+            _line(HEAD),
+            _line(["---"] * len(HEAD)),
+            *(_line(cells(row)) for row in report.faults),
+            "",
+        ]
     if report.calm is not None:
         lines += [_line(("", "")), _line(("---", "---")), *(_line(pair) for pair in calm_cells(report.calm)), ""]
     return "\n".join([*lines, *(f"- {word}" for word in words(report))]).rstrip() + "\n"
@@ -189,7 +202,7 @@ def html(report: Report) -> str:
     parts = [f"<h1>{title}</h1><p>{escape(verdict(report))}</p>"]
     if report.faults:
         body = "".join(_row("td", cells(row), "failed" if row.failed else "") for row in report.faults)
-        parts.append(f"<table>{_row('th', HEAD)}{body}</table>")
+        parts.append(f"<p>{escape(MEANING)}</p><table>{_row('th', HEAD)}{body}</table>")
     if report.calm is not None:
         parts.append(f"<table>{''.join(_row('td', pair) for pair in calm_cells(report.calm))}</table>")
     parts.append("".join(f"<p class=failed>{escape(word)}</p>" for word in words(report)))
