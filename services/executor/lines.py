@@ -212,7 +212,7 @@ def baseline(cash_usd: Decimal, difference_usd: Decimal | None) -> Event:
         tag="RECONCILE",
         text=(
             f"⚠️ The account's cash has changed by ${difference_usd:.6f} besides trading; taken for deposits or"
-            " withdrawals while we were away, and the books go on from there."
+            " withdrawals, and the books go on from there."
         ),
         fields={"difference_usd": str(difference_usd)},
     )

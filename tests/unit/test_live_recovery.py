@@ -137,6 +137,33 @@ def test_orders_of_another_hand_are_refused_with_their_list_until_a_person_resum
     assert session.until_ready().ready
 
 
+@pytest.mark.parametrize("disturbed_by", ["a refusal", "the network"])
+def test_what_was_found_before_a_recovery_was_disturbed_is_told_at_its_end(disturbed_by):
+    session = started()
+    session.venue.forget()
+    session.by_another_hand("BTC", "buy", 300)
+    if disturbed_by == "a refusal":
+        session.by_another_hand("BTC", "sell", 60, bps=50)
+    session.wait_alone(1_000)
+    again = LiveBooks(session.venue, session.store, run=1)
+    while not again.books.dark_fills:
+        again.wait(70)
+    if disturbed_by == "a refusal":
+        again.wait(20_000)
+        assert again.recovery.phase == "refused"
+        again.cancel_foreign()
+        again.wait(1_000)
+        again.resume()
+    else:
+        again.venue.disconnect()
+    assert not again.ready
+    again.until_ready().wait(1_000)
+    assert again.lines("RECONCILE")[-1] == "⚠️ Inventory matches. ⚠️ 1 dark fills booked."
+    again.venue.disconnect()
+    again.wait(1_000)
+    assert again.until_ready().lines("RECONCILE")[-1] == "✅ Inventory matches. No dark fills detected."
+
+
 def test_an_order_of_another_hand_while_we_quote_stops_us():
     session = started()
     session.quote("BTC", "bid", 5)

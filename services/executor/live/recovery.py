@@ -256,10 +256,12 @@ class Recovery:
     # ---- phases ----
 
     def _begin(self, now_ms: int) -> None:
+        """Again and again, if it is disturbed: what was found since we were ready is told when we are so again."""
         self._begun_ms = now_ms
         self._reads = self._unequal = 0
-        self._dark_before = self._statement.books.dark_fills
-        self._swept.clear()
+        if self.phase == "ready":
+            self._dark_before = self._statement.books.dark_fills
+            self._swept.clear()
 
     def _wait(self, now_ms: int, why: Happening, at_least_until_ms: int = 0) -> list[Any]:
         """A look before it can tell something new is weight of the IP's budget wasted."""
