@@ -366,3 +366,23 @@ def test_a_halt_by_the_guard_ends_the_live_process_when_the_venue_shows_no_order
     assert not world.resting()
     assert [effect.reason for effect in world.said(EndProcess)] == ["daily loss"], "the twin does not end it"
     assert "no order rests" in world.lines("KILL SWITCH")[0]
+
+
+def test_a_halt_that_the_venue_does_not_hear_is_cancelled_again_and_again_and_ends_the_process_all_the_same():
+    venue = LiveVenue()
+    world = quoting(venue)
+    venue.network, since = DEAF, len(venue.sent)
+    world.feed(HaltState(halted=True, reason="daily loss", who="guard", since_ms=venue.now_ms))
+    world.wait(11_000)
+    tries = Counter(
+        cancel.cloid
+        for send in venue.sent[since:]
+        if isinstance(send.action, CancelByCloid)
+        for cancel in send.action.cancels
+    )
+    assert world.resting() and all(tries[cloid] > 3 for cloid in world.resting())
+    assert [effect.reason for effect in world.said(EndProcess)] == ["daily loss"]
+    assert "no order rests" not in world.lines("KILL SWITCH")[0]
+    venue.calm()
+    world.stop()
+    assert not world.resting() and not world.given_up
