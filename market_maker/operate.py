@@ -257,8 +257,8 @@ def _resume(run_dir: Path, as_json: bool) -> Answer:
         if unread:
             return Answer(REFUSED, "\n".join([*unread, "this came after the question: nothing was changed"]))
         sent = await send(bus, before, "resume", words)
-        done, now = await until(bus, lambda now: sent.reported(now) and not holds(now), WITHIN_S)
-        left = [text for text, _ in holds(now)]
+        done, now = await until(bus, lambda now: sent.reported(now) and not still_held(now), WITHIN_S)
+        left = still_held(now)
         if done:
             return Answer(OK, "resumed", {"left": left})
         silent = "" if sent.reported(now) else "the executor has not reported"
@@ -266,6 +266,13 @@ def _resume(run_dir: Path, as_json: bool) -> Answer:
         return Answer(TIMED_OUT, f"resume was sent, but after {WITHIN_S:.0f} s: {why}", {"left": left})
 
     return run(run_dir, go_on)
+
+
+def still_held(now: Snapshot) -> list[str]:
+    """What keeps quoting from going on. An account that is being read may still turn out to be refused."""
+    live = now.account.live if now.account else None
+    reading = live is not None and live.phase not in ("ready", "refused")
+    return [text for text, _ in holds(now)] + ["the account at the venue is still being read"] * reading
 
 
 def unread_holds(now: Snapshot, read: Collection[tuple[str, str]]) -> list[str]:

@@ -356,6 +356,13 @@ def test_what_the_venue_contradicts_asks_for_a_look(state):
     assert "refused" in told[0][0] or "account: cash 0.5; BTC: -0.1" in told[0][0]
 
 
+@pytest.mark.parametrize("phase", ["down", "asking", "waiting", "refused", "ready"])
+def test_an_account_that_is_being_read_is_not_yet_quoted_on(phase):
+    told = operate.still_held(snapshot(msgspec.structs.replace(account(live=True), live=live(phase))))
+    expected = {"ready": "", "refused": "Live trading is refused"}.get(phase, "the account at the venue is still")
+    assert [text.startswith(expected) for text in told] == [True] * (phase != "ready")
+
+
 def test_what_came_after_the_question_is_not_ended_by_its_answer():
     read = operate.holds(snapshot(account(reduce_only={"": "news"})))
     later = account(reduce_only={"": "news", "BTC": "news", "ETH": "too wild"})
