@@ -47,12 +47,13 @@ from shared.messages import (
     RuleStatus,
     Trades,
     Universe,
+    WatchdogStatus,
 )
 from shared.service import Started, Tick
 from shared.units import exact
 
 _NEWEST = (AssetConfig, AssetCtx, Book)
-_OF_NOW = (AccountStatus, AssetCtx, Book, FeedHealth, Heartbeat, Reconnected, Trades)
+_OF_NOW = (AccountStatus, AssetCtx, Book, FeedHealth, Heartbeat, Reconnected, Trades, WatchdogStatus)
 """Dated by our clock, and judged by how old it is."""
 OLD_STATUS_MS = 60_000
 """An account status of before says nothing about today."""

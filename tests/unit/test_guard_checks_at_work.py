@@ -193,6 +193,14 @@ def test_live_without_a_watchdog_is_not_quoted_after_the_start():
     assert watched.permits == (SidePermit("none", Reason.WATCHDOG_LOST),) * 2
 
 
+def test_a_watchdog_s_word_of_before_the_clock_was_set_back_keeps_nothing_alive():
+    watched = Watched(shadow_mode=False)
+    ahead_ms = watched.now_ms + 3_600_000
+    watched.give(WatchdogStatus(time_ms=ahead_ms, able_ms=ahead_ms))
+    watched.wait(32)
+    assert watched.permits == (SidePermit("none", Reason.WATCHDOG_LOST),) * 2
+
+
 def test_beside_a_watchdog_whose_key_was_revoked_nothing_is_quoted_until_it_has_another():
     watched = Watched(shadow_mode=False)
     watched.give(WatchdogStatus(time_ms=watched.now_ms, able_ms=watched.now_ms))
