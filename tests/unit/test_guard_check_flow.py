@@ -311,9 +311,9 @@ def later_by(shift_ms: int, msg: Any) -> Any:
         (0.4999, (True, False, False), 1.5, 1.0),
         (0.5, (True, False, False), 2.5, 0.5),
         (0.7999, (True, False, False), 2.5, 0.5),
-        (0.8, (True, True, False), 2.5, 0.0),
-        (0.95, (True, True, False), 2.5, 0.0),
-        (0.9501, (True, True, True), 2.5, 0.0),
+        (0.8, (True, True, False), 2.5, 0.5),
+        (0.95, (True, True, False), 2.5, 0.5),
+        (0.9501, (True, True, True), 2.5, 0.5),
     ],
 )
 def test_the_table_of_actions(severity: float, fired: tuple[bool, ...], spread: float, size: float) -> None:
@@ -326,4 +326,6 @@ def test_the_table_of_actions(severity: float, fired: tuple[bool, ...], spread: 
     readings = [rule.read(T0) for rule in rules]
     assert tuple(reading.fired for reading in readings) == fired
     assert (readings[0].spread, readings[0].size) == (spread, size)
-    assert action(severity, CONFIG).quote is not fired[1]
+    table = action(severity, CONFIG)
+    assert table.quote is not fired[1] and table.spread == spread
+    assert table.size == (size if table.quote else 0)

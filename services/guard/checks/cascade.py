@@ -36,20 +36,23 @@ class Action(NamedTuple):
     quote: bool
 
 
+_REDUCE_SIZE = Action("reduce_size", 2.5, 0.5, True)
+
+
 def action(severity: float, config: GuardConfig) -> Action:
     if severity > config.cascade_kill_severity:
         return Action("kill", 2.5, 0.0, False)
     if severity >= config.cascade_pull_severity:
         return Action("pull", 2.5, 0.0, False)
     if severity >= config.cascade_shrink_severity:
-        return Action("reduce_size", 2.5, 0.5, True)
+        return _REDUCE_SIZE
     if severity >= config.cascade_widen_severity:
         return Action("widen", 1.5, 1.0, True)
     return Action("normal", 1.0, 1.0, True)
 
 
 class Cascade:
-    """Wider and smaller. The one of the three that listens."""
+    """Wider and smaller; to quote nothing at all is for the other two. The one of the three that listens."""
 
     rule = WIDEN
 
@@ -67,6 +70,8 @@ class Cascade:
         if severity is None:
             return Reading(None, limit)
         what = action(severity, self._config)
+        if not what.quote:
+            what = _REDUCE_SIZE
         return Reading(severity, limit, severity >= limit, spread=what.spread, size=what.size)
 
 
