@@ -58,6 +58,7 @@ class Reason(StrEnum):
     UNRECONCILED = "unreconciled"
     UNKNOWN_ORDER = "unknown_order"
     NEVER_ARRIVED = "never_arrived"
+    REPLACED_TOO_LATE = "replaced_too_late"
     INSUFFICIENT_MARGIN = "insufficient_margin"
     REQUEST_BUDGET = "request_budget"
     THROTTLED = "throttled"

@@ -303,7 +303,7 @@ class Trader:
         if report.reason is Reason.WOULD_CROSS and desk.meta is not None:
             touch = desk.opposite_px(new.side, report.opposite_px)
             desk.repricing.refused(new, touch, desk.meta.sz_decimals)
-        elif report.reason not in (Reason.NEVER_ARRIVED, Reason.NO_MATCH):
+        elif report.reason not in (Reason.NEVER_ARRIVED, Reason.REPLACED_TOO_LATE, Reason.NO_MATCH):
             desk.pauses.refused(now_ms, new.side, report.reason)
         if now_ms < self._next_reject_line_ms.get(desk.coin, 0):
             return []

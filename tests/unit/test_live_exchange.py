@@ -250,6 +250,16 @@ def test_a_refused_successor_leaves_neither_order_and_says_which_price_it_met():
     assert desk.feed(update("canceled", old, oid)) == [Canceled(old)]
 
 
+def test_a_replacement_of_what_has_just_filled_is_not_placed_and_says_why():
+    desk = Desk()
+    old, oid, new, send = replaced(desk)
+    refused = replies.Rejected(replies.Reason.NOT_MODIFIABLE, "Cannot modify canceled or filled order. asset=5")
+    assert desk.feed(Outcome(send.number, replies.Answered((refused,)))) == [
+        Rejected(new, Reason.REPLACED_TOO_LATE)
+    ]  # fmt: skip
+    assert kinds(desk.feed(fills(fill(old, oid)))) == [Filled] and desk.exchange.quiet
+
+
 def test_an_order_that_no_modify_could_touch_is_cancelled_after_all():
     desk = Desk()
     old, _, new, send = replaced(desk)

@@ -19,8 +19,8 @@ _CODES = {
     replies.Reason.REDUCE_ONLY: Reason.REDUCE_ONLY,
     replies.Reason.NO_MATCH: Reason.NO_MATCH,
     replies.Reason.REQUEST_BUDGET: Reason.REQUEST_BUDGET,
-    replies.Reason.NOT_MODIFIABLE: Reason.NEVER_ARRIVED,
-    replies.Reason.NOT_OPEN: Reason.NEVER_ARRIVED,
+    replies.Reason.NOT_MODIFIABLE: Reason.REPLACED_TOO_LATE,
+    replies.Reason.NOT_OPEN: Reason.REPLACED_TOO_LATE,
 }
 _STATUSES = {
     "badAloPxRejected": Reason.WOULD_CROSS,
