@@ -348,7 +348,7 @@ class RuleStatus(msgspec.Struct, frozen=True, kw_only=True):
     level: Literal["off", "widen", "reduce", "pull", "halt"]
     fired: bool
     fired_ms: int = 0
-    """When it fired last; 0: never in this life of the guard."""
+    """When it fired last; 0: not as far as is known."""
     fired_total: int = 0
     """How often it has begun to fire."""
     detail: str = ""
@@ -377,6 +377,31 @@ class RiskReport(Message, tag="risk_report.1", frozen=True, kw_only=True):
     rules: tuple[RuleStatus, ...]
     loss: PossibleLoss | None
     """None: the executor has not told."""
+
+
+class CoinMemory(Message, tag="risk_memory.1", frozen=True, kw_only=True):
+    """What the guard's rules know of a coin beyond what the streams still hold, kept in `mm:risk_memory:{C}` for
+    the guard that comes after it."""
+
+    coin: str
+    mode: Mode
+    venue: str
+    time_ms: int
+    heard: dict[str, float]
+    """How far it goes: time, or number, of the newest message of each kind."""
+    parts: dict[str, Any]
+    """By rule; what a part holds is its own affair (`services/guard/memory.py`)."""
+
+
+class GuardMemory(Message, tag="guard_memory.1", frozen=True, kw_only=True):
+    """The same of what is watched on everything."""
+
+    mode: Mode
+    venue: str
+    run_id: str
+    time_ms: int
+    heard: dict[str, float]
+    parts: dict[str, Any]
 
 
 Action = Literal["halt", "resume", "cancel_all", "reduce_only", "flatten"]

@@ -69,6 +69,8 @@ STATUS = Stream("status", (m.Heartbeat, m.AccountStatus, m.WatchdogStatus), "eve
 EVENTS = Stream("events", (m.Event,), "every", maxlen=5000)
 HALT = Stream("halt", (m.HaltState,), "key")
 POSITION = Stream("position", (m.PositionState,), "hash", per_coin=True)
+RISK_MEMORY = Stream("risk_memory", (m.CoinMemory,), "hash", per_coin=True)
+GUARD_MEMORY = Stream("guard_memory", (m.GuardMemory,), "hash")
 ACCOUNT = Stream("account", (m.AccountState,), "hash")
 LAST_STATUS = Stream("last_status", (m.AccountStatus,), "hash")
 """The newest of each mode once more: a silent executor's last word must outlive a stream that all others fill."""
@@ -76,7 +78,7 @@ ASSET_CONFIG_LIST = Stream("asset_config", (m.AssetConfigList,), "pubsub")
 
 ALL = (
     UNIVERSE, BOOK, DEPTH, CTX, TRADES, FEED, ASSET_CONFIG, TARGET, RISK, RISK_REPORT, COMMAND, ORDERS, FILLS,
-    STATUS, LAST_STATUS, EVENTS, HALT, POSITION, ACCOUNT, ASSET_CONFIG_LIST,
+    STATUS, LAST_STATUS, EVENTS, HALT, RISK_MEMORY, GUARD_MEMORY, POSITION, ACCOUNT, ASSET_CONFIG_LIST,
 )  # fmt: skip
 
 COPY_OF: dict[type[m.Message], Stream] = {m.AccountStatus: LAST_STATUS}

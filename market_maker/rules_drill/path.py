@@ -36,6 +36,7 @@ from shared.units import exact, round_px, tick_size
 
 START_MS = 1_790_000_000_000
 FEED_NAME = "ingestor"
+RUN_ID = "path"
 TRADING = ("guard", "quoter", "executor")
 LEVELS = 5
 BOOK_SZ_USD = 20_000
@@ -118,7 +119,7 @@ class TradingPath:
     @staticmethod
     def _config(service: Service[Any], settings: dict[str, Any]) -> EngineConfig:
         own = {key: value for key, value in settings.items() if key in service.config.model_fields}
-        config: EngineConfig = load_settings(service.config, run_id="path", **own)
+        config: EngineConfig = load_settings(service.config, run_id=RUN_ID, **own)
         return config
 
     def _note(self, now_ms: int, message: Message) -> None:
@@ -126,9 +127,10 @@ class TradingPath:
         stream = STREAM_OF[type(message)]
         if isinstance(message, HaltState):
             self._halt = message
-        elif stream.maxlen:
+        elif stream.policy in ("latest", "every", "hash"):
             key = stream.name, str(getattr(message, "coin", ""))
-            self._kept.setdefault(key, deque(maxlen=stream.maxlen)).append((next(self._written), message))
+            kept = self._kept.setdefault(key, deque(maxlen=stream.maxlen or 1))
+            kept.append((next(self._written), message))
         if self._observe is not None:
             self._observe(now_ms, message)
 
@@ -206,6 +208,12 @@ class TradingPath:
         for message in self.waiting(name):
             self.pipeline.feed(self.now_ms, name, message)
 
+    def forget(self, *kinds: type[Message]) -> None:
+        """What the bus holds of them."""
+        for kind in kinds:
+            for coin in ("", *self.metas):
+                self._kept.pop((STREAM_OF[kind].name, coin), None)
+
     def restored(self, name: str, config: EngineConfig | None = None) -> Core:
         """As it is before `Started`; with settings of its own, if said."""
         service = self.services[name]
@@ -223,12 +231,16 @@ class TradingPath:
         return [message for stream in latest for message in self._newest(stream)]
 
     def restored_by(self, service: Service[Any]) -> Iterable[Message]:
-        """In the order in which the runtime restores."""
+        """In the order in which the runtime restores: the states of hashes before what streams hold."""
         yield self.universe
-        for coin in ("", *self.metas):
+        for coin in (*self.metas, ""):
             streams = [stream for stream in service.restores if stream.per_coin == bool(coin)]
-            kept = [entry for stream in streams for entry in self._kept.get((stream.name, coin), ())]
-            yield from (message for _, message in sorted(kept, key=itemgetter(0)))
+            kept = [
+                (stream.policy != "hash", *entry)
+                for stream in streams
+                for entry in self._kept.get((stream.name, coin), ())
+            ]
+            yield from (message for _, _, message in sorted(kept, key=itemgetter(0, 1)))
         if HALT in service.reads:
             yield self._halt
 

@@ -8,9 +8,10 @@ from services.guard.checks.ofi import Ofi
 from services.guard.checks.table import on_a_coin
 from services.guard.config import GuardConfig
 from services.guard.hour import HourCount
+from services.guard.memory import Memory, learnt_anew
 from services.guard.rules import Level, Verdict, combine
 from services.guard.watch import Fired, Watch
-from shared.messages import Event, Fill, OrderUpdate, RiskLease
+from shared.messages import AssetCtx, Book, CoinMemory, Event, Fill, OrderUpdate, RiskLease, Trades
 
 VALID_MS = 3000
 RENEW_MS = 1000
@@ -25,6 +26,10 @@ class CoinRisk:
         self.watches = [Watch(check, levels[check.rule.name], coin) for check in checks]
         self._flow = next(check for check in checks if isinstance(check, Ofi))
         self._cancels, self._fills = HourCount(), HourCount()
+        parts: dict[str, Any] = {watch.rule.name: watch for watch in self.watches}
+        parts |= {"cancels": self._cancels, "fills": self._fills}
+        self.memory = Memory(config, parts, (AssetCtx, Book, Fill, Trades))
+        self.remembered_ms = 0
         self._verdict: Verdict | None = None
         self._issued_ms = 0
 
@@ -34,12 +39,22 @@ class CoinRisk:
             self._cancels.add(msg.cloid, msg.time_ms, now_ms)
         elif isinstance(msg, Fill):
             self._fills.add(msg.fill_id, msg.time_ms, now_ms)
-        for watch in self.watches:
-            watch.check.hear(now_ms, msg)
+        if self.memory.hears(msg):
+            for watch in self.watches:
+                watch.check.hear(now_ms, msg)
 
     def look(self, now_ms: int) -> Iterable[Event]:
         """Read all rules anew; what is to be told of that."""
-        return [event for watch in self.watches for event in watch.look(now_ms)]
+        return [*self.settle(), *(event for watch in self.watches for event in watch.look(now_ms))]
+
+    def settle(self) -> Iterable[Event]:
+        """All that was restored of the coin has been heard."""
+        return [learnt_anew(part, self._coin) for part in self.memory.settle()]
+
+    def remember(self, now_ms: int) -> CoinMemory:
+        """For the guard that comes after this one."""
+        self.remembered_ms = now_ms
+        return CoinMemory(coin=self._coin, **self.memory.told(now_ms))
 
     def lease(
         self, now_ms: int, general: Sequence[Fired], latency_p95_ms: float, latency_samples: int

@@ -5,16 +5,19 @@ and whenever something of their coin comes, and are combined into leases. A leas
 renewed each second, at once when it changes. Nothing has to be revoked: a guard that dies or loses Redis falls
 silent, and silence permits nothing.
 
-A restarted guard is no looser than the one before: the halt stands in `mm:halt`; what the checks heard comes back
-from the streams as far as these reach, in the order in which it was said; a coin gets no lease without a fresh
-book. Leases do not wait for the first account status: a breached stop is latched in `mm:halt`, and a breach that
-nobody saw is found with the status that the executor sends every second.
+A restarted guard is no looser than the one before: the halt stands in `mm:halt`; what the checks knew stands in
+the memory of the one before (`memory.py`), and what was said since comes back from the streams in the order in
+which it was said; a coin gets no lease without a fresh book. Leases do not wait for the first account status: a
+breached stop is latched in `mm:halt`, and a breach that nobody saw is found with the status that the executor
+sends every second.
 
 What is traded in the other mode does not count: in live the shadow trades on the same targets.
 """
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from heapq import nsmallest
+from operator import attrgetter
 from typing import Any
 
 from services.guard.checks.book import Feed
@@ -25,6 +28,7 @@ from services.guard.coin import CoinRisk
 from services.guard.config import GuardConfig
 from services.guard.halt import Halt
 from services.guard.loss import LossWatch
+from services.guard.memory import Memory, learnt_anew
 from services.guard.rules import Reading, Resumed, Rule
 from services.guard.watch import Fired, Watch, numbers
 from shared.clock import SET_BACK_MS
@@ -34,9 +38,11 @@ from shared.messages import (
     AssetConfig,
     AssetCtx,
     Book,
+    CoinMemory,
     Command,
     FeedHealth,
     Fill,
+    GuardMemory,
     HaltState,
     Heartbeat,
     Message,
@@ -58,6 +64,8 @@ _OF_NOW = (AccountStatus, AssetCtx, Book, FeedHealth, Heartbeat, Reconnected, Tr
 OLD_STATUS_MS = 60_000
 """An account status of before says nothing about today."""
 REPORT_EVERY_MS = 1_000
+MEMORY_EVERY_MS = 10_000
+MEMORIES_A_TICK = 2
 _HALTED: Fired = (Rule("halt", "halted", "all", "pull", Reason.HALTED, "", ""), "pull", Reading(None, 0.0, True))
 
 
@@ -80,6 +88,10 @@ class Guard:
         """The newest of each coin: whoever reads a stream for its newest entry begins with it once more."""
         self._halt = Halt()
         self._loss = LossWatch(config.mode)
+        parts = {watch.rule.name: watch for watch in self._watches}
+        kinds = (AccountStatus, Command, FeedHealth, Heartbeat)
+        self._memory = Memory(config, {**parts, "halt": self._halt}, kinds)
+        self._next_memory_ms = 0
         self._account: AccountStatus | None = None
         self._general: list[Fired] = []
         self._feed = Feed(0, 0.0)
@@ -100,13 +112,20 @@ class Guard:
 
     def restore(self, now_ms: int, msg: Message) -> None:
         """What the streams still hold. Coins hear it as they would have then; accounts are told at the start."""
-        if isinstance(msg, Command):
-            self._halt.restore(msg)
-            self._tell(now_ms, Resumed(self._halt.forgiven_ms))
+        if isinstance(msg, GuardMemory):
+            self._memory.take(now_ms, msg)
+        elif isinstance(msg, CoinMemory):
+            if msg.coin in self._coins:
+                self._coins[msg.coin].memory.take(now_ms, msg)
+        elif isinstance(msg, Command):
+            if self._memory.hears(msg):
+                self._halt.restore(msg)
         elif self._concerns(now_ms, msg):
             self._hear(now_ms, msg, min(now_ms, _said_ms(msg, now_ms)))
             if isinstance(msg, _NEWEST):
                 self._restored[type(msg), msg.coin] = msg
+            if isinstance(msg, FeedHealth):
+                self._take_latency(msg)
             if isinstance(msg, (FeedHealth, Reconnected)):
                 self._take_epoch(now_ms, msg.epoch, msg.time_ms)
 
@@ -138,8 +157,9 @@ class Guard:
 
     def _hear(self, now_ms: int, msg: Any, said_ms: int) -> None:
         self._loss.hear(msg)
-        for watch in self._watches:
-            watch.check.hear(now_ms, msg)
+        if self._memory.hears(msg):
+            for watch in self._watches:
+                watch.check.hear(now_ms, msg)
         coin = self._coins.get(getattr(msg, "coin", ""))
         if coin is not None:
             coin.hear(said_ms, msg)
@@ -166,8 +186,11 @@ class Guard:
         return self._on_epoch(now_ms, msg.epoch, msg.time_ms)
 
     def _on_feed_health(self, now_ms: int, msg: FeedHealth) -> Iterable[Message]:
-        self._latency_p95_ms, self._latency_samples = msg.latency_p95_ms, msg.latency_samples
+        self._take_latency(msg)
         return self._on_epoch(now_ms, msg.epoch, msg.time_ms)
+
+    def _take_latency(self, msg: FeedHealth) -> None:
+        self._latency_p95_ms, self._latency_samples = msg.latency_p95_ms, msg.latency_samples
 
     def _on_epoch(self, now_ms: int, epoch: int, time_ms: int) -> Iterable[Message]:
         self._take_epoch(now_ms, epoch, time_ms)
@@ -186,9 +209,13 @@ class Guard:
 
     def _on_started(self, now_ms: int, _: Started) -> Iterable[Message]:
         """What was restored counts from the first lease on."""
+        misfits = [learnt_anew(part) for part in self._memory.settle()]
+        for coin in self._coins.values():
+            misfits += coin.settle()
+        self._tell(now_ms, Resumed(self._halt.forgiven_ms))
         if self._account is not None:
             self._tell_account(now_ms, self._account)
-        return self._look_at_everything(now_ms)
+        return [*misfits, *self._look_at_everything(now_ms)]
 
     def _on_account(self, now_ms: int, _: AccountStatus) -> Iterable[Message]:
         return self._look(now_ms)
@@ -213,7 +240,16 @@ class Guard:
         if now_ms >= self._next_report_ms:
             self._next_report_ms = now_ms + REPORT_EVERY_MS
             out.append(self._report(now_ms))
-        return out
+        return [*out, *self._remember(now_ms)]
+
+    def _remember(self, now_ms: int) -> Iterable[Message]:
+        """A few coins a tick, those that have waited longest: all at once would keep a lease waiting."""
+        if now_ms >= self._next_memory_ms:
+            self._next_memory_ms = now_ms + MEMORY_EVERY_MS
+            yield GuardMemory(run_id=self._config.run_id, **self._memory.told(now_ms))
+        due = (coin for coin in self._coins.values() if now_ms - coin.remembered_ms >= MEMORY_EVERY_MS)
+        for coin in nsmallest(MEMORIES_A_TICK, due, key=attrgetter("remembered_ms")):
+            yield coin.remember(now_ms)
 
     # ---- what follows ----
 

@@ -5,6 +5,7 @@ The key in Redis is the truth across restarts; this object is its only regular w
 """
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from shared.messages import Command, Event, HaltState, Message
 from shared.recent import Recent
@@ -17,20 +18,37 @@ OWN_ECHO_MS = 1000
 class Halt:
     """Every method answers with the messages that make its decision true."""
 
+    remembers: ClassVar = {"resumed_ms": int, "forgiven_ms": int, "halted": bool}
+
     def __init__(self) -> None:
         self.state = HaltState(halted=False)
         self.resumed_ms = 0
         """Time of the last `resume`: halts given before it are over."""
         self.forgiven_ms = 0
         """Time of the last `resume` that ended a halt; the daily budget counts from there."""
+        self._may_be_halted = True
         self._changed_ms = -OWN_ECHO_MS
         self._cleared: HaltState | None = None
         self._handled = Recent(REMEMBERED)
 
+    @property
+    def halted(self) -> bool:
+        return self.state.halted
+
+    @halted.setter
+    def halted(self, before: bool) -> None:
+        """As it was where the commands begin that are restored."""
+        self._may_be_halted = before
+
     def restore(self, command: Command) -> None:
-        """Of the halts before this life nothing is known here: a `resume` is taken to have ended one."""
-        if command.action == "resume":
-            self.resumed_ms = self.forgiven_ms = max(self.resumed_ms, command.time_ms)
+        """A command of before this life: a `resume` has ended a halt, if there may have been one."""
+        if command.action == "halt":
+            self._may_be_halted = True
+        elif command.action == "resume":
+            self.resumed_ms = max(self.resumed_ms, command.time_ms)
+            if self._may_be_halted:
+                self.forgiven_ms = max(self.forgiven_ms, command.time_ms)
+            self._may_be_halted = False
 
     def on_state(self, now_ms: int, state: HaltState) -> Iterable[Message]:
         """What the key holds. Another service may set it when a promise of ours is broken."""

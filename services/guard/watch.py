@@ -1,7 +1,9 @@
 """A rule at work, and when it fired."""
 
 from collections.abc import Iterable
+from typing import ClassVar
 
+from services.guard.memory import PARTS
 from services.guard.rules import Check, Level, Reading, Rule, Speaking
 from shared.messages import Event, RuleStatus
 
@@ -11,11 +13,14 @@ Fired = tuple[Rule, Level, Reading]
 class Watch:
     """One check with the level it takes; `coin` is empty for what is watched on everything."""
 
+    remembers: ClassVar = {"check": PARTS, "_fired": bool, "_fired_ms": int, "_total": int}
+
     def __init__(self, check: Check, level: Level, coin: str = "") -> None:
         self.check, self.level, self.coin = check, level, coin
         self.reading = Reading(None, 0.0)
         self.began = False
         """Did it begin to fire with the last look?"""
+        self._fired = False
         self._fired_ms = self._total = 0
         self._speaking = check if isinstance(check, Speaking) else None  # the question costs more than the answer
 
@@ -30,7 +35,8 @@ class Watch:
 
     def look(self, now_ms: int) -> Iterable[Event]:
         """Read it anew; what is to be told of that. Who halts says so himself."""
-        was, self.reading = self.reading.fired, self.check.read(now_ms)
+        was, self.reading = self._fired, self.check.read(now_ms)
+        self._fired = self.reading.fired
         self.began = self.reading.fired and not was
         if self.began:
             self._total += 1

@@ -5,11 +5,12 @@ at twice that quotes are twice as wide. Fewer than `adverse_min_fills` of a side
 fades with time, so that a coin which was quoted too wide to be filled is tried again.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from services.guard.checks.streak import widening
 from services.guard.config import GuardConfig
 from services.guard.estimators.edges import Edges
+from services.guard.memory import PARTS
 from services.guard.rules import Reading, Rule
 from shared.messages import Book, Fill, Reason
 
@@ -25,6 +26,7 @@ class AdverseSelection:
     """The worse side's mean loss; never negative, so that good fills tighten nothing."""
 
     rule = RULE
+    remembers: ClassVar = {"_edges": PARTS}
 
     def __init__(self, coin: str, config: GuardConfig) -> None:
         self._limit_bps, self._min_fills = config.adverse_loss_bps, config.adverse_min_fills

@@ -5,7 +5,7 @@ that stands farther away is replaced less often.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from services.guard.config import GuardConfig
 from services.guard.rules import Reading, Rule
@@ -23,6 +23,7 @@ class RequestBudget:
     rule = Rule(
         "request_budget", "wider for want of requests", "all", "widen", Reason.REQUEST_BUDGET, "x more", ""
     )
+    remembers: ClassVar = {"_factor": float, "_told_ms": int | None}
 
     def __init__(self, config: GuardConfig) -> None:
         self._factor = 1.0

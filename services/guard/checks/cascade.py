@@ -6,10 +6,11 @@
 Three rules, because each takes its own level; they read one estimate.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from services.guard.config import GuardConfig
 from services.guard.estimators.cascade import Severity
+from services.guard.memory import PARTS
 from services.guard.rules import Reading, Rule
 from shared.messages import Book, Reason, Trades
 
@@ -55,6 +56,7 @@ class Cascade:
     """Wider and smaller; to quote nothing at all is for the other two. The one of the three that listens."""
 
     rule = WIDEN
+    remembers: ClassVar = {"_severity": PARTS}
 
     def __init__(self, severity: Severity, config: GuardConfig) -> None:
         self._severity, self._config = severity, config

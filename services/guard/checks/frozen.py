@@ -10,10 +10,11 @@ present form, in bps beyond it, and have to be seen twice, `frozen_book_s` apart
 - one sweep through the touch is followed by another touch; a frozen one stands there still at the next print.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from services.guard.checks.streak import Streak
 from services.guard.config import GuardConfig
+from services.guard.memory import PARTS
 from services.guard.rules import Reading, Rule
 from shared.messages import AssetCtx, Book, Level, Reason, Trade, Trades
 
@@ -27,6 +28,16 @@ class FrozenBook:
     """The touch, since when it stands, and how far mark price and prints are beyond it."""
 
     rule = RULE
+    remembers: ClassVar = {
+        "_touch": tuple[Level, Level] | None,
+        "_bid_px": float,
+        "_ask_px": float,
+        "_stands_ms": int,
+        "_mark_px": float | None,
+        "_mark_before_px": float | None,
+        "_beyond": list[float],
+        "_streaks": PARTS,
+    }
 
     def __init__(self, coin: str, config: GuardConfig) -> None:
         self._limit_bps = config.frozen_book_bps

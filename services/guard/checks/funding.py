@@ -4,10 +4,11 @@ The quoter stops at the same limit (`funding_halt_8h_frac`, one setting for both
 what stops a loss must not depend on the code that wants to quote.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from services.guard.checks.streak import Streak
 from services.guard.config import GuardConfig
+from services.guard.memory import PARTS
 from services.guard.rules import Reading, Rule
 from shared.messages import AssetCtx, Reason
 
@@ -21,6 +22,7 @@ class FundingLimit:
     """Eight times the hourly rate that the venue predicts now; its sign says who pays, the limit is for both."""
 
     rule = RULE
+    remembers: ClassVar = {"_rate_8h_frac": float | None, "_streak": PARTS}
 
     def __init__(self, coin: str, config: GuardConfig) -> None:
         self._limit_frac = config.funding_halt_8h_frac

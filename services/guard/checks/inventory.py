@@ -1,10 +1,11 @@
 """A position as large as the coin may have: from here on only orders towards flat."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from services.guard.checks.streak import Streak
 from services.guard.config import GuardConfig
+from services.guard.memory import PARTS
 from services.guard.rules import Reading, Rule
 from shared.messages import AssetConfig, AssetCtx, Book, CoinStatus, Fill, Reason
 from shared.units import Side, exact
@@ -19,6 +20,14 @@ class Inventory:
     to orders towards flat; the other one goes on."""
 
     rule = RULE
+    remembers: ClassVar = {
+        "_position_sz": Decimal | None,
+        "_px": Decimal | None,
+        "_seq": int,
+        "_filled_ms": int,
+        "_adding": Side,
+        "_streak": PARTS,
+    }
 
     def __init__(self, coin: str, config: GuardConfig) -> None:
         self._limit_usd = exact(config.sized(AssetConfig(coin=coin)).max_inv_usd)

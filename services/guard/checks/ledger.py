@@ -1,7 +1,7 @@
 """The account at the venue against our books, as the executor compares them: differences, and what a person has
 to look at. The executor quotes nothing there by itself; these rules make it known, and permanent."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from services.guard.config import GuardConfig
 from services.guard.rules import Reading, Resumed, Rule
@@ -24,6 +24,12 @@ class LedgerMismatch:
         unit="s",
         limit="ledger_mismatch_s",
     )
+    remembers: ClassVar = {
+        "_since_ms": int | None,
+        "_resumed_ms": int,
+        "_lasted_s": float | None,
+        "_untied": dict[str, str],
+    }
 
     def __init__(self, config: GuardConfig) -> None:
         self._limit_s = config.ledger_mismatch_s
@@ -34,8 +40,8 @@ class LedgerMismatch:
 
     def hear(self, now_ms: int, msg: Any) -> None:
         if isinstance(msg, Resumed):
-            self._resumed_ms = max(self._resumed_ms, msg.time_ms)
-            self._lasted_s = None
+            if msg.time_ms > self._resumed_ms:
+                self._resumed_ms, self._lasted_s = msg.time_ms, None
         elif isinstance(msg, AccountStatus) and msg.live is not None:
             if msg.live.untied or msg.live.phase in JUDGED:
                 self._untied = msg.live.untied
@@ -65,6 +71,7 @@ class ForeignOrders:
         unit="things",
         limit="foreign_orders",
     )
+    remembers: ClassVar = {"_refused": tuple[str, ...] | None}
 
     def __init__(self, config: GuardConfig) -> None:
         self._limit = config.foreign_orders

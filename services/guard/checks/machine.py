@@ -1,7 +1,7 @@
 """What the machine has left: a full disk or a full Redis loses what is known of orders and positions."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from services.guard.config import GuardConfig
 from services.guard.rules import Reading, Rule
@@ -33,6 +33,7 @@ class DiskFull:
         unit="of the disk",
         limit="disk_max_used_frac",
     )
+    remembers: ClassVar = {"_reading": Reading}
 
     def __init__(self, config: GuardConfig) -> None:
         self._max_used_frac, self._min_free_mb = config.disk_max_used_frac, config.disk_min_free_mb
@@ -70,6 +71,7 @@ class RedisMemory:
         unit="of the limit",
         limit="redis_max_memory_frac",
     )
+    remembers: ClassVar = {"_reading": Reading}
 
     def __init__(self, config: GuardConfig) -> None:
         self._limit_frac = config.redis_max_memory_frac

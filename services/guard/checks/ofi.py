@@ -9,7 +9,7 @@ Below -threshold the bids are suppressed, above +threshold the asks (strict), an
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from services.guard.config import GuardConfig
 from services.guard.rules import Reading, Rule
@@ -90,6 +90,7 @@ class Ofi:
     rule = Rule(
         "ofi", "taker order flow", "coin", "pull", Reason.OFI_SELL_DOMINANCE, "of the flow", "ofi_halt_threshold"
     )
+    remembers: ClassVar = {"_told": tuple[bool, bool]}
 
     def __init__(self, coin: str, config: GuardConfig) -> None:
         self._coin, self._config = coin, config

@@ -1,7 +1,7 @@
 """The value of all positions together: above the limit only orders towards flat are left."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from services.guard.config import GuardConfig
 from services.guard.rules import Reading, Rule
@@ -24,6 +24,7 @@ class PositionValue:
         unit="USD",
         limit="max_position_value_usd",
     )
+    remembers: ClassVar = {"_value_usd": Decimal | None, "_fired": bool}
 
     def __init__(self, config: GuardConfig) -> None:
         self._limit_usd = config.max_position_value_usd

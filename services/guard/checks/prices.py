@@ -6,10 +6,11 @@ of all perpetuals mid and mark were 1.5 bps apart in the median of the 30 larges
 of 100 of all. A fast market runs ahead of the mark price for some seconds: it has to last.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from services.guard.checks.streak import Streak
 from services.guard.config import GuardConfig
+from services.guard.memory import PARTS
 from services.guard.rules import Reading, Rule
 from shared.messages import AssetCtx, Book, Reason
 
@@ -26,6 +27,7 @@ class PricesApart:
     """Distance of the newest mid from the newest mark price, and since when it is too far."""
 
     rule = RULE
+    remembers: ClassVar = {"_mid_px": float | None, "_mark_px": float | None, "_mark_ms": float, "_streak": PARTS}
 
     def __init__(self, coin: str, config: GuardConfig) -> None:
         self._limit_bps = config.prices_apart_bps

@@ -4,10 +4,11 @@ The venue sends every book again about twice a second, changed or not, so second
 the longer `guard_stale_book_s` nothing is quoted at all.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from services.guard.checks.streak import Streak
 from services.guard.config import GuardConfig
+from services.guard.memory import PARTS
 from services.guard.rules import Reading, Rule
 from shared.messages import Book, Reason
 
@@ -20,6 +21,7 @@ class QuietBook:
     """Age of the newest book; a silence that has ended is held against the coin a little longer."""
 
     rule = RULE
+    remembers: ClassVar = {"_received_ms": float | None, "_streak": PARTS}
 
     def __init__(self, coin: str, config: GuardConfig) -> None:
         self._limit_s = config.guard_quiet_book_s

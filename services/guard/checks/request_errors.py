@@ -1,9 +1,10 @@
 """Requests that the venue throttles, refuses or does not answer, counted by the executor over its life."""
 
 from collections import deque
-from typing import Any
+from typing import Any, ClassVar
 
 from services.guard.config import GuardConfig
+from services.guard.memory import PARTS
 from services.guard.rules import Reading, Resumed, Rule
 from shared.messages import AccountStatus, Reason
 
@@ -17,6 +18,8 @@ class ErrorWindow:
     Statuses carry counts since the executor began: what a count has grown by happened just then, and a smaller
     count than before is that of a new process. Before the first status nothing is known of when.
     """
+
+    remembers: ClassVar = {"_news": list[tuple[int, int]], "_count": int | None, "_heard_ms": int}
 
     def __init__(self, kinds: tuple[str, ...], window_ms: float) -> None:
         self._kinds, self._window_ms = kinds, window_ms
@@ -58,6 +61,7 @@ class RateLimitErrors:
         unit="requests",
         limit="rate_limit_errors",
     )
+    remembers: ClassVar = {"_errors": PARTS}
 
     def __init__(self, config: GuardConfig) -> None:
         self._limit = config.rate_limit_errors
@@ -82,6 +86,7 @@ class VenueErrors:
         unit="requests",
         limit="venue_errors",
     )
+    remembers: ClassVar = {"_errors": PARTS}
 
     def __init__(self, config: GuardConfig) -> None:
         self._limit = config.venue_errors

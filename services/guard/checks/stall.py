@@ -1,9 +1,10 @@
 """Feed silence: without frames our quotes are blind, whoever is to blame."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from services.guard.config import GuardConfig
+from services.guard.memory import PARTS
 from services.guard.rules import Reading, Rule
 from shared.messages import Book, Event, FeedHealth, Reason, Trades
 from shared.service import BusBack, Started
@@ -15,12 +16,25 @@ class StallWatch:
     Both are needed: a dead ingestor reports nothing, a blind one reports an old frame again and again.
     """
 
+    remembers: ClassVar = {"state": tuple[float, bool, float]}
+
     def __init__(self, timeout_s: float) -> None:
         self._timeout_ms = timeout_s * 1000
         self._last_ms = 0.0
         self.stalled = False
         self.since_ms = 0.0
         """When the last stall was declared; only what was received after it is fresh."""
+
+    @property
+    def state(self) -> tuple[float, bool, float]:
+        return self._last_ms, self.stalled, self.since_ms
+
+    @state.setter
+    def state(self, before: tuple[float, bool, float]) -> None:
+        """As it was; frames that have been heard by now are known better, and may have ended a stall."""
+        last_ms, stalled, self.since_ms = before
+        self._last_ms = max(self._last_ms, last_ms)
+        self.stalled = stalled and self._last_ms <= self.since_ms
 
     def silence_ms(self, now_ms: float) -> float:
         return max(now_ms - self._last_ms, 0.0)
@@ -49,6 +63,7 @@ class Stall:
     """Everything is cancelled, and quoting goes on with books of after the stall."""
 
     rule = Rule("stall", "silence of the feed", "all", "pull", Reason.STALL, "s", "stall_timeout_s")
+    remembers: ClassVar = {"_begun": bool, "_told": bool, "_watch": PARTS}
 
     def __init__(self, config: GuardConfig) -> None:
         self._limit_s = config.stall_timeout_s
@@ -65,7 +80,7 @@ class Stall:
             self._watch.heard(msg.received_ms)
         elif isinstance(msg, FeedHealth):
             self._watch.heard(msg.last_frame_ms)
-        elif isinstance(msg, (Started, BusBack)):
+        elif isinstance(msg, BusBack) or (isinstance(msg, Started) and not self._begun):
             self._begun = True
             self._watch.restart(now_ms)
 

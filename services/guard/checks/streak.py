@@ -5,6 +5,7 @@ once.
 """
 
 import math
+from typing import ClassVar
 
 STEP = 0.25
 
@@ -21,6 +22,7 @@ class Streak:
     samples are needed unless `after_ms` is 0: what was seen once and never again has not lasted.
     """
 
+    remembers: ClassVar = {"_since_ms": float | None, "_on": bool, "_until_ms": float}
     __slots__ = ("_after_ms", "_hold_ms", "_on", "_since_ms", "_until_ms")
 
     def __init__(self, after_s: float, hold_s: float) -> None:

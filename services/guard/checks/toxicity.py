@@ -7,11 +7,12 @@ A mid that seldom moves shows a large ratio without any jump, because BV multipl
 four returns in five are not zero, nothing is said.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from services.guard.checks.streak import widening
 from services.guard.config import GuardConfig
 from services.guard.estimators.jumps import Returns, Variation, variation
+from services.guard.memory import PARTS
 from services.guard.rules import Reading, Rule
 from shared.messages import Book, Reason
 
@@ -28,6 +29,7 @@ class Toxicity:
     """The jump test on the newest five minutes; it ends when the jump leaves them."""
 
     rule = RULE
+    remembers: ClassVar = {"_returns": PARTS, "_variation": Variation | None}
 
     def __init__(self, coin: str, config: GuardConfig) -> None:
         self._limit = config.toxicity_ratio

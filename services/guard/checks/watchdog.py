@@ -1,6 +1,6 @@
 """Live: is somebody there who can cancel our orders if the executor dies?"""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from services.guard.config import GuardConfig
 from services.guard.rules import Reading, Rule
@@ -24,6 +24,7 @@ class WatchdogLost:
         unit="s",
         limit="watchdog_lost_s",
     )
+    remembers: ClassVar = {"_begun_ms": int | None}
 
     def __init__(self, config: GuardConfig) -> None:
         self._limit_s = config.watchdog_lost_s

@@ -17,11 +17,12 @@ and a half on none over 0.8.
 
 import math
 from collections import deque
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from services.guard.checks.ofi import OfiWindow
 from services.guard.estimators.hawkes import BETA_PER_S, BRANCHING, Hawkes, MeanRate
 from services.guard.estimators.jumps import Returns, sigma_sqrt_s, variation
+from services.guard.memory import PARTS
 from shared.messages import Book, Trades
 from shared.units import BPS
 
@@ -62,6 +63,8 @@ def decayed(severity: float, dt_s: float, tau_s: float = DECAY_S) -> float:
 class Side:
     """Taker orders of one side: prints of one block and side are one order."""
 
+    remembers: ClassVar = {"_hawkes": PARTS, "_rate": PARTS, "_newest_ms": int}
+
     def __init__(self) -> None:
         self._hawkes, self._rate = Hawkes(), MeanRate()
         self._newest_ms = 0
@@ -83,6 +86,17 @@ class Side:
 
 class Severity:
     """One coin's severity. Times are the venue's for prints and ours for books."""
+
+    remembers: ClassVar = {
+        "_sides": PARTS,
+        "_returns": PARTS,
+        "_mid_px": float,
+        "_sigma": float | None,
+        "_heard_ms": float,
+        "_live_ms": float,
+        "_held": float,
+        "_held_ms": float,
+    }
 
     def __init__(self, least_orders_per_s: float, least_move_bps: float) -> None:
         self._least_per_s, self._least_move = least_orders_per_s, least_move_bps * BPS

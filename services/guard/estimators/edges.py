@@ -7,8 +7,9 @@ The mid after the sweep would book the loss as spread captured and show none (se
 
 import math
 from collections import deque
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
+from services.guard.memory import PARTS
 from shared.messages import Book, Fill
 from shared.recent import Recent
 from shared.units import Side
@@ -48,6 +49,7 @@ class SideMean:
     W also halves every half-life, so that quotes which were widened until nothing fills are tried again.
     """
 
+    remembers: ClassVar = {"_mean": float, "_weight": float, "_last_ms": float}
     __slots__ = ("_alpha", "_half_life_ms", "_last_ms", "_mean", "_prior", "_prior_n", "_weight")
 
     def __init__(
@@ -73,6 +75,8 @@ class SideMean:
 
 class Edges:
     """Fills of one coin waiting for their mid, and the mean edge of each side."""
+
+    remembers: ClassVar = {"sides": PARTS, "_last": tuple[float, float] | None}
 
     def __init__(self, prior_bps: float, prior_n: float) -> None:
         self.sides: dict[Side, SideMean] = {side: SideMean(prior_bps, prior_n) for side in ("bid", "ask")}

@@ -7,6 +7,7 @@ a half, and clusters at about a second): a fit needs hundreds of orders and minu
 """
 
 import math
+from typing import ClassVar
 
 BRANCHING = 0.5
 BETA_PER_S = 1.0
@@ -15,6 +16,8 @@ BASELINE_S = 3600.0
 
 class Hawkes:
     """Intensity of one stream of events, O(1) each. Events may repeat a time, but do not go back."""
+
+    remembers: ClassVar = {"_excitement": float, "_last_ms": float | None}
 
     def __init__(self, beta_per_s: float = BETA_PER_S) -> None:
         self._beta_per_s = beta_per_s
@@ -37,6 +40,8 @@ class Hawkes:
 
 class MeanRate:
     """Events per second with exponential memory of `memory_s`, unbiased from the start of time 0 on."""
+
+    remembers: ClassVar = {"_weight": float, "_last_ms": float}
 
     def __init__(self, memory_s: float = BASELINE_S) -> None:
         self._memory_ms = memory_s * 1000

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import ClassVar
 
 from shared.messages import Book
 
@@ -65,6 +66,8 @@ def sigma_sqrt_s(variation: float, elapsed_s: float) -> float:
 
 class Returns:
     """Log-returns of the mid over `step_s` each, the newest `size`; none across a hole or a reconnect."""
+
+    remembers: ClassVar = {"_anchor": tuple[float, float, int] | None, "values": list[float]}
 
     def __init__(self, step_s: float, size: int) -> None:
         self._step_ms = step_s * 1000
