@@ -13,6 +13,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from market_maker import redis_server
 from market_maker.config import LauncherConfig
 from market_maker.drill import report as reports
 from market_maker.drill.calm import calm
@@ -93,10 +94,14 @@ def chosen(names: Sequence[str]) -> list[Fault]:
 def _folder(keep: Path | None) -> Path:
     """
     Raises:
-        ConfigError: somebody's files are in it.
+        ConfigError: somebody's files are in it, or its path leaves no room for a socket.
     """
     if keep is None:
         return Path(tempfile.mkdtemp(prefix="mm-drill-"))
+    try:
+        redis_server.socket_path(keep / "stack-999" / "run")
+    except ConfigError as error:
+        raise ConfigError(f"--keep {keep}: too long a path for the sockets in it; choose a shorter one") from error
     keep.mkdir(parents=True, exist_ok=True)
     if any(keep.iterdir()):
         raise ConfigError(f"--keep {keep}: it must be an empty or a new folder")

@@ -16,8 +16,8 @@ from shared.errors import ConfigError
 FILE = Path("state") / "drill.json"
 """In the data folder."""
 MEANING = (
-    "Seconds from the beginning of a fault until the account was safe and stayed so: none of our orders rests, or"
-    " each is known to the executor; and its ledger is the venue's position. The bound counts from the fault's end."
+    "Seconds from a fault's beginning until the account was safe and stayed so: none of our orders rests, or the"
+    " executor knows each that does; its ledger is the venue's position. The bound counts from the fault's end."
 )
 HEAD = ("fault", "runs", "failed", "p50 s", "max s", "bound s", "what")
 

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from market_maker.drill.report import read_evidence
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +23,7 @@ def drill(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )  # fmt: skip
 
 
+@pytest.mark.timeout(310)
 def test_faults_are_committed_survived_and_reported(tmp_path: Path) -> None:
     page = tmp_path / "drill.html"
     chosen = [part for name in FAULTS for part in ("--fault", name)]
@@ -33,8 +36,12 @@ def test_faults_are_committed_survived_and_reported(tmp_path: Path) -> None:
     assert rows["kill_executor"]["max_s"] > 1.0, "its supervisor takes a second to start it again"
     assert read_evidence(tmp_path / "data").faults is None, "a choice of faults is no evidence"
     assert all(name in page.read_text() for name in FAULTS)
+    (tmp_path / "one.json").write_text(done.stdout)
+    joined = drill(tmp_path, "--join", str(tmp_path / "one.json"), "--json")
+    assert joined.returncode == 0 and json.loads(joined.stdout)["faults"] == report["faults"]
 
 
+@pytest.mark.timeout(310)
 def test_the_books_of_a_long_run_are_the_venues(tmp_path: Path) -> None:
     done = drill(tmp_path, "--calm", "--minutes", "1", "--speed", "5", "--coins", "3", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -53,6 +60,8 @@ def test_what_cannot_be_done_is_said_before_anything_starts(tmp_path: Path) -> N
         (("--fault", "kill_everything"), "kill_executor"),
         (("--report", str(tmp_path / "report.pdf")), ".html"),
         (("--keep", str(tmp_path / "full")), "empty"),
+        (("--keep", str(tmp_path / ("long" * 30))), "shorter"),
+        (("--join", str(tmp_path / "full" / "file")), "no JSON of a drill"),
     ):
         refused = drill(tmp_path, *arguments)
         assert refused.returncode == 4 and word in refused.stderr, arguments
