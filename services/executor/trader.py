@@ -279,8 +279,6 @@ class Trader:
             out = self._bookkeeper.book_fill(now_ms, desk, order, report)
             if self.exits.way(desk.coin) != "off" and not desk.ledger.position_sz:
                 out.append(lines.flat(desk.coin))
-            if self._planner is not None:
-                self._planner.note_fill(now_ms, float(report.px * report.sz))
         elif isinstance(report, Rejected):
             order.meet("rejected")
             reason = report.reason

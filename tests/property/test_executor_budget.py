@@ -214,7 +214,6 @@ def test_a_day_of_a_greedy_quoter_is_never_refused_and_never_ends(fills_usd_per_
             placed += wanted
         if random.random() < fills_usd_per_hour * 20 / 3_600 / 18:
             address.account.cum_ntl += 18 * MICRO
-            planner.note_fill(now_ms, 18)
     status = planner.status(address.world.now_ms)
     assert status.mode == Mode.QUOTING
     assert placed > 12 * 6

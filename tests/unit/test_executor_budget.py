@@ -179,15 +179,20 @@ def test_a_refusal_by_the_venue_stops_places_until_it_is_asked_again() -> None:
     assert made.allow(T0 + 2_000, "BTC", 6, 0).places == 6
 
 
-def test_volume_counts_in_the_pace_at_once_and_in_the_cap_when_the_venue_says_so() -> None:
-    made = planner()
+def test_what_trading_earns_is_what_the_venue_adds_to_the_cap() -> None:
+    """A fill of a dollar is no whole request on every coin, and what was earned before us is no rate of now."""
+    made = planner(volume=50_000)
     before = made.status(T0)
-    made.note_fill(T0 + 600_000, 500.0)
+    assert before.earned_per_hour == 0
+    made.learn(T0 + 600_000, told(0, volume=50_500))
     after = made.status(T0 + 600_000)
-    assert after.left == before.left
+    assert after.left == before.left + 500
+    assert after.earned_per_hour == pytest.approx(500 * 6, rel=0.2)
     assert after.pace_per_hour > before.pace_per_hour
-    made.learn(T0 + 601_000, told(0, volume=500))
-    assert made.status(T0 + 601_000).left == before.left + 500
+    made.learn(T0 + 601_000, told(0, volume=50_000))
+    assert made.status(T0 + 601_000).earned_per_hour <= after.earned_per_hour, (
+        "a cap that shrinks takes nothing back"
+    )
 
 
 # ---- rates and forecasts -------------------------------------------------------------------------------------
@@ -213,15 +218,13 @@ def test_hours_to_empty_from_measured_rates() -> None:
     made.learn(T0 + 7_200_000, told(720))
     status = made.status(T0 + 7_200_000)
     assert status.hours_to_empty == pytest.approx((9_999 - 720 - CONFIG.budget_cancel_reserve) / 360, rel=0.02)
-    for second in range(0, 7_200, 10):
-        made.note_fill(T0 + second * 1_000, 20.0)
+    made.learn(T0 + 7_200_000, told(720, volume=14_400))
     assert made.status(T0 + 7_200_000).hours_to_empty is None
 
 
 def test_an_empty_budget_is_empty_however_much_was_earned_before() -> None:
     made = planner()
-    made.note_fill(T0, 50_000.0)
-    made.learn(T0 + 1_000, told(10_000 - CONFIG.budget_cancel_reserve))
+    made.learn(T0 + 1_000, told(60_000 - CONFIG.budget_cancel_reserve, volume=50_000))
     status = made.status(T0 + 1_000)
     assert status.earned_per_hour > status.spent_per_hour and status.hours_to_empty == 0
 

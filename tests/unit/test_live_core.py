@@ -1,6 +1,7 @@
 """What the executor's live core adds to its parts: consent, the request budget, the shadow twin, the end."""
 
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
@@ -204,8 +205,27 @@ def test_fills_and_cancels_that_are_told_in_time_cost_no_reading_of_the_account(
     world = quoting(LiveVenue())
     before = len(world.out)
     world.wait(50_000)
-    assert len(world.fills("live")) > 10
+    assert len(world.fills("live")) > 5
     assert not [said for said in world.out[before:] if isinstance(said, AskState)]
+
+
+@pytest.mark.parametrize("answers", [1, 9])
+def test_what_differs_at_the_end_is_told_when_two_answers_say_so(monkeypatch, answers):
+    """One may be of a moment between two questions."""
+    world = quoting(LiveVenue())
+    honest, left = world.venue._state, [answers]
+
+    def poorer(asked_ms, since_ms):
+        read = honest(asked_ms, since_ms)
+        left[0] -= 1
+        margin = read.clearinghouse.margin_summary
+        less = msgspec.structs.replace(margin, total_raw_usd=margin.total_raw_usd - (left[0] >= 0))
+        return replace(read, clearinghouse=msgspec.structs.replace(read.clearinghouse, margin_summary=less))
+
+    monkeypatch.setattr(world.venue, "_state", poorer)
+    world.stop()
+    assert not world.given_up
+    assert ("(-1.000000)" in world.lines("TIE OUT")[-1]) is (answers > 1)
 
 
 def test_the_end_before_the_stream_was_ever_up_cancels_what_a_process_before_it_left(monkeypatch):

@@ -1,9 +1,9 @@
 """How many requests each coin may spend now.
 
-The venue's `userRateLimit` is the truth; requests sent since it was asked are counted on top, and the volume of
-fills is believed only when the venue has added it to the cap. Places are paced: every coin has a purse that fills
-with its share of what can be afforded. Cancels are not paced. The last requests (`budget_cancel_reserve`) are for
-cancels alone.
+The venue's `userRateLimit` is the truth; requests sent since it was asked are counted on top. What trading earns
+is what the venue has added to the cap: not every dollar is a request (a tenth on HIP-3 coins in growth mode).
+Places are paced: every coin has a purse that fills with its share of what can be afforded. Cancels are not paced.
+The last requests (`budget_cancel_reserve`) are for cancels alone.
 """
 
 from collections import deque
@@ -60,7 +60,7 @@ class _Purse:
 
 
 class Planner:
-    """Pure: answers of the venue, own requests, fills and time in; allowances out. Times in ms."""
+    """Pure: answers of the venue, own requests and time in; allowances out. Times in ms."""
 
     def __init__(self, config: ExecutorConfig) -> None:
         self._config = config
@@ -82,13 +82,14 @@ class Planner:
         """The venue's answer to a question of `asked_ms`; one older than the last is not used."""
         if asked_ms < self._asked_ms:
             return
-        self._asked_ms, self._told = asked_ms, Budget.told(rate_limit)
+        before, told = self._told, Budget.told(rate_limit)
+        self._asked_ms, self._told = asked_ms, told
         while self._sent_since and self._sent_since[0][0] < asked_ms - IN_FLIGHT_MS:
             self._sent_total -= self._sent_since.popleft()[1]
         self._spent.start(asked_ms)
-        self._earned.start(asked_ms)
+        self._earned.add(asked_ms, max(told.cap - before.cap, 0) if before is not None else 0)
         self._forecast.observe(
-            asked_ms, self._told.left, self._spent.per_hour(asked_ms), self._earned.per_hour(asked_ms)
+            asked_ms, told.left, self._spent.per_hour(asked_ms), self._earned.per_hour(asked_ms)
         )
         self._judge()
 
@@ -104,10 +105,6 @@ class Planner:
         if purse is not None:
             purse.requests = max(purse.requests - requests, -self._config.budget_burst_requests)
         self._judge()
-
-    def note_fill(self, now_ms: int, usd: float) -> None:
-        """`usd` as far as it earns requests (a tenth on HIP-3 coins in growth mode)."""
-        self._earned.add(now_ms, usd)
 
     def note_refused(self, now_ms: int, *, cancels: bool) -> None:
         """The venue says the budget is empty: more was spent than we know. Nothing is placed until `learn`."""
