@@ -116,9 +116,9 @@ def test_a_known_difference_of_one_coin_does_not_excuse_the_others_from_being_co
 def test_the_last_word_of_a_session_names_cash_and_positions_or_what_differs():
     session = quoting()
     session.wait(30_000)
-    read = session.venue._state(session.venue.now_ms, 0)
-    assert "our books are equal to the venue's" in session.tie_out.final(session.venue.now_ms, read)[-1].text
+    state = session.venue._state(session.venue.now_ms, 0).clearinghouse
+    assert "our books are equal to the venue's" in session.tie_out.final(session.venue.now_ms, state)[-1].text
     session.desks["BTC"].ledger.fees_usd += 1
-    state, line = session.tie_out.final(session.venue.now_ms, read)
+    kept, line = session.tie_out.final(session.venue.now_ms, state)
     assert line.level == "error" and "(+1.000000)" in line.text
-    assert state.baseline.untied_usd == 1, "the next process knows"
+    assert kept.baseline.untied_usd == 1, "the next process knows"

@@ -25,6 +25,7 @@ class Farewell:
         self._prefix, self._exchange = own_prefix(account), exchange
         self._statement, self._tie_out = statement, tie_out
         self._looks = 0
+        self._compared = False
         self._question: AskState | None = None
         self._failure = ""
 
@@ -49,8 +50,19 @@ class Farewell:
             return self._again(f"{len(own)} own orders rest" if own else "the fate of orders is open")
         if msg.asked_ms <= self.arriving_until_ms:
             return self._again("orders of the process before it may still arrive")
+        if self._statement.baseline is None:
+            self.closed = True
+            return []
+        return self._compare(now_ms, msg)
+
+    def _compare(self, now_ms: int, read: StateRead) -> list[Any]:
+        """A payment between two of the questions looks like a difference: the next answer has it in both."""
+        booked = self._statement.book(now_ms, read.fills, read.fundings)
+        if not self._compared and self._looks < LOOKS and self._statement.differences(read.clearinghouse):
+            self._compared = True
+            return booked
         self.closed = True
-        return self._tie_out.final(now_ms, msg) if self._statement.baseline else []
+        return [*booked, *self._tie_out.final(now_ms, read.clearinghouse)]
 
     def effects(self, now_ms: int) -> list[Effect]:
         """When nothing else is to be done."""

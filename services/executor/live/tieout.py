@@ -56,17 +56,15 @@ class TieOut:
             self._question, self._next_ms = None, now_ms + AGAIN_MS
         return []
 
-    def final(self, now_ms: int, read: StateRead) -> list[Any]:
-        """The last word of a session, when nothing of ours rests any more."""
-        out = self._statement.book(now_ms, read.fills, read.fundings)
-        state = read.clearinghouse
+    def final(self, now_ms: int, state: ClearinghouseState) -> list[Any]:
+        """The last word of a session, when nothing of ours rests any more and everything is booked."""
         self.differences = self._statement.differences(state)
         if self.differences:
             told = [lines.untied(coin, text) for coin, text in self.differences.items()]
-            return [*out, *self._statement.object(self.differences, state), *told]
+            return [*self._statement.object(self.differences, state), *told]
         self.proven_ms = now_ms
         proven = self._statement.proven(state)
-        return [*out, *proven, lines.tied(*self._statement.summary(state), level="info")]
+        return [*proven, lines.tied(*self._statement.summary(state), level="info")]
 
     def _rest(self) -> None:
         """The recovery compares everything itself; when it is ready, everything has just agreed."""
