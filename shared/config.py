@@ -220,7 +220,7 @@ _BUILT_IN = AssetConfig(coin="")
 class MmAssetConfig(BaseModel):
     """One coin's quoting parameters as people write them (table `[assets.BTC]`); same fields as on the bus."""
 
-    model_config = {"extra": "forbid", "frozen": True}
+    model_config = {"extra": "forbid", "frozen": True, "allow_inf_nan": False}
 
     enabled: bool = Field(_BUILT_IN.enabled, description="false: the coin is never quoted.")
     strategy: str = Field(_BUILT_IN.strategy, description="Name in the quoter's strategy registry.")

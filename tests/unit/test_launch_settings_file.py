@@ -140,6 +140,8 @@ def test_rules_that_a_person_changed_are_said_and_what_no_longer_stops_is_not_ca
         ("[guard]\ncascade_shrink_severity = 0.2", "none may be above the one after it, got 0.3, 0.2, 0.8, 0.95"),
         ("[guard]\nofi_min_trades = 201", "a window of 200 trades (ofi_window_trades) never holds 201"),
         ("[guard]\nfrozen_book_bps = inf", "frozen_book_bps"),
+        ("[assets.BTC]\nmax_inv_usd = inf", "assets.BTC.max_inv_usd"),
+        ("[assets.BTC]\ntier_sizes = [1, nan]", "assets.BTC.tier_sizes"),
     ],
 )
 def test_settings_under_which_a_rule_could_never_fire_are_refused_before_a_start(
