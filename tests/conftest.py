@@ -10,8 +10,13 @@ from shutil import which
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from shared.clock import monotonic_s
+
+_CURRENT = settings.get_profile(settings.get_current_profile_name())
+settings.register_profile("untimed", _CURRENT, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")  # how busy the machine is decides no test
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "market-data"
 _SETTINGS = ("MM_", "HL_", "HYPERLIQUID_", "REDIS_URL")
