@@ -16,13 +16,14 @@ from shared.messages import (
     Level,
     Reason,
     RiskLease,
+    RiskReport,
     SidePermit,
     Trade,
     Trades,
     Universe,
 )
 from shared.runtime import Runtime
-from shared.streams import RISK
+from shared.streams import BOOK, RISK, RISK_MEMORY, RISK_REPORT
 
 ONE = Decimal(1)
 
@@ -107,3 +108,28 @@ async def test_a_guard_killed_in_between_still_sees_the_flow() -> None:
         await until(lambda: permits(bus) == suppressed)
         newest = lease(bus)
         assert newest is not None and newest.ofi == -1.0
+
+
+async def test_a_guard_knows_what_the_streams_have_lost() -> None:
+    bus = MemoryBus()
+    await bus.publish([universe(), book()])
+    async with Running(bus):
+        await until(lambda: book_age_s(bus) is not None and RISK_MEMORY.key("BTC") in bus.hashes)
+    bus.entries.pop(BOOK.key("BTC"))
+    bus.entries.pop(RISK_REPORT.key())
+    async with Running(bus):
+        await until(lambda: RISK_REPORT.key() in bus.entries)
+        assert book_age_s(bus) is not None
+    bus.hashes.pop(RISK_MEMORY.key("BTC"))
+    bus.entries.pop(RISK_REPORT.key())
+    async with Running(bus):
+        await until(lambda: RISK_REPORT.key() in bus.entries)
+        assert book_age_s(bus) is None
+
+
+def book_age_s(bus: MemoryBus) -> float | None:
+    """As `quiet_book` knows it."""
+    entries = bus.entries.get(RISK_REPORT.key())
+    report = RISK_REPORT.decoder.decode(entries[-1][1]) if entries else None
+    assert report is None or isinstance(report, RiskReport)
+    return next((line.value for line in report.rules if line.rule == "quiet_book"), None) if report else None
