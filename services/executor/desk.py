@@ -144,7 +144,7 @@ class Desk:
         if count >= ASTRAY_TARGETS and astray_ms >= ASTRAY_MS:
             raise InvariantError(
                 f"{self.coin}: for {astray_ms / 1000:.0f} s the quoter has leaned against a position of"
-                f" {leaned_sz:f}, and the ledger holds {held_sz:f}"
+                f" {leaned_sz:f}, the ledger holds {held_sz:f}: restart the quoter"
             )
 
     # ---- orders ----

@@ -35,7 +35,8 @@ def test_a_skew_that_no_fill_reaches_is_told_and_stops_the_process() -> None:
     world = holding()
     lean(world, ZERO, STEPS)
     with pytest.raises(
-        InvariantError, match="for 10 s the quoter has leaned against a position of 0, and .* holds 1"
+        InvariantError,
+        match="for 10 s the quoter has leaned against a position of 0, the ledger holds 1.00: restart",
     ):
         lean(world, ZERO, 1)
 
