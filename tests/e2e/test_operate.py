@@ -195,7 +195,7 @@ def test_ctrl_c_ends_the_watching_and_not_the_flattening(stack: Stack) -> None:
     with typing(stack, "flatten", "--asset", ",".join(held)) as person:
         person.reads("type FLATTEN: ")
         person.types("FLATTEN\n")
-        wait_until(lambda: commands(stack)[-1] == "flatten")
+        wait_until(lambda: commands(stack)[-1:] == ["flatten"])
         person.types("\x03")
         code, shown = person.leaves()
     assert code in (0, 5) and ("flat after" in shown or "the bot goes on flattening" in shown)
