@@ -13,6 +13,7 @@ from services.executor.config import ExecutorConfig
 from services.executor.reports import EndProcess
 from services.executor.side import SideOf
 from services.executor.trader import Trader
+from shared.book_check import dated_ahead
 from shared.messages import (
     AssetConfig,
     AssetCtx,
@@ -198,7 +199,7 @@ class Executor:
 
     def _on_book(self, now_ms: int, book: Book) -> list[Any]:
         desk = self.desks.get(book.coin)
-        if desk is None:
+        if desk is None or dated_ahead(now_ms, book):
             return []
         out: list[Any] = []
         if book.epoch != self._trader.epoch:

@@ -18,6 +18,7 @@ from services.quoter.notices import RegimeNotice, SideNotice
 from services.quoter.placement import Limits, Placed, place_side, room_usd
 from services.quoter.strategies import STRATEGIES
 from services.quoter.strategies.view import Ladder, MarketView
+from shared.book_check import dated_ahead
 from shared.messages import (
     AssetConfig,
     AssetCtx,
@@ -119,6 +120,8 @@ class Quoter:
 
     def _on_book(self, now_ms: int, book: Book) -> list[Message]:
         """The newest connection is the one of the book received last; older ones' books are not used."""
+        if dated_ahead(now_ms, book):
+            return []
         if book.epoch != self._epoch and book.received_ms > self._epoch_since_ms:
             self._epoch, self._epoch_since_ms = book.epoch, book.received_ms
         coin = self._coin(now_ms, book.coin)
