@@ -19,6 +19,7 @@ from services.executor import approve, sim
 from services.guard.checks import drawdown, ofi
 from services.quoter import coin as quoter_coin
 from services.quoter import placement
+from services.screener import markouts
 from shared.messages import (
     ZERO,
     AccountStatus,
@@ -195,7 +196,7 @@ def account(now_ms: int, peak_usd: Decimal, pnl_usd: Decimal) -> AccountStatus:
 
 @protection
 def test_trades_counted_twice(path: TradingPath, monkeypatch: Patch, protected: bool) -> None:
-    """Each print delivered twice was two prints to the estimator."""
+    """Each print delivered twice was two prints: here to the taker flow."""
     if not protected:
         monkeypatch.setattr(ofi.Recent, "add", lambda self, key: True)
     path.run(3000, {HYPE: HYPE_PX})
@@ -208,6 +209,21 @@ def test_trades_counted_twice(path: TradingPath, monkeypatch: Patch, protected: 
     lease = path.newest(RiskLease, HYPE)
     assert lease is not None
     assert (lease.bid.reason == Reason.OFI_SELL_DOMINANCE) is not protected
+
+
+@protection
+def test_market_orders_counted_twice(monkeypatch: Patch, protected: bool) -> None:
+    """The same to the estimator of how far market orders reach, as it happened: it took few for many."""
+    if not protected:
+        monkeypatch.setattr(markouts.Recent, "add", lambda self, key: True)
+    path = TradingPath(METAS, services=("screener",))
+    for _ in range(20):
+        bought = path.run(1000, {HYPE: HYPE_PX}).prints(HYPE, (Decimal("33"), Decimal(1), "B"))
+        path.run(1000, {HYPE: HYPE_PX}).prints(HYPE, (Decimal("32.9"), Decimal(1), "A"))
+        path.say(bought)
+    config = path.run(40_000, {HYPE: HYPE_PX}).newest(AssetConfig, HYPE)
+    assert config is not None and config.parts is not None
+    assert config.parts.orders == (40 if protected else 60)
 
 
 @protection
