@@ -138,6 +138,9 @@ def table(rows: Sequence[Row]) -> Table:
 
 def calm_cells(calm: CalmReport) -> list[tuple[str, str]]:
     refused = ", ".join(f"{status} {count}" for status, count in sorted(calm.refused.items())) or "none"
+    forecast = f"{calm.forecasts} forecasts, mean error {calm.forecast_error_frac:.1%}"
+    if not calm.forecasts:
+        forecast = "none: each looks ten minutes of our time ahead"
     return [
         ("market", f"{calm.coins} coins, {calm.market_s / 60:.0f} min at speed {calm.speed:g}"),
         ("orders", f"{calm.orders} rested, {calm.fills} fills, ${calm.volume_usd:,.0f} traded"),
@@ -151,7 +154,7 @@ def calm_cells(calm: CalmReport) -> list[tuple[str, str]]:
             "requests",
             f"{calm.requests} by the venue, {calm.budget_used} used of the budget as the executor counts",
         ),
-        ("budget forecast", f"{calm.forecasts} forecasts, mean error {calm.forecast_error_frac:.1%}"),
+        ("budget forecast", forecast),
         ("dark fills", str(calm.dark_fills)),
         ("books", "equal to the venue's truth log" if not calm.failures else "see below"),
     ]

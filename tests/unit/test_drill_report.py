@@ -1,6 +1,7 @@
 """Results of a drill as tables, files and evidence; whom its confirmation is for."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as changed
 
 from market_maker.drill import report as reports
+from market_maker.drill.calm import CalmReport
 from market_maker.drill.faults import FAULTS
 from market_maker.drill.permit import confirm_drill, require_bundled
 from market_maker.drill.report import Report, keep, read_evidence
@@ -118,6 +120,17 @@ def test_a_damaged_file_is_not_overwritten_silently(tmp_path: Path) -> None:
     (tmp_path / reports.FILE).write_text("{")
     with pytest.raises(ConfigError, match="remove it"):
         keep(tmp_path, reported(result(1.0)))
+
+
+def test_a_run_too_short_for_a_forecast_claims_no_error() -> None:
+    calm = CalmReport(
+        coins=1, speed=1.0, market_s=60.0, wall_s=60.0, orders=1, fills=0, volume_usd=Decimal(0), crossed=0,
+        orphans=0, post_only_refused=0, refused={}, requests=1, budget_used=1, forecasts=0,
+        forecast_error_frac=0.0, dark_fills=0, failures=(),
+    )  # fmt: skip
+    assert dict(reports.calm_cells(calm))["budget forecast"].startswith("none")
+    told = changed(calm, forecasts=3, forecast_error_frac=0.02)
+    assert dict(reports.calm_cells(told))["budget forecast"] == "3 forecasts, mean error 2.0%"
 
 
 # ---- its own consent -----------------------------------------------------------------------------------------
