@@ -31,11 +31,13 @@ from shared.messages import (
     AssetConfigList,
     AssetCtx,
     Book,
+    CoinMemory,
     Depth,
     Event,
     FeedHealth,
     Fill,
     Funding,
+    GuardMemory,
     Message,
     OrderUpdate,
     PositionState,
@@ -52,7 +54,7 @@ RUN_ID = "replay"
 _ENCODER = msgspec.json.Encoder()
 _NOT_DECISIONS = (
     Book, Depth, Trades, AssetCtx, FeedHealth, Universe, PositionState, AccountStatus, AccountState,
-    AssetConfigList,
+    AssetConfigList, CoinMemory, GuardMemory,
 )  # fmt: skip
 ZERO = Decimal(0)
 
