@@ -7,6 +7,9 @@ from services.executor.orders import NewOrder
 from shared.clock import utc
 from shared.messages import Command, Event, Fill, Funding, Mode, Opening, Reason, Severity, Totals
 
+NAMED_ORDERS = 5
+"""Orders that a line names; of more it says how many."""
+
 
 def filled(fill: Fill, session_fees_usd: Decimal) -> Event:
     """`rebate` is what we received: negative when the fill cost a fee; `fill` is what `explain` takes."""
@@ -130,8 +133,13 @@ def unconfirmed(fault: str) -> Event:
     )
 
 
-def still_there(what: str) -> Event:
-    return Event(level="error", tag="RECONCILE", text=f"🛑 The session ends although {what}; look at the account.")
+def still_there(what: str, orders: Sequence[NewOrder]) -> Event:
+    """`orders` may still rest."""
+    named = ", ".join(f"{order.coin} {order.side} {order.sz} @ {order.px}" for order in orders[:NAMED_ORDERS])
+    more = f" and {len(orders) - NAMED_ORDERS} more" if len(orders) > NAMED_ORDERS else ""
+    left = f", and may leave {named}{more}" if orders else ""
+    text = f"🛑 The session ends although {what}{left}; look at the account."
+    return Event(level="error", tag="RECONCILE", text=text)
 
 
 def cancels_refused(count: int, text: str) -> Event:

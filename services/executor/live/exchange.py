@@ -27,6 +27,7 @@ from services.executor.live.lives import End, Ticket, pause_ms
 from services.executor.live.pace import TokenBucket
 from services.executor.live.reasons import DOUBTFUL, code_of, inner, opposite_px
 from services.executor.live.wiring import Effect, Listed, OrderUnfound, Outcome, Send, StateUnread, name_of
+from services.executor.orders import NewOrder
 from services.executor.reports import Report
 from shared.errors import InvariantError
 from shared.hyperliquid import replies
@@ -124,6 +125,11 @@ class LiveExchange:
     def empty(self) -> bool:
         """Is every order over?"""
         return not self._fates.tickets
+
+    @property
+    def left(self) -> list[NewOrder]:
+        """Orders that are not over."""
+        return [ticket.new for ticket in self._fates.tickets.values()]
 
     @property
     def leaving_since_ms(self) -> int:

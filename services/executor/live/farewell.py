@@ -82,4 +82,4 @@ class Farewell:
 
     def _again(self, failure: str) -> list[Any]:
         self._failure = failure
-        return [lines.still_there(failure)] if self._looks == LOOKS else []
+        return [lines.still_there(failure, self._exchange.left)] if self._looks == LOOKS else []
