@@ -15,13 +15,12 @@ What is traded in the other mode does not count: in live the shadow trades on th
 """
 
 from collections.abc import Callable, Iterable
-from decimal import Decimal
 from heapq import nsmallest
 from operator import attrgetter
 from typing import Any
 
 from services.guard.checks.book import Feed
-from services.guard.checks.daily_loss import DailyLoss, DailyLossUsd
+from services.guard.checks.daily_loss import nearest_stop_usd
 from services.guard.checks.stall import Stall
 from services.guard.checks.table import ON_EVERYTHING, levels
 from services.guard.coin import CoinRisk
@@ -30,7 +29,7 @@ from services.guard.halt import Halt
 from services.guard.loss import LossWatch
 from services.guard.memory import Memory, learnt_anew
 from services.guard.rules import Reading, Resumed, Rule
-from services.guard.watch import Fired, Watch, numbers
+from services.guard.watch import Fired, Watch, foremost
 from shared.clock import SET_BACK_MS
 from shared.hyperliquid.cloids import mode_of
 from shared.messages import (
@@ -50,13 +49,11 @@ from shared.messages import (
     Reason,
     Reconnected,
     RiskReport,
-    RuleStatus,
     Trades,
     Universe,
     WatchdogStatus,
 )
 from shared.service import Started, Tick
-from shared.units import exact
 
 _NEWEST = (AssetConfig, AssetCtx, Book)
 _OF_NOW = (AccountStatus, AssetCtx, Book, FeedHealth, Heartbeat, Reconnected, Trades, WatchdogStatus)
@@ -280,7 +277,7 @@ class Guard:
         """What fires at the level of a halt halts; the first one gives the reason."""
         for watch in watches:
             if watch.level == "halt" and watch.reading.fired and not self._halt.state.halted:
-                reason = _halt_reason(watch)
+                reason = watch.reason_to_halt
                 line = f"🛑 [GLOBAL STOP] {reason}. Halting all quoting."
                 return [*self._halt.stop(now_ms, reason, line)]
         return []
@@ -301,24 +298,14 @@ class Guard:
     # ---- what is told ----
 
     def _report(self, now_ms: int) -> RiskReport:
-        shown: list[RuleStatus] = [watch.status() for watch in self._watches]
         by_rule = zip(*(coin.watches for coin in self._coins.values()), strict=True)
-        for watches in by_rule:
-            firing = [watch for watch in watches if watch.reading.fired]
-            shown += [watch.status() for watch in firing or [max(watches, key=_closeness)]]
-        return RiskReport(time_ms=now_ms, rules=tuple(shown), loss=self._loss.possible(self._day_limit_usd))
-
-    @property
-    def _day_limit_usd(self) -> Decimal | None:
-        """The closest of the daily stops that end quoting; None where none does."""
-        config = self._config
-        balance_usd = self._account.starting_balance_usd if self._account else config.starting_balance_usd
-        limits_usd = {
-            DailyLoss.rule.name: exact(config.global_halt_drawdown_pct) * balance_usd,
-            DailyLossUsd.rule.name: config.max_daily_loss_usd,
-        }
-        return min(
-            (usd for name, usd in limits_usd.items() if self._levels[name] in ("pull", "halt")), default=None
+        watches = [*self._watches, *(watch for same in by_rule for watch in foremost(same))]
+        balance_usd = self._account.starting_balance_usd if self._account else self._config.starting_balance_usd
+        stop_usd = nearest_stop_usd(self._config, self._levels, balance_usd)
+        return RiskReport(
+            time_ms=now_ms,
+            rules=tuple(watch.status() for watch in watches),
+            loss=self._loss.possible(stop_usd),
         )
 
 
@@ -328,18 +315,3 @@ def _said_ms(msg: Any, now_ms: int) -> int:
         if hasattr(msg, name):
             return int(getattr(msg, name))
     return now_ms
-
-
-def _closeness(watch: Watch) -> float:
-    return watch.reading.closeness_frac or 0.0
-
-
-def _halt_reason(watch: Watch) -> str:
-    """What `resume` asks back. A rule made to halt has its words for that; one that a person set to halt adds them
-    to the numbers."""
-    detail = watch.reading.detail
-    if detail and watch.rule.level == "halt":
-        return detail
-    where = f"{watch.coin} " if watch.coin else ""
-    told = f"{where}{watch.rule.about}: {numbers(watch.reading, watch.rule)}"
-    return f"{told} ({detail})" if detail else told

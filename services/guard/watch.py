@@ -1,6 +1,6 @@
 """A rule at work, and when it fired."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from services.guard.memory import PARTS
@@ -47,18 +47,31 @@ class Watch:
         told = was != self.reading.fired and self.level not in ("off", "halt")
         return [self._line()] if told else []
 
+    @property
+    def reason_to_halt(self) -> str:
+        """What `resume` asks back. A rule made to halt has its words for that; one that a person set to halt adds
+        them to the numbers."""
+        detail = self.reading.detail
+        if detail and self.rule.level == "halt":
+            return detail
+        told = f"{self._about}: {numbers(self.reading, self.rule)}"
+        return f"{told} ({detail})" if detail else told
+
+    @property
+    def _about(self) -> str:
+        return f"{self.coin} {self.rule.about}" if self.coin else self.rule.about
+
     def _line(self) -> Event:
         rule, reading = self.rule, self.reading
-        about = f"{self.coin} {rule.about}" if self.coin else rule.about
         detail = f" ({reading.detail})" if reading.detail else ""
         if not reading.fired:
-            return Event(tag="RISK", coin=self.coin, text=f"{about} is well again: {rule.name} is over.")
+            return Event(tag="RISK", coin=self.coin, text=f"{self._about} is well again: {rule.name} is over.")
         side = f" {reading.side}s" if reading.side else ""
         return Event(
             level="error" if self.level == "pull" else "warning",
             tag="RISK",
             coin=self.coin,
-            text=f"{about}: {numbers(reading, rule)}{detail} ⇒ {self.level}{side}.",
+            text=f"{self._about}: {numbers(reading, rule)}{detail} ⇒ {self.level}{side}.",
             fields={"rule": rule.name},
         )
 
@@ -82,3 +95,12 @@ def numbers(reading: Reading, rule: Rule) -> str:
     """Value and limit for people."""
     value = "unknown" if reading.value is None else f"{reading.value:.4g}"
     return f"{value} {rule.unit}, limit {reading.limit:.4g}"
+
+
+def foremost(watches: Sequence[Watch]) -> Sequence[Watch]:
+    """Of one rule on many coins: those that fire, else the one closest to its limit."""
+    return [watch for watch in watches if watch.reading.fired] or [max(watches, key=_closeness)]
+
+
+def _closeness(watch: Watch) -> float:
+    return watch.reading.closeness_frac or 0.0

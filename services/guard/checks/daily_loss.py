@@ -4,13 +4,14 @@ They look at no peak. A drawdown measured against the peak PnL fired on a sessio
 one that waits for a worthwhile peak protects nobody who only ever loses.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from services.guard.checks.forgiven import CountingStatus
 from services.guard.config import GuardConfig
-from services.guard.rules import Reading, Rule
+from services.guard.rules import Level, Reading, Rule
 from shared.messages import ZERO, Reason
 from shared.units import exact
 
@@ -82,3 +83,12 @@ class DailyLossUsd:
         loss_usd = max(-status.day_pnl_usd, ZERO)
         detail = f"lost ${loss_usd:.2f} of ${self._limit_usd:.2f} a day"
         return Reading(float(loss_usd), float(self._limit_usd), loss_usd > self._limit_usd, detail=detail)
+
+
+def nearest_stop_usd(config: GuardConfig, levels: Mapping[str, Level], balance_usd: Decimal) -> Decimal | None:
+    """The closest of the daily stops that end quoting; None where none does."""
+    limits_usd = {
+        DailyLoss.rule.name: exact(config.global_halt_drawdown_pct) * balance_usd,
+        DailyLossUsd.rule.name: config.max_daily_loss_usd,
+    }
+    return min((usd for name, usd in limits_usd.items() if levels[name] in ("pull", "halt")), default=None)
