@@ -83,8 +83,8 @@ class ExecutorConfig(EngineConfig):
         5_000,
         ge=1_000,
         le=60_000,
-        description="An action that has not reached a block so long after it was signed (ms) is dropped by the"
-        " venue. Each such costs five requests of the budget.",
+        description="An order that has not reached a block so long after it was signed (ms) is dropped by the"
+        " venue, which costs five requests of the budget. Cancels have ten minutes.",
     )
     request_weight: int = Field(
         800,

@@ -14,7 +14,7 @@ from shared.secrets import Credentials
 
 CancelOnly = CancelByCloid | ScheduleCancel
 LIFETIME_MS = 10_000
-"""A cancel that has not reached a block by then is dropped; by then the next one has."""
+"""A setting of the switch that has not reached a block by then is dropped; by then the next one has."""
 
 
 class CancelClient:

@@ -33,6 +33,9 @@ MakerAction = PlaceOrders | Cancel | CancelByCloid | Modify | BatchModify | Sche
 """What a maker of perps does with its key."""
 Urgent = Cancel | CancelByCloid | ScheduleCancel | Noop
 """What takes risk away; part of every limit is kept for it."""
+CANCEL_LIFETIME_MS = 600_000
+"""A cancel that comes late does no harm, as no order has the client id of another. One that a slow clock of ours
+has dated into the venue's past would leave the order there."""
 _HEADERS = {"Content-Type": "application/json"}
 
 
@@ -41,7 +44,8 @@ class ExchangeClient:
 
     `account` signs; it may be an agent of the account acted for. `vault_address` names a sub-account or vault.
     An action that has not reached a block after `lifetime_ms` is dropped by the venue (`expiresAfter`; that costs
-    five requests of the budget, so it is much longer than the venue's usual latency).
+    five requests of the budget, so it is much longer than the venue's usual latency); a cancel after
+    `CANCEL_LIFETIME_MS`.
     """
 
     def __init__(
@@ -85,7 +89,7 @@ class ExchangeClient:
         wait_s = self._limits.weight.take(monotonic_s(), weight_of_action(size), urgent=urgent)
         if wait_s:
             return NotSent("request weight is used up", wait_s)
-        expires_after = int(self._now_ms()) + self._lifetime_ms
+        expires_after = int(self._now_ms()) + self._lifetime_of(action)
         body = self._signed(action, self.next_nonce() if nonce is None else nonce, expires_after)
         if socket is not None:
             answer = await socket.post(body, self._timeout_s, urgent=urgent)
@@ -97,6 +101,9 @@ class ExchangeClient:
         if isinstance(outcome, Unknown):
             return Unknown(outcome.why, expires_after)
         return outcome
+
+    def _lifetime_of(self, action: MakerAction) -> int:
+        return CANCEL_LIFETIME_MS if isinstance(action, Cancel | CancelByCloid) else self._lifetime_ms
 
     def _signed(self, action: MakerAction, nonce: int, expires_after: int) -> bytes:
         vault = self._vault_address

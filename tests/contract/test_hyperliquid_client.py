@@ -181,6 +181,17 @@ async def test_an_expired_action_is_refused(venue: RunningVenue) -> None:
             assert isinstance(outcome, Refused) and outcome.reason is Reason.EXPIRED
 
 
+async def test_a_clock_minutes_behind_places_nothing_and_cancels_all(venue: RunningVenue) -> None:
+    wallet, cloid = new_wallet(), new_cloid()
+    async with desk(venue, wallet=wallet) as before:
+        assert isinstance(status(await before.client.send(alone(before.order(cloid=cloid)))), Resting)
+    async with desk(venue, wallet=wallet, lifetime_ms=5_000, now_ms=lambda: wall_ms() - 300_000) as behind:
+        for way in (None, behind.socket):
+            late = await behind.client.send(alone(behind.order()), way)
+            assert isinstance(late, Refused) and late.reason is Reason.EXPIRED
+        assert statuses(await behind.client.send(cancel_cloid(behind, cloid))) == (Cancelled(),)
+
+
 async def test_fifty_at_once_have_fifty_nonces(at: Desk) -> None:
     orders = (at.order(share=f"-0.{10 + n}", usd=20) for n in range(50))
     ways = (None, at.socket)
