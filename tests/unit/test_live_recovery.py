@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from services.executor.live.recovery import ANSWER_WITHIN_MS, PHASES, Recovery
+from services.executor.live.recovery import ANSWER_WITHIN_MS, PAUSES_MS, PHASES, Recovery
 from services.executor.live.wiring import AskState, OrderUpdates, Reconnect, StateRead, StateUnread, StreamUp
 from shared.errors import InvariantError
 from shared.funding import HOUR_MS
@@ -316,6 +316,20 @@ def test_nothing_thaws_while_an_order_is_under_way():
     bench.feed(Tick(), 500)
     bench.feed(bench.read())
     assert bench.it.fault is None
+
+
+def test_an_order_under_way_is_waited_for_and_not_for_ever():
+    """A look weighs as much as sixty actions."""
+    bench = Bench()
+    bench.quiet = False
+    bench.feed(StreamUp(1))
+    bench.feed(bench.read())
+    assert bench.feed(Tick(), PAUSES_MS[-1] - 1) == []
+    assert bench.feed(Tick(), 1) == [AskState]
+    bench.feed(bench.read())
+    assert bench.feed(Tick(), 1_000) == []
+    bench.quiet = True
+    assert bench.feed(Tick(), 1) == [AskState]
 
 
 def test_every_phase_begins_anew_when_the_stream_is_lost_and_a_refusal_stays():

@@ -72,6 +72,8 @@ class Recovery:
         self._connected = False
         self._until_ms = 0
         """When the present phase has lasted too long, or the pause is over."""
+        self._patient_until_ms = 0
+        """So long an order that is under way is waited for: looks of before would see it unsettled."""
         self._arriving_until_ms = 0
         self._begun_ms = self._asked_ms = self._since_ms = 0
         self._reads = self._unequal = self._dark_before = 0
@@ -179,6 +181,8 @@ class Recovery:
         if now_ms < self._until_ms:
             return []
         if self.phase == "waiting":
+            if now_ms < self._patient_until_ms and not self._quiet():
+                return []
             self._meet("due")
             return [self._ask(now_ms)]
         if self.phase == "asking":
@@ -267,6 +271,7 @@ class Recovery:
         """A look before it can tell something new is weight of the IP's budget wasted."""
         self._meet(why)
         self._until_ms = max(now_ms + PAUSES_MS[min(self._reads, len(PAUSES_MS) - 1)], at_least_until_ms)
+        self._patient_until_ms = now_ms + PAUSES_MS[-1]
         self._reads += 1
         return []
 
