@@ -98,13 +98,13 @@ def _folder(keep: Path | None) -> Path:
     """
     if keep is None:
         return Path(tempfile.mkdtemp(prefix="mm-drill-"))
+    if keep.exists() and any(keep.iterdir()):
+        raise ConfigError(f"--keep {keep}: it must be an empty or a new folder")
     try:
         redis_server.socket_path(keep / "stack-999" / "run")
     except ConfigError as error:
         raise ConfigError(f"--keep {keep}: too long a path for the sockets in it; choose a shorter one") from error
     keep.mkdir(parents=True, exist_ok=True)
-    if any(keep.iterdir()):
-        raise ConfigError(f"--keep {keep}: it must be an empty or a new folder")
     return keep
 
 

@@ -207,7 +207,7 @@ def test_a_used_up_request_budget_is_refused(trader: Trader) -> None:
 
 
 def test_too_little_money_is_refused(trader: Trader) -> None:
-    os.environ["MM_STARTING_BALANCE_USD"] = "50000"
+    os.environ |= {"MM_STARTING_BALANCE_USD": "50000", "MM_MAX_DAILY_LOSS_USD": "2500"}
     assert "the daily stop alone is $2,500.00" in failures()["margin"]
 
 

@@ -107,7 +107,7 @@ def test_a_key_that_others_may_read_seals_nothing(data: Path, tmp_path: Path) ->
 
 def test_a_seal_fits_its_purpose_and_no_confirmation(tmp_path: Path) -> None:
     """The same key seals both: one must not pass for the other."""
-    subject = Trading(account="0xabc", venue="sim", configuration="c", code="d", boot="b", run="r")
+    subject = Trading(account="0xabc", key="0xdef", venue="sim", configuration="c", code="d", boot="b", run="r")
     body = msgspec.json.encode(Confirmation(subject=subject, given_ms=0, expires_ms=1))
     write_confirmation(tmp_path, msgspec.json.decode(body, type=Confirmation))
     genuine = msgspec.json.decode((tmp_path / "confirmation.json").read_bytes())["seal"]
