@@ -21,6 +21,8 @@ from typing import Self
 import msgspec
 from eth_account.signers.local import LocalAccount
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from market_maker import access, local, redis_server
 from market_maker.deployment import read_supervisor, with_user
@@ -210,8 +212,14 @@ class Stack:
             await bus.close()
 
     def reader(self) -> Redis:
-        """Whoever is on this machine may look at the bus."""
-        return Redis(unix_socket_path=str(self._socket), socket_timeout=1.0, socket_connect_timeout=1.0)
+        """Whoever is on this machine may look at the bus. One that is away is said at once: a look that waits for it
+        would see nothing else meanwhile."""
+        return Redis(
+            unix_socket_path=str(self._socket),
+            socket_timeout=1.0,
+            socket_connect_timeout=1.0,
+            retry=Retry(NoBackoff(), 0),
+        )
 
     # ---- starting ----
 
