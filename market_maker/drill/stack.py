@@ -212,8 +212,8 @@ class Stack:
             await bus.close()
 
     def reader(self) -> Redis:
-        """Whoever is on this machine may look at the bus. One that is away is said at once: a look that waits for it
-        would see nothing else meanwhile."""
+        """Whoever is on this machine may look at the bus. One that is away is said at once: a look that waits for
+        it would see nothing else meanwhile."""
         return Redis(
             unix_socket_path=str(self._socket),
             socket_timeout=1.0,
