@@ -13,6 +13,7 @@ from shared.clock import wall_ms
 from shared.units import lot_size
 
 _ATTEMPTS = 12
+_MOST_DOUBLED = 4
 _BETWEEN_S = 1.0
 _SMALLEST_USD = Decimal(15)
 _LENGTH_S = (3.0, 8.0)
@@ -150,10 +151,10 @@ async def _dark_fill(scene: Scene) -> Committed:
     fault = {"fault": "dark_fill", "user": scene.account, "count": 1, "for_s": 30}
     striking = asyncio.create_task(scene.strike(**fault))
     try:
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             order = scene.own_order()
             if order is not None:
-                await _trade_against(scene, order)
+                await _trade_against(scene, order, times=2 ** min(attempt, _MOST_DOUBLED))
             await asyncio.wait((striking,), timeout=_BETWEEN_S)
             if striking.done():
                 struck_ms = striking.result()
@@ -163,8 +164,8 @@ async def _dark_fill(scene: Scene) -> Committed:
         striking.cancel()
 
 
-async def _trade_against(scene: Scene, order: OrderChanged) -> None:
-    """Take everything up to our order, and the order."""
+async def _trade_against(scene: Scene, order: OrderChanged, times: int) -> None:
+    """Take everything up to our order, and the order. The book shows its first levels alone: `times` as much."""
     standing = (await scene.world.account(scene.account))["orders"]
     ahead = next((Decimal(each["queue_ahead"] or 0) for each in standing if each["oid"] == order.oid), None)
     if ahead is None:
@@ -180,7 +181,7 @@ async def _trade_against(scene: Scene, order: OrderChanged) -> None:
         scene.stack.stranger,
         order.coin,
         "sell" if is_bid else "buy",
-        str(better + ahead + order.sz),
+        str(times * (better + ahead + order.sz)),
         px=str(order.limit_px),
         tif="Ioc",
     )
