@@ -37,7 +37,7 @@ from tests.bench import guard as guarding
 from tests.bench import reaction as real_reaction
 from tests.bench import signing as trading_client
 from tests.bench import venue as bundled_venue
-from tests.bench.alert_drill.run import run as run_alert_drill
+from tests.bench.alert_drill import run as alert_drill
 from tests.bench.timing import timed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -283,7 +283,7 @@ def venue() -> None:
 
 
 def alerts() -> None:
-    run_alert_drill(sys.argv[1:])
+    alert_drill.run(sys.argv[1:])
 
 
 def reaction() -> None:
@@ -309,15 +309,23 @@ ONLY_WHEN_NAMED = {"alerts": alerts, "reaction": reaction}
 """Long, and no matter of speed."""
 
 
-def main(names: list[str]) -> None:
+OPTIONS = (FULL_DAY, "--coins", "--rows", "--scene", "--cause", "--keep", "--docs")
+
+
+def main(arguments: list[str]) -> None:
+    if {"-h", "--help"} & set(arguments):
+        print(__doc__, alert_drill.__doc__, sep="\n")
+        return
     sections = SECTIONS | ONLY_WHEN_NAMED
-    unknown = set(names) - set(sections)
-    if unknown:
-        raise SystemExit(f"no section named {', '.join(sorted(unknown))}; there are: {', '.join(sections)}")
+    names = [argument for argument in arguments if not argument.startswith("-")]
+    options = {argument.partition("=")[0] for argument in arguments if argument.startswith("-")}
+    for unknown, known in ((set(names) - set(sections), sections), (options - set(OPTIONS), OPTIONS)):
+        if unknown:
+            raise SystemExit(f"unknown: {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
     print(f"python {sys.version.split()[0]}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     for name in names or SECTIONS:
         print(name)
         sections[name]()
 
 
-main([name for name in sys.argv[1:] if not name.startswith("--")])
+main(sys.argv[1:])
