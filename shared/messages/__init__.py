@@ -1,0 +1,126 @@
+"""Every message on the bus, in one place.
+
+Structs are frozen and travel as JSON with a version tag (`book.1`), so `redis-cli` shows readable text.
+Adding a field with a default keeps the tag; changing a meaning makes a new tag, and both are decoded for one
+release. Prices, sizes and money are `Decimal` (JSON strings), never floats; estimates and ratios are floats.
+
+Units ride in names. Signs: inventory + is long, OFI + is buying, a fee + is paid and - is a rebate.
+Times `_ms` are Unix milliseconds; `received_ms` and `source_ms` keep microseconds as a fraction, because
+tick-to-order latency is measured from them in production.
+"""
+
+from shared.messages.base import (
+    ZERO,
+    Message,
+    Mode,
+    Reason,
+    Regime,
+    Severity,
+)
+from shared.messages.decisions import (
+    Action,
+    AssetConfig,
+    AssetConfigList,
+    CoinMemory,
+    Command,
+    ExitWay,
+    GuardMemory,
+    HaltState,
+    PossibleLoss,
+    QuoteLevel,
+    RiskLease,
+    RiskReport,
+    RuleStatus,
+    SidePermit,
+    SpreadParts,
+    TargetQuotes,
+)
+from shared.messages.everyone import (
+    SILENT_MS,
+    Event,
+    Heartbeat,
+    WatchdogStatus,
+    stamped,
+)
+from shared.messages.execution import (
+    AccountState,
+    AccountStatus,
+    Baseline,
+    CoinSession,
+    CoinStatus,
+    Fill,
+    Funding,
+    LiveStatus,
+    Opening,
+    OrderUpdate,
+    PositionState,
+    RequestBudget,
+    Totals,
+    net_usd,
+)
+from shared.messages.market import (
+    AssetCtx,
+    Book,
+    CoinMeta,
+    Depth,
+    FeedHealth,
+    Level,
+    Reconnected,
+    Trade,
+    Trades,
+    Universe,
+)
+
+__all__ = [
+    "AccountState",
+    "AccountStatus",
+    "Action",
+    "AssetConfig",
+    "AssetConfigList",
+    "AssetCtx",
+    "Baseline",
+    "Book",
+    "CoinMemory",
+    "CoinMeta",
+    "CoinSession",
+    "CoinStatus",
+    "Command",
+    "Depth",
+    "Event",
+    "ExitWay",
+    "FeedHealth",
+    "Fill",
+    "Funding",
+    "GuardMemory",
+    "HaltState",
+    "Heartbeat",
+    "Level",
+    "LiveStatus",
+    "Message",
+    "Mode",
+    "Opening",
+    "OrderUpdate",
+    "PositionState",
+    "PossibleLoss",
+    "QuoteLevel",
+    "Reason",
+    "Reconnected",
+    "Regime",
+    "RequestBudget",
+    "RiskLease",
+    "RiskReport",
+    "RuleStatus",
+    "SILENT_MS",
+    "Severity",
+    "SidePermit",
+    "SpreadParts",
+    "TargetQuotes",
+    "Totals",
+    "Trade",
+    "Trades",
+    "Universe",
+    "WatchdogStatus",
+    "ZERO",
+    "net_usd",
+    "stamped",
+]
