@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from services.guard.checks.daily_loss import nearest_stop_usd
+from services.guard.checks.table import levels
 from services.guard.config import GuardConfig
 from shared.messages import ZERO, AssetConfig
 from shared.units import exact
@@ -39,13 +41,7 @@ class Losses:
 
 def daily_stop_usd(config: GuardConfig) -> Decimal | None:
     """The nearer of the two limits of a day's loss that halt; None: a person lets neither."""
-    limits = {
-        "daily_loss": config.starting_balance_usd * exact(config.global_halt_drawdown_pct),
-        "daily_loss_usd": config.max_daily_loss_usd,
-    }
-    return min(
-        (usd for name, usd in limits.items() if config.rule_levels.get(name, "halt") == "halt"), default=None
-    )
+    return nearest_stop_usd(config, levels(config), config.starting_balance_usd, ending=("halt",))
 
 
 def losses(

@@ -4,7 +4,7 @@ They look at no peak. A drawdown measured against the peak PnL fired on a sessio
 one that waits for a worthwhile peak protects nobody who only ever loses.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -85,10 +85,16 @@ class DailyLossUsd:
         return Reading(float(loss_usd), float(self._limit_usd), loss_usd > self._limit_usd, detail=detail)
 
 
-def nearest_stop_usd(config: GuardConfig, levels: Mapping[str, Level], balance_usd: Decimal) -> Decimal | None:
-    """The closest of the daily stops that end quoting; None where none does."""
+def nearest_stop_usd(
+    config: GuardConfig,
+    levels: Mapping[str, Level],
+    balance_usd: Decimal,
+    ending: Container[str] = ("pull", "halt"),
+) -> Decimal | None:
+    """The closest of the daily stops whose level is among `ending`, by default what ends quoting; None: there is
+    none."""
     limits_usd = {
         DailyLoss.rule.name: exact(config.global_halt_drawdown_pct) * balance_usd,
         DailyLossUsd.rule.name: config.max_daily_loss_usd,
     }
-    return min((usd for name, usd in limits_usd.items() if levels[name] in ("pull", "halt")), default=None)
+    return min((usd for name, usd in limits_usd.items() if levels[name] in ending), default=None)
