@@ -229,6 +229,16 @@ def test_an_empty_budget_is_empty_however_much_was_earned_before() -> None:
     assert status.earned_per_hour > status.spent_per_hour and status.hours_to_empty == 0
 
 
+def test_without_rates_nothing_is_forecast() -> None:
+    forecast = Forecast()
+    forecast.observe(T0, 9_000, 0.0, 0.0)
+    forecast.observe(T0 + 50_000, 8_990, 720.0, 0.0)
+    forecast.observe(T0 + FORECAST_MS, 8_880, 720.0, 0.0)
+    assert forecast.score.forecasts == 0
+    forecast.observe(T0 + 50_000 + FORECAST_MS, 8_870, 720.0, 0.0)
+    assert (forecast.score.forecasts, forecast.score.error_requests) == (1, 0.0)
+
+
 def test_a_forecast_is_settled_by_what_the_venue_says_then() -> None:
     forecast = Forecast()
     forecast.observe(T0, 9_000, 600.0, 0.0)

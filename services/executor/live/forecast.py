@@ -86,7 +86,8 @@ class Forecast:
             if now_ms - self._open.at_ms < FORECAST_MS:
                 return
             self._settle(self._open, now_ms, left)
-        self._open = _Open(now_ms, left, spent_per_hour, earned_per_hour)
+        made = _Open(now_ms, left, spent_per_hour, earned_per_hour)
+        self._open = made if spent_per_hour or earned_per_hour else None  # without rates it would say nothing
 
     def _settle(self, made: _Open, now_ms: int, left: int) -> None:
         hours = (now_ms - made.at_ms) / 1000 / HOUR_S
